@@ -1,0 +1,21 @@
+package upstream
+
+import "errors"
+
+// What can go wrong with an attempt. Test with errors.Is; the texts name no
+// address, header or byte of a body.
+var (
+	// ErrUnreachable: no usable connection, or it ended before an answer began.
+	ErrUnreachable = errors.New("cannot reach upstream")
+	// ErrTimeout: a limit passed. [Attempt.Sent] tells whether the provider
+	// may have begun to work, and bill.
+	ErrTimeout = errors.New("upstream took too long")
+	// ErrInvalid: what came back is not HTTP that can be relayed.
+	ErrInvalid = errors.New("upstream answer is not valid HTTP")
+	// ErrTruncated: the answer ended before the end it had announced.
+	ErrTruncated = errors.New("upstream answer was cut short")
+	// ErrCanceled: Cancel was called.
+	ErrCanceled = errors.New("attempt was canceled")
+	// ErrRequestBody: the request's own body could not be read to its end.
+	ErrRequestBody = errors.New("cannot read request body")
+)

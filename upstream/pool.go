@@ -1,0 +1,154 @@
+package upstream
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// idleLifetime is how long an unused connection is kept. It is below the
+	// 60 s after which common load balancers close one (AWS ALB default, its
+	// documentation 2026), so that we close first.
+	idleLifetime = 50 * time.Second
+	// maxIdlePerTarget bounds the connections kept for one target.
+	maxIdlePerTarget = 1024
+	// checkAfter is the idle time after which a connection is looked at before
+	// use. A younger one was handed over by a working exchange just now; the
+	// look costs a system call (benchmarks/NOTES.md).
+	checkAfter = 20 * time.Millisecond
+)
+
+// Client owns the targets that attempts are made at, and closes connections
+// that nobody has used for a while. It is safe for concurrent use.
+type Client struct {
+	mu      sync.Mutex
+	targets []*Target
+	stop    chan struct{}
+	closer  sync.WaitGroup
+}
+
+// NewClient makes a client. Close it to release its connections.
+func NewClient() *Client {
+	c := &Client{stop: make(chan struct{})}
+	c.closer.Go(c.closeIdle)
+	return c
+}
+
+// Close closes the idle connections and stops the client's goroutine.
+// Attempts under way are not disturbed; their connections close as they end.
+func (c *Client) Close() {
+	close(c.stop)
+	c.closer.Wait()
+	c.each((*pool).shut)
+}
+
+// Idle counts the connections that wait for a request.
+func (c *Client) Idle() int {
+	n := 0
+	c.each(func(p *pool) { n += p.len() })
+	return n
+}
+
+func (c *Client) add(t *Target) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.targets = append(c.targets, t)
+}
+
+func (c *Client) each(f func(*pool)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, t := range c.targets {
+		f(&t.pool)
+	}
+}
+
+func (c *Client) closeIdle() {
+	tick := time.NewTicker(idleLifetime / 10)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case now := <-tick.C:
+			c.each(func(p *pool) { p.expire(now.Add(-idleLifetime)) })
+		}
+	}
+}
+
+// pool keeps the idle connections of one target, most recently used last.
+type pool struct {
+	mu     sync.Mutex
+	idle   []*conn
+	closed bool
+}
+
+func (p *pool) len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.idle)
+}
+
+// takeIdle gives the most recently used connection that is alive, or nil.
+func (p *pool) takeIdle(now time.Time) *conn {
+	for {
+		c := p.pop()
+		if c == nil || now.Sub(c.idleAt) < checkAfter || c.alive() {
+			return c
+		}
+		c.close()
+	}
+}
+
+func (p *pool) pop() *conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	return c
+}
+
+// put takes back a connection whose last answer was read to its end.
+func (p *pool) put(c *conn, now time.Time) {
+	c.idleAt = now
+	p.mu.Lock()
+	full := p.closed || len(p.idle) >= maxIdlePerTarget
+	if !full {
+		p.idle = append(p.idle, c)
+	}
+	p.mu.Unlock()
+	if full {
+		c.close()
+	}
+}
+
+// expire closes the connections that have been idle since before the given
+// time.
+func (p *pool) expire(before time.Time) {
+	p.mu.Lock()
+	n := 0
+	for n < len(p.idle) && p.idle[n].idleAt.Before(before) {
+		n++
+	}
+	old := append([]*conn(nil), p.idle[:n]...)
+	p.idle = append(p.idle[:0], p.idle[n:]...)
+	p.mu.Unlock()
+	for _, c := range old {
+		c.close()
+	}
+}
+
+func (p *pool) shut() {
+	p.mu.Lock()
+	idle := p.idle
+	p.idle, p.closed = nil, true
+	p.mu.Unlock()
+	for _, c := range idle {
+		c.close()
+	}
+}

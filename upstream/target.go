@@ -1,0 +1,89 @@
+package upstream
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Limits bound the waits of an attempt. Zero means no limit, except for
+// Connect and FirstByte, which the configuration never leaves zero.
+type Limits struct {
+	// Connect bounds name lookup, TCP connect and TLS handshake together.
+	Connect time.Duration
+	// FirstByte bounds the time from the request's last byte to the answer's
+	// first.
+	FirstByte time.Duration
+	// Idle bounds the silence between two reads of the answer, and between two
+	// writes of an upload.
+	Idle time.Duration
+	// Total bounds the whole attempt.
+	Total time.Duration
+}
+
+// Target is an address that requests are sent to: everything about a provider
+// that a connection needs, and the connections that wait for the next request.
+// Its fields are set once; it is safe for concurrent use.
+type Target struct {
+	// HostPort is what is dialed, always with a port, in lower case.
+	HostPort string
+	// Host is the Host header: HostPort without a default port.
+	Host string
+	// BasePath is put before the path of each request; no trailing slash.
+	BasePath string
+	// TLS is nil for plain HTTP.
+	TLS *tls.Config
+	// Limits of attempts at this target.
+	Limits Limits
+
+	pool pool
+}
+
+// NewTarget makes a target of a base URL such as "https://api.openai.com/v1",
+// which must be http or https with a host. roots nil means the system's
+// certificate authorities; certificates are always verified.
+func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, limits Limits) *Target {
+	t := &Target{
+		HostPort: HostPort(base),
+		Host:     strings.ToLower(base.Host),
+		BasePath: strings.TrimRight(base.EscapedPath(), "/"),
+		Limits:   limits,
+	}
+	if base.Scheme == "https" {
+		t.TLS = tlsConfig(base.Hostname(), roots)
+	}
+	c.add(t)
+	return t
+}
+
+// HostPort is the address that requests to a base URL are sent to, in the one
+// spelling that credentials are bound to: lower case, always with a port.
+func HostPort(base *url.URL) string {
+	port := base.Port()
+	switch {
+	case port != "":
+	case base.Scheme == "https":
+		port = "443"
+	default:
+		port = "80"
+	}
+	return net.JoinHostPort(strings.ToLower(base.Hostname()), port)
+}
+
+// sessionsPerTarget is how many TLS sessions a target remembers for
+// resumption: one is enough for a single server name, a few more survive
+// servers behind one name that do not share ticket keys.
+const sessionsPerTarget = 8
+
+func tlsConfig(serverName string, roots *x509.CertPool) *tls.Config {
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		ServerName:         serverName,
+		RootCAs:            roots,
+		NextProtos:         []string{"http/1.1"},
+		ClientSessionCache: tls.NewLRUClientSessionCache(sessionsPerTarget),
+	}
+}
