@@ -105,14 +105,11 @@ type Record struct {
 	CacheHit      bool // the credential was in memory
 }
 
-const startLayout = "2006-01-02T15:04:05.000000Z"
-
 // MarshalZerologObject writes the record's columns. It is the only encoding:
 // the local log and the request's log line cannot differ.
 func (r *Record) MarshalZerologObject(e *zerolog.Event) {
-	var start [len(startLayout)]byte
 	e.Str("request_id", r.RequestID).
-		Bytes("start", r.Start.UTC().AppendFormat(start[:0], startLayout)).
+		Int64("start_unix_us", r.Start.UnixMicro()).
 		Str("tenant", r.TenantID).
 		Str("token", r.TokenID).
 		Str("credential", r.CredentialID).

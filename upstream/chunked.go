@@ -25,6 +25,7 @@ const (
 	trailerLF
 	finalLF
 	chunkEnded
+	chunkBroken // the framing made no sense; what came before it did
 )
 
 const (
@@ -34,7 +35,8 @@ const (
 	maxLineBytes = 8 << 10
 )
 
-func (c *chunkedReader) ended() bool { return c.state == chunkEnded }
+func (c *chunkedReader) ended() bool  { return c.state == chunkEnded }
+func (c *chunkedReader) broken() bool { return c.state == chunkBroken }
 
 // consumed accounts for data of the current chunk that was read elsewhere.
 func (c *chunkedReader) consumed(n int64) {
@@ -45,9 +47,10 @@ func (c *chunkedReader) consumed(n int64) {
 }
 
 // unframe moves the data in b to its front. It returns how much data there is
-// and how many bytes of b were used: all of them, unless the body ended.
-func (c *chunkedReader) unframe(b []byte) (ready, used int, err error) {
-	for used < len(b) && c.state != chunkEnded {
+// and how many bytes of b were used: all of them, unless the body ended or the
+// framing broke.
+func (c *chunkedReader) unframe(b []byte) (ready, used int) {
+	for used < len(b) && c.state < chunkEnded {
 		if c.state == chunkData {
 			n := int(min(int64(len(b)-used), c.left))
 			copy(b[ready:], b[used:used+n])
@@ -56,11 +59,12 @@ func (c *chunkedReader) unframe(b []byte) (ready, used int, err error) {
 			continue
 		}
 		if !c.step(b[used]) {
-			return ready, used, ErrInvalid
+			c.state = chunkBroken
+			break
 		}
 		used++
 	}
-	return ready, used, nil
+	return ready, used
 }
 
 // step takes one byte of framing and reports whether it may stand there.

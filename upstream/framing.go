@@ -43,19 +43,19 @@ func (f *framing) begin(h *fasthttp.ResponseHeader, head bool) {
 // take finds the next body bytes in the region of bytes that have arrived. It
 // returns how many of them stand at the region's front, ready to be lent, and
 // how many of the region are used up; chunked bodies are unframed in place.
-func (f *framing) take(region []byte) (ready, used int, err error) {
+func (f *framing) take(region []byte) (ready, used int) {
 	switch f.kind {
 	case framedByLength:
 		n := int(min(int64(len(region)), f.left))
 		f.left -= int64(n)
 		f.ended = f.left == 0
-		return n, n, nil
+		return n, n
 	case framedByChunks:
-		ready, used, err = f.chunks.unframe(region)
+		ready, used = f.chunks.unframe(region)
 		f.ended = f.chunks.ended()
-		return ready, used, err
+		return ready, used
 	default:
-		return len(region), len(region), nil
+		return len(region), len(region)
 	}
 }
 
@@ -110,8 +110,11 @@ var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBufferByte
 func (a *Attempt) Next() ([]byte, error) {
 	a.giveBack()
 	for {
-		if a.body.ended {
+		switch {
+		case a.body.ended:
 			return nil, io.EOF
+		case a.body.chunks.broken():
+			return nil, ErrInvalid
 		}
 		r := a.conn.reader
 		if r.Buffered() == 0 {
@@ -123,10 +126,7 @@ func (a *Attempt) Next() ([]byte, error) {
 			}
 		}
 		region, _ := r.Peek(r.Buffered())
-		ready, used, err := a.body.take(region)
-		if err != nil {
-			return nil, err
-		}
+		ready, used := a.body.take(region)
 		if ready > 0 {
 			a.lent = used
 			return region[:ready], nil

@@ -1,0 +1,224 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/wire"
+	"github.com/valyala/fasthttp"
+)
+
+// This file is where a client's body enters: nothing else in the gateway may
+// touch fasthttp's body accessors.
+
+const (
+	// firstReadBytes is what a body's buffer begins with. A Content-Length is a
+	// claim: memory follows the bytes that came, not those that were announced.
+	firstReadBytes = 4 << 10
+	// keptBufferBytes is the largest buffer that is kept for the next request.
+	keptBufferBytes = 256 << 10
+	// uploadBufferBytes is what a streamed upload is copied through.
+	uploadBufferBytes = 32 << 10
+	// refusedBodyBytes is how much of a body that was refused is read and
+	// dropped, so that a client which is still sending sees the refusal and not
+	// a broken connection. The largest body that tests of SDKs send is half.
+	refusedBodyBytes = 128 << 20
+	// refusedBodyTime bounds the same.
+	refusedBodyTime = 10 * time.Second
+)
+
+// bodyBuffers lend the memory of bodies that are held.
+var bodyBuffers = sync.Pool{New: func() any { b := make([]byte, 0, firstReadBytes); return &b }}
+
+// budget bounds the memory of all bodies that are held at once.
+type budget struct {
+	max  int64
+	used atomic.Int64
+}
+
+func (b *budget) take(n int) bool {
+	if b.used.Add(int64(n)) > b.max {
+		b.used.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+func (b *budget) give(n int) { b.used.Add(-int64(n)) }
+
+// heldBody is a body in memory: one whose model has to be read.
+type heldBody struct {
+	buf    *[]byte
+	taken  int // of the budget
+	budget *budget
+}
+
+var (
+	errTooLarge = refuse(codeTooLarge, "the request body is larger than the provider or this gateway accepts")
+	errNoMemory = refuse(codeTooManyInFlight, "the bodies in flight fill the memory set aside for them; try again")
+	errCompress = refuse(codeInvalidRequest, "a compressed JSON body can not be routed; send it without Content-Encoding")
+)
+
+// hold reads a client's whole body, at most limit bytes.
+func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Duration, b *budget) error {
+	h.budget = b
+	h.buf = bodyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool's New
+	*h.buf = (*h.buf)[:0]
+	if int64(ctx.Request.Header.ContentLength()) > limit {
+		return errTooLarge
+	}
+	stream := ctx.RequestBodyStream()
+	if stream == nil {
+		return nil
+	}
+	for {
+		buf := *h.buf
+		if len(buf) == cap(buf) {
+			if err := h.grow(); err != nil {
+				return err
+			}
+			if err := ctx.SetReadDeadline(time.Now().Add(silence)); err != nil {
+				return upstream.ErrCanceled
+			}
+			buf = *h.buf
+		}
+		n, err := stream.Read(buf[len(buf):cap(buf)])
+		*h.buf = buf[:len(buf)+n]
+		if int64(len(*h.buf)) > limit {
+			return errTooLarge
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return bodyError(err)
+		}
+	}
+}
+
+// grow doubles the buffer, within the budget of all bodies.
+func (h *heldBody) grow() error {
+	old := *h.buf
+	if !h.budget.take(cap(old) * 2) {
+		return errNoMemory
+	}
+	h.budget.give(h.taken)
+	h.taken = cap(old) * 2
+	next := make([]byte, len(old), cap(old)*2)
+	copy(next, old)
+	*h.buf = next
+	return nil
+}
+
+// bodyError tells a body that is not what its framing says from a client that
+// left.
+func bodyError(err error) error {
+	var broken fasthttp.ErrBrokenChunk
+	if errors.As(err, &broken) {
+		return refuse(codeInvalidRequest, "the request body's chunked framing is broken")
+	}
+	return upstream.ErrRequestBody
+}
+
+func (h *heldBody) text() wire.Text { return wire.NewText(h.buf) }
+
+func (h *heldBody) release() {
+	if h.buf == nil {
+		return
+	}
+	h.budget.give(h.taken)
+	if cap(*h.buf) <= keptBufferBytes {
+		clear(*h.buf)
+		*h.buf = (*h.buf)[:0]
+		bodyBuffers.Put(h.buf)
+	}
+	*h = heldBody{}
+}
+
+// mustHold reports whether a request's body has to be read before it can be
+// routed: JSON, or a path whose body is JSON whatever the header says.
+func mustHold(h *fasthttp.RequestHeader, d wire.Dialect) bool {
+	return d != wire.DialectNone || isJSON(h.ContentType())
+}
+
+func isJSON(contentType []byte) bool {
+	if i := bytes.IndexByte(contentType, ';'); i >= 0 {
+		contentType = contentType[:i]
+	}
+	contentType = bytes.TrimSpace(contentType)
+	return bytes.EqualFold(contentType, []byte("application/json")) ||
+		len(contentType) > 5 && bytes.EqualFold(contentType[len(contentType)-5:], []byte("+json"))
+}
+
+// hasBody reports whether a request brings a body.
+func hasBody(h *fasthttp.RequestHeader) bool {
+	return h.ContentLength() > 0 || h.ContentLength() == -1
+}
+
+// upload is a body that passes through without being held.
+type upload struct {
+	ctx     *fasthttp.RequestCtx
+	silence time.Duration
+	bytes   int64
+}
+
+var uploadBuffers = sync.Pool{New: func() any { b := make([]byte, uploadBufferBytes); return &b }}
+
+// WriteTo copies the body to w as it arrives. The client's silence is bounded,
+// the length of the upload is not.
+func (u *upload) WriteTo(w io.Writer) (int64, error) {
+	buf := uploadBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool's New
+	defer uploadBuffers.Put(buf)
+	stream := u.ctx.RequestBodyStream()
+	for {
+		if err := u.ctx.SetReadDeadline(time.Now().Add(u.silence)); err != nil {
+			return u.bytes, upstream.ErrRequestBody
+		}
+		n, rerr := stream.Read(*buf)
+		if n > 0 {
+			u.bytes += int64(n)
+			if _, err := w.Write((*buf)[:n]); err != nil {
+				return u.bytes, err
+			}
+		}
+		if rerr == io.EOF {
+			return u.bytes, nil
+		}
+		if rerr != nil {
+			return u.bytes, upstream.ErrRequestBody
+		}
+	}
+}
+
+// dropBody reads what is left of a refused body, within bounds, and closes the
+// connection if there is more.
+func dropBody(ctx *fasthttp.RequestCtx) {
+	stream := ctx.RequestBodyStream()
+	if stream == nil {
+		return
+	}
+	_ = ctx.SetReadDeadline(time.Now().Add(refusedBodyTime))
+	if _, err := io.CopyN(io.Discard, stream, refusedBodyBytes); err != io.EOF {
+		ctx.SetConnectionClose()
+	}
+}
+
+// writeError puts a refusal of ours into the answer.
+func writeError(ctx *fasthttp.RequestCtx, body []byte) {
+	ctx.Response.SetBody(body)
+}
+
+// holdAnswer puts a part of a short answer into the response.
+func holdAnswer(ctx *fasthttp.RequestCtx, p []byte) {
+	ctx.Response.AppendBody(p)
+}
+
+// streamAnswer hands the response over to a stream of known length, or -1.
+func streamAnswer(ctx *fasthttp.RequestCtx, s io.Reader, length int) {
+	ctx.Response.SetBodyStream(s, length)
+}

@@ -1,0 +1,256 @@
+package gateway
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+)
+
+// Provider is a vendor that requests can be sent to.
+type Provider struct {
+	// Name is what clients and operators call it: the first segment of a
+	// pinned path, the prefix of a model.
+	Name string
+	// Target is where its requests go, unless a credential has a base URL.
+	Target *upstream.Target
+	// CredentialHeader stands before the secret: "Authorization: Bearer " or
+	// "x-api-key: ".
+	CredentialHeader string
+	// MaxBodyBytes bounds a body that is held to be routed.
+	MaxBodyBytes int64
+	// Roots are the certificate authorities to trust; nil for the system's.
+	Roots *x509.CertPool
+}
+
+// Limits bound what clients can make the gateway hold.
+type Limits struct {
+	MaxBodyBytes        int64 // of a held body where the provider is not known yet
+	MaxBufferedBytes    int64 // over all held bodies
+	MaxRequestsInFlight int64
+	MaxHeaderBytes      int
+}
+
+// Timeouts bound how long the gateway waits for clients.
+type Timeouts struct {
+	ClientHeader  time.Duration // for a request's head and its first body bytes
+	ClientIdle    time.Duration // between requests on one connection
+	ClientSilence time.Duration // between two reads of a body
+	ClientWrite   time.Duration // for one write to a client that does not read
+}
+
+// Options are the gateway's parts. All fields are required.
+type Options struct {
+	Directory   *directory.Directory
+	Credentials *vaultbridge.Cache
+	Keyring     vaultbridge.Keyring
+	Upstream    *upstream.Client
+	Providers   []*Provider
+	Records     *meter.Log
+	Limits      Limits
+	Timeouts    Timeouts
+	Log         *zerolog.Logger
+}
+
+// Gateway serves the data plane.
+type Gateway struct {
+	directory     *directory.Directory
+	credentials   *vaultbridge.Cache
+	keyring       vaultbridge.Keyring
+	upstream      *upstream.Client
+	providers     map[string]*Provider
+	providerNames string
+	records       *meter.Log
+	limits        Limits
+	timeouts      Timeouts
+	log           *zerolog.Logger
+	server        *fasthttp.Server
+	watcher       *watcher
+	held          budget
+	inFlight      atomic.Int64
+	draining      atomic.Bool
+	targets       sync.Map // base URL of a credential → *upstream.Target
+}
+
+// New makes a gateway. Serve starts it, Shutdown ends it.
+func New(o Options) *Gateway {
+	g := &Gateway{
+		directory: o.Directory, credentials: o.Credentials, keyring: o.Keyring, upstream: o.Upstream,
+		records: o.Records, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
+		providers: make(map[string]*Provider, len(o.Providers)),
+		watcher:   newWatcher(),
+	}
+	g.held.max = o.Limits.MaxBufferedBytes
+	var names []string
+	for _, p := range o.Providers {
+		g.providers[p.Name] = p
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	g.providerNames = strings.Join(names, ", ")
+	g.server = &fasthttp.Server{
+		Handler:                      g.handle,
+		ErrorHandler:                 g.unreadable,
+		ReadBufferSize:               o.Limits.MaxHeaderBytes,
+		ReadTimeout:                  o.Timeouts.ClientHeader,
+		WriteTimeout:                 o.Timeouts.ClientWrite,
+		IdleTimeout:                  o.Timeouts.ClientIdle,
+		StreamRequestBody:            true,
+		DisablePreParseMultipartForm: true,
+		NoDefaultServerHeader:        true,
+		NoDefaultContentType:         true,
+		SecureErrorLogMessage:        true,
+		CloseOnShutdown:              true,
+		MaxRequestBodySize:           firstReadBytes, // bodies beyond are streamed, not refused; body.go has the limits
+		Logger:                       quiet{},
+	}
+	return g
+}
+
+// quiet drops fasthttp's own messages: they could quote a request, and what
+// they report has its record.
+type quiet struct{}
+
+// Printf does nothing.
+func (quiet) Printf(string, ...any) {}
+
+// Serve accepts clients until Shutdown.
+func (g *Gateway) Serve(l net.Listener) error {
+	if err := g.server.Serve(clientListener{l}); err != nil {
+		return fmt.Errorf("cannot serve: %w", err)
+	}
+	return nil
+}
+
+// Shutdown stops accepting, answers new requests on open connections with 503
+// draining, and waits for those in flight. When ctx ends first, the rest is
+// canceled as if the clients had left, and recorded.
+func (g *Gateway) Shutdown(ctx context.Context) error {
+	g.draining.Store(true)
+	err := g.server.ShutdownWithContext(ctx)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		g.watcher.cancelAll()
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer stop()
+		err = g.server.ShutdownWithContext(last)
+	}
+	g.watcher.close()
+	if err != nil {
+		return fmt.Errorf("cannot finish all requests: %w", err)
+	}
+	return nil
+}
+
+// keep hands a finished request's record to the log of records and, as the
+// request's one line, to the operator's log.
+func (g *Gateway) keep(r *meter.Record) {
+	if err := g.records.Append(r); err != nil {
+		g.log.Error().Err(err).Str("request_id", r.RequestID).Msg("record waits in memory")
+	}
+	g.log.Info().EmbedObject(r).Msg("request done")
+}
+
+// maxBodyBytes is the limit for a held body: the pinned provider's, or the
+// general one.
+func (g *Gateway) maxBodyBytes(pinned []byte) int64 {
+	if p := g.providers[string(pinned)]; p != nil {
+		return p.MaxBodyBytes
+	}
+	return g.limits.MaxBodyBytes
+}
+
+// target is where a credential's requests go. The credential was sealed for
+// one host; anywhere else it does not open, and the call is refused before
+// anything is dialed.
+func (g *Gateway) target(p *Provider, c *directory.Credential) (*upstream.Target, error) {
+	t := p.Target
+	if c.BaseURL != "" {
+		var err error
+		if t, err = g.ownTarget(p, c.BaseURL); err != nil {
+			return nil, err
+		}
+	}
+	if t.HostPort != c.Host {
+		return nil, refuse(codeCredentialUnusable, "the credential for provider "+p.Name+
+			" was stored for another host than the provider's present one; store it again: ownkey credential put")
+	}
+	return t, nil
+}
+
+func (g *Gateway) ownTarget(p *Provider, baseURL string) (*upstream.Target, error) {
+	key := p.Name + " " + baseURL
+	if t, ok := g.targets.Load(key); ok {
+		return t.(*upstream.Target), nil //nolint:forcetypeassert // only ownTarget stores
+	}
+	base, err := url.Parse(baseURL)
+	if err != nil {
+		return nil, fmt.Errorf("cannot parse stored base URL: %w", err)
+	}
+	t, _ := g.targets.LoadOrStore(key, g.upstream.NewTarget(base, p.Roots, p.Target.Limits))
+	return t.(*upstream.Target), nil //nolint:forcetypeassert // see above
+}
+
+func (r *request) credentialError(err error) error {
+	name := r.provider.Name
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return refuse(codeCredentialMissing, "this tenant has no such credential for provider "+name+
+			"; add one: ownkey credential put --tenant "+r.caller.Tenant.ID+" --provider "+name)
+	case errors.Is(err, directory.ErrAmbiguous):
+		return refuse(codeCredentialMissing, "this tenant has several credentials for provider "+name+
+			" and none is named default; choose one with the header Ownkey-Credential")
+	}
+	return err
+}
+
+// unreadable answers a request that is not HTTP we can read. The connection is
+// closed afterwards.
+func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	why := refuse(codeInvalidRequest, "the request is not valid HTTP")
+	status := fasthttp.StatusBadRequest
+	var small *fasthttp.ErrSmallBuffer
+	var network net.Error
+	switch {
+	case errors.As(err, &small):
+		why.message = "the request's headers are larger than this gateway accepts"
+		status = fasthttp.StatusRequestHeaderFieldsTooLarge
+	case errors.As(err, &network) && network.Timeout():
+		why.message = "the request did not arrive in time"
+	}
+	ctx.SetStatusCode(status)
+	ctx.SetContentType("application/json")
+	ctx.Response.Header.Set("Ownkey-Error", string(why.code))
+	writeError(ctx, why.appendError(nil, 0, ""))
+}
+
+// recover turns a panic into a 500 and a log line with the place, not the
+// value: a value could hold anything.
+func (r *request) recover() {
+	if recover() == nil {
+		return
+	}
+	pc := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)])
+	var at []string
+	for frame, more := frames.Next(); more && len(at) < 8; frame, more = frames.Next() {
+		at = append(at, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
+	}
+	r.g.log.Error().Str("request_id", r.record.RequestID).Strs("at", at).Msg("request failed by a bug")
+	r.refuse(refuse(codeInternal, "the gateway failed; its log has the request id"))
+	r.ctx.SetConnectionClose()
+}

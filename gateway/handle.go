@@ -1,0 +1,414 @@
+package gateway
+
+import (
+	"bytes"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/ownkey/ownkey/wire"
+	"github.com/valyala/fasthttp"
+)
+
+// request is one client call, from its head to its record. It is used by the
+// connection's goroutine; only the attempt's Cancel is called by the watcher.
+type request struct {
+	g   *Gateway
+	ctx *fasthttp.RequestCtx
+
+	endpoint endpoint
+	caller   directory.Caller
+	body     heldBody
+	upload   upload
+	head     wire.Head
+	model    []byte // without the provider's prefix; borrows body
+	outgoing wire.Body
+	provider *Provider
+	stored   *directory.Credential
+	ref      vaultbridge.Ref
+	lease    vaultbridge.Lease
+	header   []byte // lines for the provider, then scratch for ours
+	send     upstream.Request
+	attempt  upstream.Attempt
+	watched  watched
+	watching bool
+	scanner  wire.Scanner
+	relay    relay
+	record   meter.Record
+}
+
+var requests = sync.Pool{New: func() any {
+	r := &request{}
+	r.watched.gone = r.attempt.Cancel
+	r.relay.r = r
+	return r
+}}
+
+// handle is the way of every request. An error anywhere becomes an answer of
+// ours; from relay on, the answer is the provider's.
+func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
+	if g.health(ctx) {
+		return
+	}
+	r := requests.Get().(*request) //nolint:forcetypeassert // the pool's New
+	defer r.recover()
+	r.begin(g, ctx)
+	if err := r.serve(); err != nil {
+		r.refuse(refusalOf(err, r.attempt.Sent()))
+	}
+}
+
+func (r *request) serve() error {
+	if err := r.admit(); err != nil {
+		return err
+	}
+	if err := r.authenticate(); err != nil {
+		return err
+	}
+	if err := r.read(); err != nil {
+		return err
+	}
+	if err := r.route(); err != nil {
+		return err
+	}
+	if err := r.unseal(); err != nil {
+		return err
+	}
+	if err := r.ask(); err != nil {
+		return err
+	}
+	return r.answer()
+}
+
+func (r *request) begin(g *Gateway, ctx *fasthttp.RequestCtx) {
+	r.g, r.ctx = g, ctx
+	g.inFlight.Add(1)
+	r.record.Start = time.Now()
+	r.record.RequestID = newRequestID()
+	r.record.RequestBytes = max(0, int64(ctx.Request.Header.ContentLength()))
+	r.record.SDK, r.record.SDKRetries = sdk(&ctx.Request.Header)
+}
+
+// newRequestID makes a UUIDv7 (RFC 9562): ids that sort by time.
+func newRequestID() string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic("BUG: no random numbers: " + err.Error()) // crypto/rand never fails (Go 1.24 release notes)
+	}
+	return id.String()
+}
+
+// admit refuses what the gateway can not carry through to its record.
+func (r *request) admit() error {
+	switch {
+	case r.g.draining.Load():
+		return refuse(codeDraining, "this gateway is stopping; try again")
+	case r.g.inFlight.Load() > r.g.limits.MaxRequestsInFlight:
+		return refuse(codeTooManyInFlight, "too many requests are in flight; try again")
+	case r.g.records.Ready() != nil:
+		return refuse(codeLedgerFull, "records can not be written; try again")
+	}
+	return nil
+}
+
+// authenticate finds the tenant by the token, and only then judges the path.
+func (r *request) authenticate() error {
+	perr := parseEndpoint(r.ctx.Request.Header.RequestURI(), &r.endpoint)
+	r.record.Endpoint = r.endpoint.request.String()
+	caller, err := r.g.directory.Authenticate(bearer(&r.ctx.Request.Header), r.record.Start)
+	r.record.AuthTime = time.Since(r.record.Start)
+	if err != nil {
+		return err
+	}
+	r.caller = caller
+	r.record.TenantID, r.record.TokenID = caller.Tenant.ID, caller.Token.ID
+	switch {
+	case perr != nil:
+		return perr
+	case r.endpoint.reserved():
+		return refuse(codeNotSupported, "the memory API is not part of this release")
+	case r.ctx.Request.Header.ConnectionUpgrade():
+		return refuse(codeNotSupported, "WebSocket and other upgrades are not supported")
+	case !caller.Token.AllowsScope("inference"):
+		return refuse(codeNotAllowed, "the token's scopes do not include inference")
+	}
+	return nil
+}
+
+// read takes in a body that has to be read, and finds its model.
+func (r *request) read() error {
+	h := &r.ctx.Request.Header
+	if !hasBody(h) {
+		return nil
+	}
+	if !mustHold(h, r.endpoint.request) {
+		r.upload = upload{ctx: r.ctx, silence: r.g.timeouts.ClientSilence}
+		return nil
+	}
+	if len(h.ContentEncoding()) > 0 && !bytes.EqualFold(h.ContentEncoding(), []byte("identity")) {
+		return errCompress
+	}
+	err := r.body.hold(r.ctx, r.g.maxBodyBytes(r.endpoint.provider), r.g.timeouts.ClientSilence, &r.g.held)
+	if err != nil {
+		return err
+	}
+	r.record.RequestBytes = int64(r.body.text().Len())
+	if err := wire.ReadHead(r.body.text(), &r.head); err != nil {
+		return err
+	}
+	r.model = r.head.Model
+	return nil
+}
+
+// route decides the provider: pinned by the path, named before the model, or
+// by the tenant's routes and default.
+func (r *request) route() error {
+	name, edit, err := r.providerName()
+	if err != nil {
+		return err
+	}
+	provider := r.g.providers[name]
+	if provider == nil {
+		return refuse(codeUnknownProvider, "there is no such provider; known are: "+r.g.providerNames)
+	}
+	r.provider = provider
+	r.record.Provider = provider.Name
+	r.record.ModelAsked = identifier(r.model)
+	if r.body.buf != nil {
+		r.outgoing = wire.NewBody(r.body.text())
+		if edit.End > 0 {
+			r.outgoing = wire.NewBody(r.body.text(), edit)
+		}
+	}
+	return r.allowed()
+}
+
+func (r *request) providerName() (name string, edit wire.Edit, err error) {
+	if pinned := r.endpoint.provider; len(pinned) > 0 {
+		return string(pinned), edit, nil
+	}
+	if i := bytes.IndexByte(r.model, '/'); i > 0 {
+		if p := r.g.providers[string(r.model[:i])]; p != nil {
+			edit = r.head.StripModelPrefix(i + 1)
+			r.model = r.model[i+1:]
+			return p.Name, edit, nil
+		}
+	}
+	if name = r.caller.Tenant.Route(r.model); name == "" {
+		return "", edit, refuse(codeCredentialMissing, "this tenant has no default provider; store a credential or set one: "+
+			"ownkey credential put, ownkey tenant update --default-provider")
+	}
+	return name, edit, nil
+}
+
+// allowed applies the token's list of models. A body whose model can not be
+// read could ask for any, so a token with a list may not send one.
+func (r *request) allowed() error {
+	token := r.caller.Token
+	if len(token.Models) == 0 || !hasBody(&r.ctx.Request.Header) {
+		return nil
+	}
+	if !r.head.HasModel {
+		return refuse(codeNotAllowed, "the token may use only certain models, and this call names none that can be read")
+	}
+	if !token.AllowsModel(r.provider.Name, r.model) {
+		return refuse(codeNotAllowed, "the token may not use this model")
+	}
+	return nil
+}
+
+// unseal gets the tenant's own credential for the provider. There is no other
+// to fall back to.
+func (r *request) unseal() error {
+	label := r.ctx.Request.Header.Peek("Ownkey-Credential")
+	stored, err := r.caller.Tenant.Credential(r.provider.Name, string(label))
+	if err != nil {
+		return r.credentialError(err)
+	}
+	target, err := r.g.target(r.provider, stored)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	r.stored = stored
+	r.ref = vaultbridge.Ref{
+		Context:    vaultbridge.Context{Tenant: stored.TenantID, CredentialID: stored.ID, Provider: stored.Provider, Host: target.HostPort},
+		Blob:       stored.Sealed,
+		Generation: stored.Generation,
+	}
+	r.lease, err = r.g.credentials.Credential(r.ctx, &r.ref)
+	r.record.UnsealTime = time.Since(began)
+	if err != nil {
+		return err
+	}
+	r.record.CredentialID, r.record.KeyVersion, r.record.CacheHit = stored.ID, r.lease.Version(), r.lease.Hit
+	r.attempt.Begin(target, time.Now())
+	return nil
+}
+
+// ask sends the request to the provider and waits for the answer's head. From
+// here on the client's socket is watched.
+func (r *request) ask() error {
+	h := &r.ctx.Request.Header
+	r.header = appendRequestHeader(r.header[:0], h, r.body.buf != nil)
+	r.header = appendField(r.header, "OpenAI-Organization", r.stored.Organization)
+	r.header = appendField(r.header, "OpenAI-Project", r.stored.Project)
+	r.send = upstream.Request{
+		Method:           h.Method(),
+		Path:             r.endpoint.forward,
+		Header:           r.header,
+		CredentialHeader: r.provider.CredentialHeader,
+		Credential:       &r.lease,
+	}
+	switch {
+	case r.body.buf != nil:
+		r.send.Body, r.send.BodyBytes = &r.outgoing, int64(r.outgoing.Len())
+	case r.upload.ctx != nil:
+		r.send.Body, r.send.BodyBytes = &r.upload, int64(h.ContentLength())
+	}
+	r.watch()
+	began := time.Now()
+	r.record.Attempts = 1
+	err := r.attempt.Send(&r.send)
+	r.record.FirstByteTime = time.Since(began)
+	if r.upload.ctx != nil {
+		r.record.RequestBytes = r.upload.bytes
+	}
+	r.body.release()
+	return err
+}
+
+func (r *request) watch() {
+	conn, ok := r.ctx.Conn().(*clientConn)
+	if !ok {
+		return
+	}
+	r.watched.fd = conn.fd
+	r.g.watcher.add(&r.watched)
+	r.watching = true
+}
+
+// refuse answers with an error of ours and ends the request.
+func (r *request) refuse(why *refusal) {
+	ctx := r.ctx
+	ctx.Response.Reset()
+	ctx.SetStatusCode(answers[why.code].status)
+	ctx.SetContentType("application/json")
+	h := &ctx.Response.Header
+	h.Set("Ownkey-Error", string(why.code))
+	if after := answers[why.code].retryAfter; after != "" {
+		h.Set(fasthttp.HeaderRetryAfter, after)
+	}
+	if why.noRetry {
+		h.Set("X-Should-Retry", "false")
+	}
+	r.ownHeaders(h)
+	dialect := r.endpoint.request
+	if r.endpoint.anthropic() {
+		dialect = wire.DialectMessages
+	}
+	writeError(ctx, why.appendError(r.header[:0], dialect, r.record.RequestID))
+	switch why.code {
+	case codeClientGone:
+		ctx.SetConnectionClose()
+	case codeTooLarge, codeTooManyInFlight:
+		dropBody(ctx)
+	}
+	r.record.ErrorCode, r.record.Status = string(why.code), answers[why.code].status
+	r.finish(outcomeOf(why.code))
+}
+
+// outcomeOf says how a request that we answered ourselves ended.
+func outcomeOf(c code) meter.Outcome {
+	switch c {
+	case codeClientGone:
+		return meter.OutcomeClientCancelled
+	case codeUpstreamTimeout:
+		return meter.OutcomeUpstreamTimeout
+	case codeUpstreamTruncated:
+		return meter.OutcomeUpstreamTruncated
+	case codeUpstreamInvalid, codeUpstreamUnreachable:
+		return meter.OutcomeUpstreamError
+	case codeInternal:
+		return meter.OutcomeInternalError
+	default:
+		return meter.OutcomeRefused
+	}
+}
+
+// ownHeaders sets the headers of ours that every answer carries.
+func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
+	h.Set("Ownkey-Request-Id", r.record.RequestID)
+	h.Set("Ownkey-Memory", "off")
+	if r.provider != nil {
+		h.Set("Ownkey-Provider", r.provider.Name)
+	}
+	b := r.header[:0]
+	if r.record.CredentialID != "" {
+		b = append(b, r.stored.Label...)
+		b = append(b, ";v="...)
+		b = strconv.AppendInt(b, int64(r.record.KeyVersion), 10)
+		h.SetBytesV("Ownkey-Credential", b)
+		b = b[:0]
+	}
+	b = appendTiming(b, "auth", r.record.AuthTime)
+	b = appendTiming(append(b, ", "...), "unseal", r.record.UnsealTime)
+	b = appendTiming(append(b, ", "...), "recall", 0)
+	b = appendTiming(append(b, ", "...), "upstream", r.record.FirstByteTime)
+	h.SetBytesV("Server-Timing", b)
+	r.header = b
+}
+
+// appendTiming appends one metric of Server-Timing, in milliseconds.
+func appendTiming(dst []byte, name string, d time.Duration) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ";dur="...)
+	return strconv.AppendFloat(dst, float64(d.Microseconds())/1000, 'f', -1, 64)
+}
+
+// finish ends the request, whatever its end was, with exactly one record. The
+// request may be another's when it returns.
+func (r *request) finish(outcome meter.Outcome) {
+	if r.watching {
+		r.g.watcher.remove(&r.watched)
+	}
+	usage := r.scanner.Usage()
+	r.record.Outcome = outcome
+	r.record.ModelServed = string(r.scanner.Model())
+	r.record.Events = r.scanner.Events()
+	r.record.InputTokens = meter.Count(usage.Input)
+	r.record.OutputTokens = meter.Count(usage.Output)
+	r.record.CachedTokens = meter.Count(usage.CachedInput)
+	r.record.CacheWrites = meter.Count(usage.CacheWrite)
+	r.record.ReasoningTokens = meter.Count(usage.Reasoning)
+	if usage.Input.Set || usage.Output.Set {
+		r.record.UsageSource = meter.UsageProvider
+		if outcome != meter.OutcomeCompleted {
+			r.record.UsageSource = meter.UsagePartial
+		}
+	}
+	r.attempt.End()
+	r.lease.Release()
+	r.body.release()
+	r.record.TotalTime = time.Since(r.record.Start)
+	r.g.keep(&r.record)
+	r.g.inFlight.Add(-1)
+	r.reset()
+	requests.Put(r)
+}
+
+// reset forgets everything of the request but its buffers.
+func (r *request) reset() {
+	r.g, r.ctx, r.provider, r.stored = nil, nil, nil, nil
+	r.endpoint, r.caller, r.upload, r.outgoing = endpoint{}, directory.Caller{}, upload{}, wire.Body{}
+	r.model, r.watching = nil, false
+	r.ref, r.lease, r.send, r.record = vaultbridge.Ref{}, vaultbridge.Lease{}, upstream.Request{}, meter.Record{}
+	r.head.Reset()
+	r.scanner.Reset(wire.DialectNone, wire.FormatOpaque)
+	r.relay = relay{r: r}
+}

@@ -1,0 +1,94 @@
+package gateway
+
+import (
+	"bytes"
+	"strings"
+
+	"github.com/valyala/fasthttp"
+)
+
+// passesToProvider is the allow-list of request headers. Everything else stays
+// here: whatever could authenticate (Authorization, X-Api-Key, Api-Key,
+// X-Goog-Api-Key, Cookie, …), our own Ownkey-*, OpenAI-Organization and
+// -Project (they come from the stored credential), and whatever describes the
+// client's connection. Names are in canonical form.
+func passesToProvider(name []byte) bool {
+	switch string(name) {
+	case "Accept", "Content-Type", "User-Agent", // what and who
+		"Openai-Beta", "Anthropic-Version", "Anthropic-Beta", // API versions
+		"X-Client-Request-Id", "Idempotency-Key", // the client's own correlation
+		"Http-Referer", "X-Title", // OpenRouter's application attribution
+		"Range": // parts of a file's content
+		return true
+	}
+	return bytes.HasPrefix(name, []byte("X-Stainless-")) // SDK telemetry
+}
+
+// passesToClient is the allow-list of answer headers: what describes the body,
+// and what providers document for their callers. Never Set-Cookie, never
+// anything unknown. Content-Type and the framing are handled apart.
+func passesToClient(name []byte) bool {
+	switch string(name) {
+	case "Content-Encoding", "Content-Disposition", "Content-Range", "Accept-Ranges", "Cache-Control",
+		"X-Request-Id", "Request-Id", "Retry-After", "Retry-After-Ms", "X-Should-Retry":
+		return true
+	}
+	return bytes.HasPrefix(name, []byte("Openai-")) ||
+		bytes.HasPrefix(name, []byte("X-Ratelimit-")) ||
+		bytes.HasPrefix(name, []byte("Anthropic-"))
+}
+
+// appendRequestHeader appends the lines that go to the provider.
+func appendRequestHeader(dst []byte, h *fasthttp.RequestHeader, json bool) []byte {
+	for name, value := range h.All() {
+		if passesToProvider(name) {
+			dst = appendLine(dst, name, value)
+		} else if !json && string(name) == fasthttp.HeaderContentEncoding {
+			dst = appendLine(dst, name, value) // of an upload, which passes as it is
+		}
+	}
+	// Usage is read from the answer as it passes, so it must come uncompressed.
+	return append(dst, "Accept-Encoding: identity\r\n"...)
+}
+
+func appendLine(dst, name, value []byte) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
+}
+
+// appendField appends a line of our own; nothing when the value is empty.
+func appendField(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	dst = append(dst, name...)
+	dst = append(dst, ": "...)
+	dst = append(dst, value...)
+	return append(dst, "\r\n"...)
+}
+
+// copyAnswerHeader copies the provider's headers that may pass. A value that
+// contains the credential is dropped, whatever its name.
+func copyAnswerHeader(dst, src *fasthttp.ResponseHeader, holds func(value []byte) bool) {
+	if ct := src.ContentType(); len(ct) > 0 && !holds(ct) {
+		dst.SetContentTypeBytes(ct)
+	}
+	for name, value := range src.All() {
+		if passesToClient(name) && !holds(value) {
+			dst.AddBytesKV(name, value)
+		}
+	}
+}
+
+// bearer gives the tenant token that a request presents: Authorization: Bearer
+// (OpenAI's SDKs) or x-api-key (Anthropic's).
+func bearer(h *fasthttp.RequestHeader) []byte {
+	const scheme = "bearer "
+	a := h.Peek(fasthttp.HeaderAuthorization)
+	if len(a) > len(scheme) && strings.EqualFold(string(a[:len(scheme)]), scheme) {
+		return bytes.TrimSpace(a[len(scheme):])
+	}
+	return h.Peek("X-Api-Key")
+}

@@ -1,0 +1,233 @@
+package gateway
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/wire"
+	"github.com/valyala/fasthttp"
+)
+
+// heldAnswerBytes is the largest answer that is read to its end before the
+// client gets its head: it is then sent in one write, with a record already
+// kept, and a cut becomes a clean status.
+const heldAnswerBytes = 64 << 10
+
+// answer turns the provider's head into ours and sends its body: held when it
+// is short, as a stream otherwise.
+func (r *request) answer() error {
+	from := &r.attempt.Head
+	format := formatOf(from)
+	r.scanner.Reset(r.endpoint.answer, format)
+	r.record.Status = from.StatusCode()
+	r.record.Streamed = format == wire.FormatSSE
+	r.record.ProviderRequestID = providerRequestID(from)
+	r.record.ProviderOrganization = providerOrganization(from)
+
+	isHead := r.ctx.IsHead()
+	switch {
+	case isHead || r.attempt.Ended():
+		r.answerHead(format)
+		if isHead {
+			r.ctx.Response.SkipBody = true
+			r.ctx.Response.Header.SetContentLength(from.ContentLength())
+		}
+		r.scanner.Finish()
+		r.finish(meter.OutcomeCompleted)
+		return nil
+	case format != wire.FormatSSE && r.attempt.BodyBytes() >= 0 && r.attempt.BodyBytes() <= heldAnswerBytes:
+		return r.answerHeld(format)
+	}
+	return r.answerStream(format)
+}
+
+// answerHead writes the status and the headers that may pass.
+func (r *request) answerHead(format wire.Format) {
+	ctx := r.ctx
+	ctx.SetStatusCode(r.attempt.Head.StatusCode())
+	h := &ctx.Response.Header
+	r.lease.Use(func(secret []byte) {
+		copyAnswerHeader(h, &r.attempt.Head, func(value []byte) bool { return bytes.Contains(value, secret) })
+	})
+	r.ownHeaders(h)
+	if format == wire.FormatSSE {
+		h.Set(fasthttp.HeaderCacheControl, "no-cache")
+		h.Set("X-Accel-Buffering", "no")
+	}
+}
+
+// answerHeld reads a short answer to its end and leaves it to be sent.
+func (r *request) answerHeld(format wire.Format) error {
+	for {
+		p, err := r.attempt.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		r.saw(p)
+		holdAnswer(r.ctx, p)
+	}
+	r.answerHead(format)
+	r.scanner.Finish()
+	r.finish(meter.OutcomeCompleted)
+	return nil
+}
+
+// answerStream leaves the body to the relay, which fasthttp calls after the
+// handler has returned.
+func (r *request) answerStream(format wire.Format) error {
+	length := -1
+	if n := r.attempt.BodyBytes(); n >= 0 && format != wire.FormatSSE {
+		length = int(n)
+	}
+	r.answerHead(format)
+	r.relay.sse = format == wire.FormatSSE
+	r.ctx.Response.ImmediateHeaderFlush = r.relay.sse
+	streamAnswer(r.ctx, &r.relay, length)
+	return nil
+}
+
+// saw lets the scanner follow the answer.
+func (r *request) saw(p []byte) {
+	r.record.ResponseBytes += int64(len(p))
+	r.scanner.Write(p)
+}
+
+// formatOf tells how an answer's body is to be followed.
+func formatOf(h *fasthttp.ResponseHeader) wire.Format {
+	if len(h.ContentEncoding()) > 0 {
+		return wire.FormatOpaque
+	}
+	ct := h.ContentType()
+	switch {
+	case len(ct) >= len(sseType) && bytes.EqualFold(ct[:len(sseType)], []byte(sseType)):
+		return wire.FormatSSE
+	case isJSON(ct):
+		return wire.FormatJSON
+	}
+	return wire.FormatOpaque
+}
+
+const sseType = "text/event-stream"
+
+// relay carries an answer from the attempt to the client as it arrives. It is
+// fasthttp's body stream: WriteTo does the work, Close ends the request.
+type relay struct {
+	r       *request
+	sse     bool
+	over    bool // the end was decided; outcome holds it
+	outcome meter.Outcome
+	written time.Time // when the client's write limit was last moved
+	rest    []byte    // lent by the attempt and not yet taken by Read
+}
+
+// errCut ends the connection: what the client has is not the whole answer.
+var errCut = errors.New("answer cut")
+
+// SupportsBodyWriteTo tells fasthttp to use WriteTo, which flushes each run.
+func (s *relay) SupportsBodyWriteTo() bool { return true }
+
+// WriteTo relays until the answer's end. Each run of bytes that arrived is
+// passed on at once.
+func (s *relay) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		p, err := s.r.attempt.Next()
+		if err != nil {
+			return total, s.end(w, err)
+		}
+		s.r.saw(p)
+		s.extend()
+		n, werr := w.Write(p)
+		total += int64(n)
+		if werr != nil {
+			s.close(s.leftOutcome())
+			return total, werr
+		}
+	}
+}
+
+// Read gives the answer to the ways of fasthttp that do not take WriteTo.
+func (s *relay) Read(p []byte) (int, error) {
+	if len(s.rest) == 0 {
+		next, err := s.r.attempt.Next()
+		if err != nil {
+			if end := s.end(io.Discard, err); end != nil {
+				return 0, end
+			}
+			return 0, io.EOF
+		}
+		s.r.saw(next)
+		s.extend()
+		s.rest = next
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// extend moves the limit on a write to a client that does not read. Once a
+// second is enough for a limit of many.
+func (s *relay) extend() {
+	now := time.Now()
+	if now.Sub(s.written) < time.Second {
+		return
+	}
+	s.written = now
+	_ = s.r.ctx.Conn().SetWriteDeadline(now.Add(s.r.g.timeouts.ClientWrite))
+}
+
+// end judges why there are no more bytes. A stream that did not really end
+// gets an error event and a closed connection: never a clean end.
+func (s *relay) end(w io.Writer, err error) error {
+	r := s.r
+	if err == io.EOF {
+		r.scanner.Finish()
+		err = upstream.ErrTruncated
+		if !s.sse {
+			err = nil
+		}
+	}
+	if err == nil || s.sse && r.scanner.Ended() {
+		s.close(meter.OutcomeCompleted)
+		return nil
+	}
+	if errors.Is(err, upstream.ErrCanceled) {
+		s.close(meter.OutcomeClientCancelled)
+		return errCut
+	}
+	why := refusalOf(err, true)
+	r.record.ErrorCode = string(why.code)
+	s.close(outcomeOf(why.code))
+	if s.sse {
+		event := why.appendEvent(r.header[:0], r.endpoint.answer, r.record.RequestID, !r.scanner.BetweenEvents())
+		_, _ = w.Write(event)
+	}
+	return errCut
+}
+
+// leftOutcome is the outcome of a client that is gone: SDKs close as soon as
+// they have seen the last event, which is a normal end.
+func (s *relay) leftOutcome() meter.Outcome {
+	if s.sse && s.r.scanner.Ended() {
+		return meter.OutcomeCompleted
+	}
+	return meter.OutcomeClientCancelled
+}
+
+func (s *relay) close(o meter.Outcome) { s.over, s.outcome = true, o }
+
+// Close is called by fasthttp exactly once, after the last byte or a failure.
+func (s *relay) Close() error {
+	if !s.over {
+		s.close(s.leftOutcome()) // the client was gone before the first write
+	}
+	s.r.finish(s.outcome)
+	return nil
+}

@@ -1,0 +1,153 @@
+package gateway
+
+import (
+	"errors"
+
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/ownkey/ownkey/wire"
+	"github.com/valyala/fasthttp"
+)
+
+// code is one of the gateway's errors, as docs/errors.md lists them.
+type code string
+
+const (
+	codeInvalidToken         code = "invalid_token"
+	codeNotAllowed           code = "not_allowed"
+	codeCredentialMissing    code = "credential_missing"
+	codeCredentialUnusable   code = "credential_unusable"
+	codeInvalidRequest       code = "invalid_request"
+	codeUnknownProvider      code = "unknown_provider"
+	codeNotFound             code = "not_found"
+	codeNotSupported         code = "not_supported"
+	codeTooLarge             code = "too_large"
+	codeTooManyInFlight      code = "too_many_requests_in_flight"
+	codeUpstreamUnreachable  code = "upstream_unreachable"
+	codeUpstreamInvalid      code = "upstream_invalid"
+	codeUpstreamTruncated    code = "upstream_truncated"
+	codeUpstreamTimeout      code = "upstream_timeout"
+	codeVaultUnavailable     code = "vault_unavailable"
+	codeStoreUnavailable     code = "store_unavailable"
+	codeLedgerFull           code = "ledger_full"
+	codeDraining             code = "draining"
+	codeInternal             code = "internal_error"
+	codeClientGone           code = "client_gone" // never sent: there is nobody to read it
+	statusClientClosedNotice      = 499           // nginx's number for a client that left; only in records
+)
+
+// answer is how a code looks to a client.
+type answer struct {
+	status int
+	// anthropic is the error's type on Anthropic's paths (provider
+	// documentation, "Errors", 2026-11).
+	anthropic string
+	// retryAfter is sent as Retry-After, in seconds; empty for none.
+	retryAfter string
+}
+
+var answers = map[code]answer{
+	codeInvalidToken:        {fasthttp.StatusUnauthorized, "authentication_error", ""},
+	codeNotAllowed:          {fasthttp.StatusForbidden, "permission_error", ""},
+	codeCredentialMissing:   {fasthttp.StatusPreconditionFailed, "invalid_request_error", ""},
+	codeCredentialUnusable:  {fasthttp.StatusPreconditionFailed, "invalid_request_error", ""},
+	codeInvalidRequest:      {fasthttp.StatusBadRequest, "invalid_request_error", ""},
+	codeUnknownProvider:     {fasthttp.StatusBadRequest, "invalid_request_error", ""},
+	codeNotFound:            {fasthttp.StatusNotFound, "not_found_error", ""},
+	codeNotSupported:        {fasthttp.StatusNotImplemented, "invalid_request_error", ""},
+	codeTooLarge:            {fasthttp.StatusRequestEntityTooLarge, "request_too_large", ""},
+	codeTooManyInFlight:     {fasthttp.StatusTooManyRequests, "rate_limit_error", "1"},
+	codeUpstreamUnreachable: {fasthttp.StatusBadGateway, "api_error", ""},
+	codeUpstreamInvalid:     {fasthttp.StatusBadGateway, "api_error", ""},
+	codeUpstreamTruncated:   {fasthttp.StatusBadGateway, "api_error", ""},
+	codeUpstreamTimeout:     {fasthttp.StatusGatewayTimeout, "timeout_error", ""},
+	codeVaultUnavailable:    {fasthttp.StatusServiceUnavailable, "api_error", "2"},
+	codeStoreUnavailable:    {fasthttp.StatusServiceUnavailable, "api_error", "2"},
+	codeLedgerFull:          {fasthttp.StatusServiceUnavailable, "api_error", "5"},
+	codeDraining:            {fasthttp.StatusServiceUnavailable, "overloaded_error", "1"},
+	codeInternal:            {fasthttp.StatusInternalServerError, "api_error", ""},
+	codeClientGone:          {statusClientClosedNotice, "api_error", ""},
+}
+
+// refusal is an error that a client gets from us. Its message is made of
+// constants and of names from our own tables, never of what a client sent, so
+// it needs no escaping in JSON.
+type refusal struct {
+	code    code
+	message string
+	// noRetry tells SDKs not to repeat the call: the provider may already have
+	// billed it.
+	noRetry bool
+}
+
+// Error makes a refusal an error of the request path.
+func (r *refusal) Error() string { return string(r.code) + ": " + r.message }
+
+func refuse(c code, message string) *refusal { return &refusal{code: c, message: message} }
+
+// refusalOf is the one place where an error becomes a code and a public
+// sentence. The error's own text goes nowhere.
+func refusalOf(err error, sent bool) *refusal {
+	var own *refusal
+	var syntax *wire.SyntaxError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &syntax):
+		return refuse(codeInvalidRequest, "the request body is not usable JSON: "+syntax.Error())
+	case errors.Is(err, directory.ErrInvalidToken):
+		return refuse(codeInvalidToken, "the token is not valid; send a tenant token (ok_...) as Authorization: Bearer or x-api-key")
+	case errors.Is(err, directory.ErrUnavailable):
+		return refuse(codeStoreUnavailable, "the tenant store can not be reached; try again")
+	case errors.Is(err, vaultbridge.ErrUnavailable):
+		return refuse(codeVaultUnavailable, "the key store can not be reached; try again")
+	case errors.Is(err, vaultbridge.ErrUnsealable):
+		return refuse(codeCredentialUnusable, "the stored credential does not open for this tenant, provider and host; store it again")
+	case errors.Is(err, upstream.ErrCanceled), errors.Is(err, upstream.ErrRequestBody):
+		return refuse(codeClientGone, "the client left")
+	case errors.Is(err, upstream.ErrTimeout):
+		return &refusal{codeUpstreamTimeout, "the provider did not answer in time", sent}
+	case errors.Is(err, upstream.ErrInvalid):
+		return &refusal{codeUpstreamInvalid, "the provider's answer was not valid HTTP", sent}
+	case errors.Is(err, upstream.ErrTruncated):
+		return &refusal{codeUpstreamTruncated, "the provider's answer was cut short", sent}
+	case errors.Is(err, upstream.ErrUnreachable):
+		return refuse(codeUpstreamUnreachable, "the provider could not be reached, or closed the connection without an answer")
+	}
+	return refuse(codeInternal, "the gateway failed; its log has the request id")
+}
+
+// appendError appends the refusal in the shape that the dialect's SDKs parse.
+func (r *refusal) appendError(dst []byte, d wire.Dialect, requestID string) []byte {
+	if d == wire.DialectMessages {
+		dst = append(dst, `{"type":"error","error":{"type":"`...)
+		dst = append(dst, answers[r.code].anthropic...)
+		dst = append(dst, `","message":"`...)
+		dst = append(dst, r.message...)
+		dst = append(dst, `","code":"`...)
+		dst = append(dst, r.code...)
+		dst = append(dst, `"},"request_id":"`...)
+		dst = append(dst, requestID...)
+		return append(dst, `"}`...)
+	}
+	dst = append(dst, `{"error":{"message":"`...)
+	dst = append(dst, r.message...)
+	dst = append(dst, `","type":"ownkey_error","param":null,"code":"`...)
+	dst = append(dst, r.code...)
+	return append(dst, `"}}`...)
+}
+
+// appendEvent appends the refusal as the last event of a stream. partial says
+// that an unfinished event stands before it, which is ended first.
+func (r *refusal) appendEvent(dst []byte, d wire.Dialect, requestID string, partial bool) []byte {
+	if partial {
+		dst = append(dst, "\n\n"...)
+	}
+	if d == wire.DialectMessages {
+		dst = append(dst, "event: error\n"...)
+	}
+	dst = append(dst, "data: "...)
+	dst = r.appendError(dst, d, requestID)
+	return append(dst, "\n\n"...)
+}
