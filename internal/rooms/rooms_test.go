@@ -1,0 +1,128 @@
+package rooms
+
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/ownkey/ownkey/"
+
+// leaves are the rooms that gateway meets, and nobody else.
+var leaves = []string{"directory", "vaultbridge", "wire", "memory", "upstream", "meter"}
+
+// rule says which imports a room may not reach, and why.
+type rule struct {
+	room   string // folder below the module
+	banned []string
+	why    string
+}
+
+var rules = []rule{
+	{"wire", []string{"github.com/rs/zerolog", "log", "log/slog"}, "a room that sees text may not log"},
+	{"wire", []string{"fmt"}, "errors of this room are values without body bytes"},
+	{"wire", []string{"net", "os", "github.com/valyala/fasthttp"}, "a room that sees text may not dial or write files"},
+	{"memory", []string{"github.com/rs/zerolog", "log", "log/slog"}, "a room that sees text may not log"},
+	{"memory", []string{"github.com/valyala/fasthttp"}, "bodies arrive as bytes or a reader"},
+	{"meter", []string{module + "wire", module + "memory"}, "the meter can not see a body"},
+	{"vaultbridge", []string{module + "wire", module + "memory"}, "the key path can not see a body"},
+	{"upstream", []string{module + "wire", module + "memory"}, "bytes are opaque to an attempt"},
+	{"directory", []string{module + "wire", module + "memory"}, "who may call has nothing to do with what is said"},
+	{"config", []string{module}, "config imports none of ours"},
+}
+
+// only says who may import a foreign package directly.
+var only = []struct{ pkg, room, why string }{
+	{"github.com/hashicorp/vault", "vaultbridge", "only vaultbridge speaks to Vault"},
+	{"github.com/ClickHouse", "meter", "only meter speaks to ClickHouse"},
+	{"github.com/dgraph-io/ristretto", "vaultbridge", "only vaultbridge caches secrets"},
+	{"modernc.org/sqlite", "internal/db", "only internal/db opens databases"},
+}
+
+// goList gives the import paths that `go list` prints for a template.
+func goList(t *testing.T, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	return strings.Fields(string(out))
+}
+
+func packages(t *testing.T) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for _, p := range goList(t, "./...") {
+		all[p] = true
+	}
+	return all
+}
+
+// under reports whether pkg is prefix or below it.
+func under(pkg, prefix string) bool {
+	prefix = strings.TrimSuffix(prefix, "/")
+	return pkg == prefix || strings.HasPrefix(pkg, prefix+"/")
+}
+
+// TestRoomsDoNotReach checks the rules on everything a room reaches, at any
+// depth.
+func TestRoomsDoNotReach(t *testing.T) {
+	all := packages(t)
+	for _, r := range rules {
+		if !all[module+r.room] {
+			continue // a room that is not built yet
+		}
+		for _, dep := range goList(t, "-deps", "./"+r.room) {
+			for _, banned := range r.banned {
+				if under(dep, banned) && !under(dep, module+r.room) {
+					t.Errorf("%s reaches %s: %s", r.room, dep, r.why)
+				}
+			}
+		}
+	}
+}
+
+// TestLeavesDoNotImportEachOther: what a leaf needs of another it declares as
+// an interface. memory may name wire's opaque text.
+func TestLeavesDoNotImportEachOther(t *testing.T) {
+	all := packages(t)
+	for _, room := range leaves {
+		if !all[module+room] {
+			continue
+		}
+		for _, dep := range goList(t, "-deps", "./"+room) {
+			for _, other := range leaves {
+				if other == room || (room == "memory" && other == "wire") {
+					continue
+				}
+				if under(dep, module+other) {
+					t.Errorf("%s reaches %s: leaves do not import each other", room, other)
+				}
+			}
+			if under(dep, module+"gateway") || under(dep, module+"cmd") {
+				t.Errorf("%s reaches %s: imports go one way", room, dep)
+			}
+		}
+	}
+}
+
+// TestForeignPackagesHaveOneDoor checks who imports a library directly.
+func TestForeignPackagesHaveOneDoor(t *testing.T) {
+	for _, line := range goList(t, "-f", `{{$p := .ImportPath}}{{range .Imports}}{{$p}}={{.}} {{end}}`, "./...") {
+		importer, imported, _ := strings.Cut(line, "=")
+		for _, o := range only {
+			if under(imported, o.pkg) && !under(importer, module+o.room) {
+				t.Errorf("%s imports %s: %s", importer, imported, o.why)
+			}
+		}
+		if under(imported, module+"benchmarks") || under(imported, module+"conformance") {
+			t.Errorf("%s imports %s: nothing imports the measuring rooms", importer, imported)
+		}
+		if under(imported, "encoding/json") && (under(importer, module+"meter") || under(importer, module+"vaultbridge") || importer == module+"gateway") {
+			t.Errorf("%s imports encoding/json: bodies are decoded in wire", importer)
+		}
+	}
+}

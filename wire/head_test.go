@@ -1,0 +1,186 @@
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+func text(s string) Text { b := []byte(s); return NewText(&b) }
+
+func TestReadHead(t *testing.T) {
+	f := func(body, model string, stream bool) {
+		t.Helper()
+		var h Head
+		if err := ReadHead(text(body), &h); err != nil {
+			t.Errorf("%.60s: %v", body, err)
+			return
+		}
+		if string(h.Model) != model || h.Stream != stream {
+			t.Errorf("%.60s: got %q %v", body, h.Model, h.Stream)
+		}
+	}
+	f(`{"model":"gpt-4o","stream":true}`, "gpt-4o", true)
+	f("\n\t{ \"messages\" : [ {\"role\":\"user\",\"model\":\"no\"} ] ,\r\n \"model\" : \"m\" }\n", "m", false)
+	// Escapes: providers decode them, in keys and in values.
+	f(`{"m\u006fdel":"gpt\u002d4o","\u0073tream":true}`, "gpt-4o", true)
+	f(`{"model":"\ud83d\ude00\n"}`, "\U0001f600\n", false)
+	// Numbers beyond float64, unknown members, duplicates of other keys: none of our business.
+	f(`{"x":12345678901234567890123,"y":-0.0e+10,"x":1,"model":"m","stream":null}`, "m", false)
+	f(`{}`, "", false)
+	f(`{"stream":false,"a":[[],{},[{}]],"b":{"c":{"d":[1,2,3]}}}`, "", false)
+	f(`{"a":"`+strings.Repeat("x", 100_000)+`","model":"m"}`, "m", false)
+	f(`{"a":`+strings.Repeat("[", 511)+strings.Repeat("]", 511)+`}`, "", false)
+}
+
+func TestReadHeadRefuses(t *testing.T) {
+	f := func(body, reason string, offset int64) {
+		t.Helper()
+		var h Head
+		err := ReadHead(text(body), &h)
+		var syntax *SyntaxError
+		if !errors.As(err, &syntax) || syntax.Reason != reason || syntax.Offset != offset {
+			t.Errorf("%.60q: got %v, want %s at byte %d", body, err, reason, offset)
+		}
+		if h.HasModel || h.Model != nil {
+			t.Errorf("%.60q: a refused body left a model", body)
+		}
+	}
+	f(``, reasonTruncated, 0)
+	f(`  `, reasonTruncated, 2)
+	f(`hello`, reasonNotObject, 0)
+	f(`[]`, reasonNotObject, 0)
+	f("\xef\xbb\xbf{}", reasonNotObject, 0)
+	f(`{"model":"m"`, reasonTruncated, 12)
+	f(`{"model":"m`, reasonTruncated, 11)
+	f(`{"model":"m\`, reasonTruncated, 12)
+	f(`{"model":"m"} x`, reasonTrailing, 14)
+	f(`{"model":"m",}`, reasonSyntax, 13)
+	f(`{"a":[1,]}`, reasonSyntax, 8)
+	f(`{"a":[1 2]}`, reasonSyntax, 8)
+	f(`{"a":01}`, reasonSyntax, 6)
+	f(`{"a":1.}`, reasonSyntax, 7)
+	f(`{"a":nul}`, reasonSyntax, 8)
+	f(`{"a" 1}`, reasonSyntax, 5)
+	f(`{a:1}`, reasonSyntax, 1)
+	f(`{"a":"\x"}`, reasonSyntax, 7)
+	f(`{"a":"\u12g4"}`, reasonSyntax, 10)
+	f("{\"a\":\"\n\"}", reasonSyntax, 6)
+	f("{\"a\":\"\xff\"}", reasonUTF8, 6)
+	f("{\"a\":1}\xff", reasonTrailing, 7)
+	f(`{"model":7}`, reasonModelType, 9)
+	f(`{"model":null}`, reasonModelType, 9)
+	f(`{"stream":"true"}`, reasonStreamType, 10)
+	f(`{"model":"a","model":"b"}`, reasonDuplicate, 13)
+	f(`{"model":"a","mod\u0065l":"b"}`, reasonDuplicate, 13)
+	f(`{"stream":true,"stream":true}`, reasonDuplicate, 15)
+	f(`{"model":"a","Model":"b"}`, reasonSpelling, 13)
+	f(`{"a":`+strings.Repeat("[", 1000), reasonDeep, 516)
+}
+
+// FuzzReadHead: an object is accepted exactly when encoding/json accepts it,
+// but for depth, UTF-8 and the members we read; the model is what
+// encoding/json decodes.
+func FuzzReadHead(f *testing.F) {
+	for _, s := range []string{
+		`{"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"hi"}]}`,
+		`{"m\u006fdel":"\ud83d\ude00"}`, `{"a":[1,2.5e-3,-0,true,false,null,"\"\\\/"]}`, `{"model":"a","model":"b"}`, `{"a":1,}`, `[`, "{\"a\":\"\xff\"}",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		var h Head
+		err := ReadHead(NewText(&body), &h)
+		trimmed := bytes.TrimLeft(body, " \t\r\n")
+		want := json.Valid(body) && len(trimmed) > 0 && trimmed[0] == '{' && utf8.Valid(body)
+		var syntax *SyntaxError
+		if err != nil {
+			if !errors.As(err, &syntax) || syntax.Offset < 0 || syntax.Offset > int64(len(body)) {
+				t.Fatalf("bad error %v", err)
+			}
+			switch syntax.Reason {
+			case reasonDuplicate, reasonSpelling, reasonModelType, reasonStreamType, reasonDeep:
+				return
+			}
+		}
+		if (err == nil) != want {
+			t.Fatalf("%q: got %v, encoding/json says valid: %v", body, err, want)
+		}
+		if err != nil {
+			return
+		}
+		var std map[string]json.RawMessage
+		if err := json.Unmarshal(body, &std); err != nil {
+			t.Fatal(err)
+		}
+		var model string
+		raw, has := std["model"]
+		if has {
+			if err := json.Unmarshal(raw, &model); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if has != h.HasModel || model != string(h.Model) {
+			t.Fatalf("%q: got model %q %v, want %q %v", body, h.Model, h.HasModel, model, has)
+		}
+	})
+}
+
+func TestBodyWithoutEditLeavesAsItCame(t *testing.T) {
+	const s = "{ \"model\":\"m\" ,\"n\":12345678901234567890, \"u\":\"\\u00e9\" }"
+	b := NewBody(text(s))
+	var out bytes.Buffer
+	if n, err := b.WriteTo(&out); err != nil || n != int64(len(s)) || out.String() != s || b.Len() != len(s) {
+		t.Errorf("got %q (%d, %v)", out.String(), n, err)
+	}
+}
+
+func TestStripModelPrefix(t *testing.T) {
+	f := func(body string, n int, want string) {
+		t.Helper()
+		var h Head
+		tx := text(body)
+		if err := ReadHead(tx, &h); err != nil {
+			t.Fatal(err)
+		}
+		b := NewBody(tx, h.StripModelPrefix(n))
+		var out bytes.Buffer
+		if _, err := b.WriteTo(&out); err != nil || out.String() != want || b.Len() != len(want) {
+			t.Errorf("got %q, Len %d, want %q", out.String(), b.Len(), want)
+		}
+	}
+	f(`{"model":"openai/gpt-4o"}`, 7, `{"model":"gpt-4o"}`)
+	f(`{ "model" : "openai\/gpt-4o", "x":1 }`, 7, `{ "model" : "gpt-4o", "x":1 }`)
+	f(`{"model":"\u006fpenai\u002fgpt\u002d4o"}`, 7, `{"model":"gpt\u002d4o"}`)
+	f(`{"model":"groq/"}`, 5, `{"model":""}`)
+}
+
+func TestBodyAppliesEditsInOrder(t *testing.T) {
+	b := NewBody(text("0123456789"), Edit{Start: 0, End: 2, With: []byte("ab")}, Edit{Start: 5, End: 5, With: []byte("--")}, Edit{Start: 9, End: 10})
+	var out bytes.Buffer
+	if _, err := b.WriteTo(&out); err != nil || out.String() != "ab234--5678" || b.Len() != out.Len() {
+		t.Errorf("got %q, Len %d", out.String(), b.Len())
+	}
+}
+
+func TestTextDoesNotPrint(t *testing.T) {
+	tx := text("secret prompt")
+	var out strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		fmt.Fprintf(&out, verb+" "+verb+"\n", tx, struct{ T Text }{tx})
+	}
+	j, err := json.Marshal(map[string]Text{"t": tx})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out.Write(j)
+	for _, leak := range []string{"secret", "736563726574", "115 101 99"} {
+		if strings.Contains(out.String(), leak) {
+			t.Errorf("%q found in %s", leak, out.String())
+		}
+	}
+}
