@@ -1,0 +1,167 @@
+package vaultbridge
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/dgraph-io/ristretto/v2"
+	"golang.org/x/sync/singleflight"
+)
+
+// maxCached bounds the credentials that are in memory at once.
+const maxCached = 10_000
+
+// Ref says which credential is wanted.
+type Ref struct {
+	Context Context
+	Blob    string
+	// Generation is the row's. A cached secret of another generation is not
+	// used: the row is the truth, the cache is not.
+	Generation int64
+}
+
+// Cache keeps unsealed credentials for a short time. It may forget one at any
+// moment; it never extends a life. It is safe for concurrent use.
+type Cache struct {
+	keyring Keyring
+	ttl     time.Duration
+	entries *ristretto.Cache[string, *entry]
+	flights singleflight.Group
+}
+
+// entry is a credential in the cache. Its timer wipes it on time, whatever
+// ristretto does with the entry: ristretto looks for expired ones in steps of
+// five seconds, and may drop a Set.
+type entry struct {
+	*Credential
+	generation int64
+	expiry     *time.Timer
+}
+
+// NewCache makes a cache over a keyring. With a ttl of 0 nothing is kept and
+// each request unseals for itself.
+func NewCache(k Keyring, ttl time.Duration) (*Cache, error) {
+	c := &Cache{keyring: k, ttl: ttl}
+	if ttl == 0 {
+		return c, nil
+	}
+	var err error
+	c.entries, err = ristretto.NewCache(&ristretto.Config[string, *entry]{
+		NumCounters:        10 * maxCached, // as ristretto's documentation advises
+		MaxCost:            maxCached,
+		BufferItems:        64, // likewise
+		IgnoreInternalCost: true,
+		OnExit: func(e *entry) {
+			if e == nil {
+				return // ristretto hands over an empty value for a key it has lost
+			}
+			e.expiry.Stop()
+			e.Wipe()
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("cannot make credential cache: %w", err)
+	}
+	return c, nil
+}
+
+// Close wipes every credential that is kept. Leases stay usable until they are
+// released.
+func (c *Cache) Close() {
+	if c.entries != nil {
+		c.entries.Clear()
+		c.entries.Close()
+	}
+}
+
+// Lease is the right to use a credential for a while. The zero value is no
+// right, and may be released.
+type Lease struct {
+	credential *Credential
+	alone      bool // nobody else will use it: wipe on release
+	// Hit says that the credential was in memory.
+	Hit bool
+}
+
+// Use lends the secret to f for the call. It reports false after Release.
+func (l *Lease) Use(f func(secret []byte)) bool {
+	if l.credential == nil {
+		return false
+	}
+	f(l.credential.secret)
+	return true
+}
+
+// Version is the version of the key that had sealed the secret.
+func (l *Lease) Version() int { return l.credential.Version() }
+
+// Release ends the lease. The secret is wiped when it is not cached.
+func (l *Lease) Release() {
+	if l.credential == nil {
+		return
+	}
+	if l.alone {
+		l.credential.Wipe()
+	}
+	l.credential.release()
+	l.credential = nil
+}
+
+// Credential leases the credential of ref, from memory if it is there. The
+// lease must be released.
+func (c *Cache) Credential(ctx context.Context, ref *Ref) (Lease, error) {
+	if c.entries == nil {
+		return c.fresh(ctx, ref)
+	}
+	if e, ok := c.entries.Get(ref.Context.CredentialID); ok && e.generation == ref.Generation && e.acquire() {
+		return Lease{credential: e.Credential, Hit: true}, nil
+	}
+	e, err := c.unsealOnce(ctx, ref)
+	if err != nil {
+		return Lease{}, err
+	}
+	if e.acquire() {
+		return Lease{credential: e.Credential}, nil
+	}
+	return c.fresh(ctx, ref) // ristretto had no room and wiped it before we got here
+}
+
+// fresh unseals for one lease alone.
+func (c *Cache) fresh(ctx context.Context, ref *Ref) (Lease, error) {
+	credential, err := c.keyring.Unseal(ctx, ref.Context, ref.Blob)
+	if err != nil {
+		return Lease{}, err
+	}
+	credential.acquire()
+	return Lease{credential: credential, alone: true}, nil
+}
+
+// unsealOnce unseals and keeps a credential. All who miss it at the same time
+// share one unseal, which does not end when one of them leaves.
+func (c *Cache) unsealOnce(ctx context.Context, ref *Ref) (*entry, error) {
+	shared := *ref // the caller's may be gone before the unseal ends
+	key := shared.Context.CredentialID + "/" + strconv.FormatInt(shared.Generation, 10)
+	v, err, _ := c.flights.Do(key, func() (any, error) {
+		credential, err := c.keyring.Unseal(context.WithoutCancel(ctx), shared.Context, shared.Blob)
+		if err != nil {
+			return nil, err
+		}
+		e := &entry{Credential: credential, generation: shared.Generation}
+		e.expiry = time.AfterFunc(jitter(c.ttl), credential.Wipe)
+		c.entries.SetWithTTL(shared.Context.CredentialID, e, 1, c.ttl)
+		return e, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return v.(*entry), nil //nolint:forcetypeassert // the flight's own value
+}
+
+// jitter shortens a life by up to a tenth, so that what was unsealed together
+// is not unsealed again together. It never lengthens it.
+func jitter(ttl time.Duration) time.Duration {
+	return ttl - time.Duration(rand.Int64N(int64(ttl)/10+1)) //nolint:gosec // spreads load, guards nothing
+}

@@ -1,0 +1,251 @@
+package vaultbridge
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// counting is the local keyring with its unseals counted.
+type counting struct {
+	*Local
+	unseals atomic.Int64
+	hold    chan struct{} // when set, Unseal waits for it
+	last    atomic.Pointer[Credential]
+}
+
+func (k *counting) Unseal(ctx context.Context, c Context, blob string) (*Credential, error) {
+	k.unseals.Add(1)
+	if k.hold != nil {
+		<-k.hold
+	}
+	credential, err := k.Local.Unseal(ctx, c, blob)
+	k.last.Store(credential)
+	return credential, err
+}
+
+func newCache(t *testing.T, ttl time.Duration) (*Cache, *counting, *Ref) {
+	t.Helper()
+	l, _ := newLocal(t)
+	k := &counting{Local: l}
+	c, err := NewCache(k, ttl)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c, k, &Ref{Context: testContext, Blob: seal(t, l, testContext, "sk-test").Blob, Generation: 1}
+}
+
+func lease(t *testing.T, c *Cache, ref *Ref) (secret string, hit bool) {
+	t.Helper()
+	l, err := c.Credential(context.Background(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Release()
+	l.Use(func(b []byte) { secret = string(b) })
+	return secret, l.Hit
+}
+
+// eventually waits for a condition that another goroutine brings about.
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			t.Fatalf("not in 10 s: %s", what)
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
+func wiped(c *Credential) bool {
+	return !c.Use(func([]byte) {}) && len(bytes.Trim(c.secret, "\x00")) == 0
+}
+
+func TestCacheKeepsAndThenWipes(t *testing.T) {
+	c, k, ref := newCache(t, 200*time.Millisecond)
+	if secret, hit := lease(t, c, ref); secret != "sk-test" || hit {
+		t.Fatalf("got %q %v", secret, hit)
+	}
+	c.entries.Wait()
+	if secret, hit := lease(t, c, ref); secret != "sk-test" || !hit {
+		t.Errorf("got %q, hit %v, want a hit", secret, hit)
+	}
+	credential := k.last.Load()
+	eventually(t, "the plaintext is zeroed after its time", func() bool { return wiped(credential) })
+	if secret, hit := lease(t, c, ref); secret != "sk-test" || hit {
+		t.Errorf("got %q, hit %v, want a new unseal", secret, hit)
+	}
+}
+
+func TestCacheOfAnotherGenerationIsNotUsed(t *testing.T) {
+	c, k, ref := newCache(t, time.Minute)
+	lease(t, c, ref)
+	c.entries.Wait()
+	old := k.last.Load()
+	replaced := *ref
+	replaced.Generation = 2
+	replaced.Blob = seal(t, k.Local, testContext, "sk-new").Blob
+	if secret, hit := lease(t, c, &replaced); secret != "sk-new" || hit {
+		t.Errorf("got %q, hit %v", secret, hit)
+	}
+	eventually(t, "the replaced secret is zeroed", func() bool { return wiped(old) })
+}
+
+func TestCacheOfNothingUnsealsForEachRequest(t *testing.T) {
+	c, k, ref := newCache(t, 0)
+	l, err := c.Credential(context.Background(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease(t, c, ref)
+	if n := k.unseals.Load(); n != 2 {
+		t.Errorf("%d unseals, want 2", n)
+	}
+	credential := l.credential
+	l.Release()
+	l.Release() // harmless
+	if !wiped(credential) || l.Use(func([]byte) {}) {
+		t.Error("a released secret is still there")
+	}
+}
+
+func TestMissesShareOneUnseal(t *testing.T) {
+	c, k, ref := newCache(t, time.Minute)
+	k.hold = make(chan struct{})
+	gone, leave := context.WithCancel(context.Background())
+	leave() // one caller that has left does not spoil it for the others
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			ctx := context.Background()
+			if i == 0 {
+				ctx = gone
+			}
+			l, err := c.Credential(ctx, ref)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer l.Release()
+			l.Use(func(b []byte) {
+				if string(b) != "sk-test" {
+					t.Errorf("got %q", b)
+				}
+			})
+		})
+	}
+	close(k.hold)
+	all.Wait()
+	if n := k.unseals.Load(); n > 25 {
+		t.Errorf("%d unseals for 50 requests at once", n)
+	}
+}
+
+func TestLeaseOutlivesEvictionAndClose(t *testing.T) {
+	c, k, ref := newCache(t, time.Minute)
+	l, err := c.Credential(context.Background(), ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.entries.Wait()
+	credential := k.last.Load()
+	c.Close()
+	l.Use(func(b []byte) {
+		if string(b) != "sk-test" {
+			t.Errorf("the lease lost its secret: %q", b)
+		}
+	})
+	l.Release()
+	if !wiped(credential) {
+		t.Error("the secret outlived cache and lease")
+	}
+}
+
+// TestUseNeverSeesWipedBytes lets users and a wiper race.
+func TestUseNeverSeesWipedBytes(t *testing.T) {
+	for range 200 {
+		credential := NewCredential([]byte("sk-test"), 1)
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				for credential.Use(func(b []byte) {
+					if string(b) != "sk-test" {
+						t.Errorf("saw %q", b)
+					}
+				}) {
+				}
+			})
+		}
+		credential.Wipe()
+		credential.Wipe()
+		all.Wait()
+		if !wiped(credential) {
+			t.Fatal("not zeroed")
+		}
+	}
+}
+
+func TestCredentialDoesNotPrint(t *testing.T) {
+	credential := NewCredential([]byte("sk-test"), 1)
+	var out strings.Builder
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		fmt.Fprintf(&out, verb+"\n", credential)
+	}
+	if got := strings.ReplaceAll(out.String(), "[credential]\n", ""); got != "" {
+		t.Errorf("printed %q", got)
+	}
+	if b, err := json.Marshal(credential); err == nil {
+		t.Errorf("marshaled as %s", b)
+	}
+}
+
+func TestUnsealErrorIsPassedOn(t *testing.T) {
+	c, _, ref := newCache(t, time.Minute)
+	bad := *ref
+	bad.Context.Host = "elsewhere:443"
+	if _, err := c.Credential(context.Background(), &bad); !errors.Is(err, ErrUnsealable) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func BenchmarkWarm(b *testing.B) {
+	c, ref := benchCache(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		l, _ := c.Credential(context.Background(), ref)
+		l.Use(func([]byte) {})
+		l.Release()
+	}
+}
+
+func BenchmarkCold(b *testing.B) {
+	c, ref := benchCache(b)
+	c.entries = nil
+	b.ReportAllocs()
+	for b.Loop() {
+		l, _ := c.Credential(context.Background(), ref)
+		l.Release()
+	}
+}
+
+func benchCache(b *testing.B) (*Cache, *Ref) {
+	b.Helper()
+	l, err := CreateLocal(b.TempDir() + "/k")
+	if err != nil {
+		b.Fatal(err)
+	}
+	sealed, _ := l.Seal(context.Background(), testContext, []byte("sk-test"))
+	c, _ := NewCache(l, time.Minute)
+	ref := &Ref{Context: testContext, Blob: sealed.Blob}
+	_, _ = c.Credential(context.Background(), ref)
+	c.entries.Wait()
+	return c, ref
+}
