@@ -1,0 +1,98 @@
+// Package db opens SQLite files and brings their schema up to date. It knows
+// no table; each room brings its own migrations. It is the only importer of
+// the SQLite driver.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/pressly/goose/v3"
+	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
+)
+
+// readers is how many connections read at once. Reads are short and rare: the
+// rooms answer from memory.
+const readers = 4
+
+// pragmas of every connection. FULL: an acknowledged write survives loss of
+// power. secure_delete: a deleted ciphertext is overwritten, not only unlinked.
+var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(ON)", "secure_delete(ON)"}
+
+// DB is one SQLite file in WAL mode. Write has a single connection, so that
+// writers wait for each other here and not in SQLite; Read has a few.
+type DB struct {
+	Write *sql.DB
+	Read  *sql.DB
+}
+
+// Open opens or creates the file at path, readable by its owner only. Its
+// directory is created if need be.
+func Open(ctx context.Context, path string) (*DB, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("cannot make directory of database: %w", err)
+	}
+	// SQLite would create the file with the umask's mode.
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open database: %w", err)
+	}
+	if err := f.Close(); err != nil {
+		return nil, fmt.Errorf("cannot open database: %w", err)
+	}
+	d := &DB{}
+	if d.Write, err = open(ctx, path, 1, "immediate"); err != nil {
+		return nil, err
+	}
+	if d.Read, err = open(ctx, path, readers, "deferred"); err != nil {
+		return nil, errors.Join(err, d.Write.Close())
+	}
+	return d, nil
+}
+
+func open(ctx context.Context, path string, conns int, begin string) (*sql.DB, error) {
+	query := url.Values{"_pragma": pragmas, "_txlock": {begin}}
+	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("cannot open database %s: %w", path, err)
+	}
+	pool.SetMaxOpenConns(conns)
+	pool.SetMaxIdleConns(conns)
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot open database %s: %w", path, err), pool.Close())
+	}
+	return pool, nil
+}
+
+// Migrate brings the schema of one room up to date with the .sql files in
+// migrations (goose's format). table remembers what was done, one for each
+// room. A file that a newer program has migrated is refused.
+func (d *DB) Migrate(ctx context.Context, migrations fs.FS, table string) error {
+	p, err := goose.NewProvider(goose.DialectSQLite3, d.Write, migrations,
+		goose.WithTableName(table), goose.WithDisableGlobalRegistry(true), goose.WithVerbose(false))
+	if err != nil {
+		return fmt.Errorf("cannot read migrations: %w", err)
+	}
+	held, known, err := p.GetVersions(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot read schema version: %w", err)
+	}
+	if held > known {
+		return fmt.Errorf("cannot use database: its schema is version %d, this program knows up to %d; use a newer program", held, known)
+	}
+	if _, err := p.Up(ctx); err != nil {
+		return fmt.Errorf("cannot migrate database: %w", err)
+	}
+	return nil
+}
+
+// Close closes the file.
+func (d *DB) Close() error {
+	return errors.Join(d.Read.Close(), d.Write.Close())
+}
