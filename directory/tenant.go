@@ -98,6 +98,11 @@ func (t *Tenant) Routed(model []byte) bool {
 	return slices.ContainsFunc(t.Routes, func(r Route) bool { return matches(r.Model, model) })
 }
 
+// Has reports whether the tenant has a credential for a provider.
+func (t *Tenant) Has(provider string) bool {
+	return slices.ContainsFunc(t.credentials, func(c *Credential) bool { return c.Provider == provider })
+}
+
 func matches(pattern string, model []byte) bool {
 	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 		return len(model) >= len(prefix) && string(model[:len(prefix)]) == prefix

@@ -43,7 +43,7 @@ func parseEndpoint(target []byte, e *endpoint) error {
 	e.path = rest
 	e.forward = target[len(path)-len(rest):]
 	e.request = wire.DialectOf(rest)
-	e.answer = wire.StreamDialectOf(rest)
+	e.answer = wire.AnswerDialectOf(rest)
 	return nil
 }
 

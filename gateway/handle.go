@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"strconv"
 	"sync"
 	"time"
@@ -188,6 +189,10 @@ func (r *request) route() error {
 	return r.allowed()
 }
 
+// anthropic is the provider that owns the messages dialect: a plain model on
+// its path goes there if the tenant can pay there and has no route of its own.
+const anthropic = "anthropic"
+
 func (r *request) providerName() (name string, edit wire.Edit, err error) {
 	if pinned := r.endpoint.provider; len(pinned) > 0 {
 		return string(pinned), edit, nil
@@ -199,7 +204,11 @@ func (r *request) providerName() (name string, edit wire.Edit, err error) {
 			return p.Name, edit, nil
 		}
 	}
-	if name = r.caller.Tenant.Route(r.model); name == "" {
+	tenant := r.caller.Tenant
+	if r.endpoint.anthropic() && !tenant.Routed(r.model) && tenant.Has(anthropic) {
+		return anthropic, edit, nil // nobody else speaks the dialect natively
+	}
+	if name = tenant.Route(r.model); name == "" {
 		return "", edit, refuse(codeCredentialMissing, "this tenant has no default provider; store a credential or set one: "+
 			"ownkey credential put, ownkey tenant update --default-provider")
 	}
@@ -236,12 +245,8 @@ func (r *request) unseal() error {
 	}
 	began := time.Now()
 	r.stored = stored
-	r.ref = vaultbridge.Ref{
-		Context:    vaultbridge.Context{Tenant: stored.TenantID, CredentialID: stored.ID, Provider: stored.Provider, Host: target.HostPort},
-		Blob:       stored.Sealed,
-		Generation: stored.Generation,
-	}
-	r.lease, err = r.g.credentials.Credential(r.ctx, &r.ref)
+	r.ref = refOf(stored, target)
+	r.lease, err = r.g.credentials.Credential(context.Background(), &r.ref) // outlives the client: others may wait for it
 	r.record.UnsealTime = time.Since(began)
 	if err != nil {
 		return err
@@ -249,6 +254,16 @@ func (r *request) unseal() error {
 	r.record.CredentialID, r.record.KeyVersion, r.record.CacheHit = stored.ID, r.lease.Version(), r.lease.Hit
 	r.attempt.Begin(target, time.Now())
 	return nil
+}
+
+// refOf binds a stored credential to the address that is about to be dialed,
+// not to the one that its row claims.
+func refOf(c *directory.Credential, t *upstream.Target) vaultbridge.Ref {
+	return vaultbridge.Ref{
+		Context:    vaultbridge.Context{Tenant: c.TenantID, CredentialID: c.ID, Provider: c.Provider, Host: t.HostPort},
+		Blob:       c.Sealed,
+		Generation: c.Generation,
+	}
 }
 
 // ask sends the request to the provider and waits for the answer's head. From

@@ -1,6 +1,5 @@
 package rooms
 
-
 import (
 	"os/exec"
 	"strings"

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// AdminFlags say where the admin plane is. Every admin verb has them.
+type AdminFlags struct {
+	AdminURL   string `name:"admin-url" env:"OWNKEY_ADMIN_URL" default:"http://127.0.0.1:8081" placeholder:"URL" help:"Address of the admin plane."`
+	AdminToken string `name:"admin-token" env:"OWNKEY_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin plane; better from the environment."`
+	JSON       bool   `name:"json" help:"Print the answer as JSON."`
+}
+
+const adminTimeout = time.Minute
+
+// call makes an admin call and decodes the answer into out. With --json it
+// prints the answer instead, and reports so.
+func (f *AdminFlags) call(method, path string, in, out any) (printed bool, err error) {
+	if f.AdminToken == "" {
+		return false, usageError{errors.New("no admin token; set OWNKEY_ADMIN_TOKEN or --admin-token")}
+	}
+	var body io.Reader
+	if in != nil {
+		b, err := json.Marshal(in)
+		if err != nil {
+			return false, fmt.Errorf("cannot encode call: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	return f.send(method, path, body, out)
+}
+
+func (f *AdminFlags) send(method, path string, body io.Reader, out any) (printed bool, err error) {
+	request, err := http.NewRequest(method, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, body)
+	if err != nil {
+		return false, fmt.Errorf("cannot make call: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+f.AdminToken)
+	request.Header.Set("Content-Type", "application/json")
+	client := http.Client{Timeout: adminTimeout}
+	response, err := client.Do(request)
+	if err != nil {
+		return false, fmt.Errorf("cannot reach the admin plane (is it running? see --admin-url): %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return false, fmt.Errorf("cannot read the admin plane's answer: %w", err)
+	}
+	if response.StatusCode >= 300 {
+		return false, answerError(response.StatusCode, answer)
+	}
+	if f.JSON && len(answer) > 0 {
+		_, err := os.Stdout.Write(answer)
+		return true, err
+	}
+	if out == nil {
+		return f.JSON, nil
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return false, fmt.Errorf("cannot read the admin plane's answer (is it an Ownkey admin plane?): %w", err)
+	}
+	return false, nil
+}
+
+// answerError is the message that the admin plane gave.
+func answerError(status int, answer []byte) error {
+	var e struct {
+		Error struct {
+			Message string `json:"message"`
+			Code    string `json:"code"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(answer, &e) != nil || e.Error.Message == "" {
+		return fmt.Errorf("the admin plane answered with status %d", status)
+	}
+	return fmt.Errorf("%s (%s)", e.Error.Message, e.Error.Code)
+}
+
+// table prints rows in columns.
+func table(header string, rows [][]string) error {
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, strings.ReplaceAll(header, " ", "\t"))
+	for _, row := range rows {
+		fmt.Fprintln(w, strings.Join(row, "\t"))
+	}
+	return w.Flush()
+}
+
+// day is a time as tables show it.
+func day(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.UTC().Format("2006-01-02 15:04")
+}

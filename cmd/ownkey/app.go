@@ -1,0 +1,215 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/gateway"
+	"github.com/ownkey/ownkey/gateway/admin"
+	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/rs/zerolog"
+)
+
+// app is every room, wired, with both listeners open.
+type app struct {
+	cfg         *config.Config
+	log         *zerolog.Logger
+	keyring     *vaultbridge.Local
+	database    *db.DB
+	directory   *directory.Directory
+	credentials *vaultbridge.Cache
+	client      *upstream.Client
+	records     *meter.Log
+	gateway     *gateway.Gateway
+	admin       *http.Server
+	data        net.Listener
+	control     net.Listener
+}
+
+// open wires the rooms and opens the listeners; run serves on them. After an
+// error nothing is left open.
+func open(ctx context.Context, cfg *config.Config, keyring *vaultbridge.Local, log *zerolog.Logger) (a *app, err error) {
+	a = &app{cfg: cfg, log: log, keyring: keyring}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.close())
+		}
+	}()
+	if a.database, err = db.Open(ctx, filepath.Join(cfg.Data, "ownkey.db")); err != nil {
+		return a, err
+	}
+	if a.directory, err = directory.Open(ctx, a.database, directory.Options{}); err != nil {
+		return a, err
+	}
+	if a.credentials, err = vaultbridge.NewCache(keyring, cfg.Keyring.CacheTTL); err != nil {
+		return a, err
+	}
+	if a.records, err = meter.OpenLog(filepath.Join(cfg.Data, "records.jsonl")); err != nil {
+		return a, err
+	}
+	a.client = upstream.NewClient()
+	providers, err := a.providers()
+	if err != nil {
+		return a, err
+	}
+	a.gateway = gateway.New(gateway.Options{
+		Directory: a.directory, Credentials: a.credentials, Keyring: keyring, Upstream: a.client,
+		Providers: providers, Records: a.records, Log: log,
+		Limits: gateway.Limits{
+			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
+			MaxRequestsInFlight: cfg.Limits.MaxRequestsInFlight, MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes),
+		},
+		Timeouts: gateway.Timeouts{
+			ClientHeader: cfg.Timeouts.ClientHeader, ClientIdle: cfg.Timeouts.ClientIdle,
+			ClientSilence: cfg.Timeouts.ClientSilence, ClientWrite: cfg.Timeouts.ClientWrite,
+		},
+	})
+	a.admin = a.adminServer()
+	listen := net.ListenConfig{}
+	if a.data, err = listen.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return a, fmt.Errorf("cannot open data plane: %w", err)
+	}
+	if a.control, err = listen.Listen(ctx, "tcp", cfg.Admin.Listen); err != nil {
+		return a, fmt.Errorf("cannot open admin plane: %w", err)
+	}
+	return a, nil
+}
+
+func (a *app) providers() ([]*gateway.Provider, error) {
+	var all []*gateway.Provider
+	for name, p := range a.cfg.AllProviders() {
+		base, err := config.ParseBaseURL(p.BaseURL)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use provider %s: %w", name, err)
+		}
+		roots, err := readRoots(p.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("cannot use provider %s: %w", name, err)
+		}
+		limits := upstream.Limits{Connect: p.ConnectTimeout, FirstByte: p.FirstByteTimeout, Idle: p.IdleTimeout, Total: p.TotalTimeout}
+		header := "Authorization: Bearer "
+		if p.Auth == config.AuthXAPIKey {
+			header = "x-api-key: "
+		}
+		all = append(all, &gateway.Provider{
+			Name: name, Target: a.client.NewTarget(base, roots, limits), Roots: roots, CredentialHeader: header,
+			MaxBodyBytes: cmp.Or(p.MaxBodyBytes, a.cfg.Limits.MaxBodyBytes),
+		})
+	}
+	return all, nil
+}
+
+// readRoots reads the certificate authorities of a PEM file; nil for none.
+func readRoots(path string) (*x509.CertPool, error) {
+	if path == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read ca_file: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("cannot use ca_file %s: it holds no certificate", path)
+	}
+	return roots, nil
+}
+
+func (a *app) adminServer() *http.Server {
+	handler := admin.New(admin.Options{
+		Directory: a.directory, Keyring: a.keyring, Log: a.log, Token: a.cfg.Admin.Token,
+		Host: func(provider, baseURL string) (string, error) {
+			if baseURL == "" {
+				p, ok := a.cfg.AllProviders()[provider]
+				if !ok {
+					return "", admin.ErrUnknownProvider
+				}
+				baseURL = p.BaseURL
+			}
+			base, err := config.ParseBaseURL(baseURL)
+			if err != nil {
+				return "", err
+			}
+			return upstream.HostPort(base), nil
+		},
+		Test: a.gateway.TestCredential,
+	})
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: a.cfg.Timeouts.ClientHeader, IdleTimeout: a.cfg.Timeouts.ClientIdle,
+		ReadTimeout: time.Minute, WriteTimeout: time.Minute,
+	}
+}
+
+// run serves until SIGINT, SIGTERM or a failure, drains, and closes all.
+func (a *app) run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	failed := make(chan error, 2)
+	go func() { failed <- a.gateway.Serve(a.data) }()
+	go func() { failed <- a.admin.Serve(a.control) }()
+	a.log.Info().Str("listen", a.data.Addr().String()).Str("admin_listen", a.control.Addr().String()).Msg("serving")
+	var err error
+	select {
+	case <-ctx.Done():
+		stop() // a second signal ends the process at once
+		a.log.Info().Msg("stopping")
+	case err = <-failed:
+	}
+	drain, done := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Timeouts.Drain)
+	defer done()
+	err = errors.Join(err, a.gateway.Shutdown(drain), a.admin.Shutdown(drain), a.close())
+	a.log.Info().Msg("stopped")
+	return err
+}
+
+// close releases what is open, in the order of dependence.
+func (a *app) close() error {
+	var errs []error
+	for _, l := range []net.Listener{a.data, a.control} {
+		if l != nil {
+			_ = l.Close() // closed by its server already, in the usual case
+		}
+	}
+	if a.client != nil {
+		a.client.Close()
+	}
+	if a.credentials != nil {
+		a.credentials.Close()
+	}
+	if a.records != nil {
+		errs = append(errs, a.records.Close())
+	}
+	if a.directory != nil {
+		a.directory.Close()
+	}
+	if a.database != nil {
+		errs = append(errs, a.database.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// newLog makes the operator's log: JSON lines on stderr.
+func newLog(level string) (*zerolog.Logger, error) {
+	l, err := zerolog.ParseLevel(level)
+	if err != nil {
+		return nil, fmt.Errorf("cannot use log level: %w", err)
+	}
+	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
+	log := zerolog.New(os.Stderr).Level(l).With().Timestamp().Logger()
+	return &log, nil
+}

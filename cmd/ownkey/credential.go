@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// CredentialCmd manages credentials.
+type CredentialCmd struct {
+	Put    CredentialPutCmd    `cmd:"" help:"Store a tenant's secret for a provider, sealed. The secret is read from standard input or a file."`
+	List   CredentialListCmd   `cmd:"" help:"List a tenant's credentials, without secrets."`
+	Delete CredentialDeleteCmd `cmd:"" help:"Delete a credential."`
+	Test   CredentialTestCmd   `cmd:"" help:"Ask the provider whether it accepts a stored credential."`
+}
+
+type credentialAnswer struct {
+	ID          string     `json:"id"`
+	Provider    string     `json:"provider"`
+	Label       string     `json:"label"`
+	Host        string     `json:"host"`
+	Fingerprint string     `json:"fingerprint"`
+	KeyVersion  int        `json:"key_version"`
+	UpdatedAt   *time.Time `json:"updated_at"`
+}
+
+// credentialName says which credential is meant.
+type credentialName struct {
+	Tenant   string `required:"" help:"The tenant's id."`
+	Provider string `required:"" help:"The provider's name."`
+	Label    string `default:"default" help:"Which of several; clients choose with the header Ownkey-Credential."`
+}
+
+func (n *credentialName) path() string {
+	return "/tenants/" + url.PathEscape(n.Tenant) + "/credentials/" + url.PathEscape(n.Provider) + "/" + url.PathEscape(n.Label)
+}
+
+// CredentialPutCmd stores a credential.
+type CredentialPutCmd struct {
+	AdminFlags
+	credentialName `embed:""`
+	SecretFile     string `type:"existingfile" placeholder:"FILE" help:"Read the secret from a file instead of standard input."`
+	BaseURL        string `name:"base-url" help:"Another address than the provider's own, such as a private deployment. The secret is bound to its host."`
+	Organization   string `help:"Sent as OpenAI-Organization."`
+	Project        string `help:"Sent as OpenAI-Project."`
+}
+
+// maxSecretBytes is longer than any provider's credential.
+const maxSecretBytes = 16 << 10
+
+// Run reads the secret and makes the call.
+func (c *CredentialPutCmd) Run() error {
+	secret, err := c.read()
+	if err != nil {
+		return err
+	}
+	defer clear(secret)
+	secret = bytes.TrimSpace(secret)
+	if len(secret) == 0 {
+		return usageError{errors.New("the secret is empty; give it on standard input or with --secret-file")}
+	}
+	// Put together by hand: encoding/json would need it as a string.
+	body := append([]byte(`{"secret":"`), secret...)
+	body = append(body, `"`...)
+	for name, value := range map[string]string{"base_url": c.BaseURL, "organization": c.Organization, "project": c.Project} {
+		body = append(body, `,"`+name+`":`...)
+		body = strconv.AppendQuoteToASCII(body, value)
+	}
+	body = append(body, '}')
+	defer clear(body)
+	var a credentialAnswer
+	if c.AdminToken == "" {
+		return usageError{errors.New("no admin token; set OWNKEY_ADMIN_TOKEN or --admin-token")}
+	}
+	printed, err := c.send("PUT", c.path(), bytes.NewReader(body), &a)
+	if err != nil || printed {
+		return err
+	}
+	fmt.Printf("stored credential %s/%s of tenant %s, fingerprint %s, key version %d\n", a.Provider, a.Label, c.Tenant, a.Fingerprint, a.KeyVersion)
+	return nil
+}
+
+func (c *CredentialPutCmd) read() ([]byte, error) {
+	if c.SecretFile != "" {
+		return os.ReadFile(c.SecretFile)
+	}
+	if fd := int(os.Stdin.Fd()); term.IsTerminal(fd) {
+		fmt.Fprintf(os.Stderr, "Secret for %s (not shown): ", c.Provider)
+		defer fmt.Fprintln(os.Stderr)
+		return term.ReadPassword(fd)
+	}
+	return io.ReadAll(io.LimitReader(os.Stdin, maxSecretBytes))
+}
+
+// CredentialListCmd lists credentials.
+type CredentialListCmd struct {
+	AdminFlags
+	Tenant string `required:"" help:"The tenant's id."`
+}
+
+// Run makes the call.
+func (c *CredentialListCmd) Run() error {
+	var all struct {
+		Credentials []credentialAnswer `json:"credentials"`
+	}
+	printed, err := c.call("GET", "/tenants/"+url.PathEscape(c.Tenant)+"/credentials", nil, &all)
+	if err != nil || printed {
+		return err
+	}
+	var rows [][]string
+	for _, a := range all.Credentials {
+		rows = append(rows, []string{a.Provider, a.Label, a.Host, a.Fingerprint, strconv.Itoa(a.KeyVersion), day(a.UpdatedAt)})
+	}
+	return table("PROVIDER LABEL HOST FINGERPRINT VERSION UPDATED", rows)
+}
+
+// CredentialDeleteCmd deletes a credential.
+type CredentialDeleteCmd struct {
+	AdminFlags
+	credentialName `embed:""`
+}
+
+// Run makes the call.
+func (c *CredentialDeleteCmd) Run() error {
+	printed, err := c.call("DELETE", c.path(), nil, nil)
+	if err != nil || printed {
+		return err
+	}
+	fmt.Printf("deleted credential %s/%s of tenant %s\n", c.Provider, c.Label, c.Tenant)
+	return nil
+}
+
+// CredentialTestCmd tests a credential.
+type CredentialTestCmd struct {
+	AdminFlags
+	credentialName `embed:""`
+}
+
+// Run makes the call; a credential that the provider refuses is a failure.
+func (c *CredentialTestCmd) Run() error {
+	var a struct {
+		OK     bool `json:"ok"`
+		Status int  `json:"status"`
+	}
+	printed, err := c.call("POST", c.path()+"/test", nil, &a)
+	if err != nil || printed {
+		return err
+	}
+	if !a.OK {
+		return fmt.Errorf("%s answered with status %d", c.Provider, a.Status)
+	}
+	fmt.Printf("%s accepts the credential\n", c.Provider)
+	return nil
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/internal/fakeprovider"
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/vaultbridge"
+)
+
+// DevCmd starts everything in one process.
+type DevCmd struct {
+	Data        string   `default:"./ownkey-data" type:"path" placeholder:"DIR" help:"State: database, master key file, log of records. The same DIR again keeps tenants, tokens, credentials and usage."`
+	Listen      string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Data plane; port 0 picks a free one."`
+	AdminListen string   `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Admin plane; port 0 picks a free one."`
+	Provider    []string `sep:"none" placeholder:"NAME=URL" help:"Add or repoint a provider, such as local=http://127.0.0.1:9999/v1. Repeatable."`
+	Credential  []string `sep:"none" placeholder:"NAME=SECRET" help:"Seal SECRET as the dev tenant's credential for provider NAME. Repeatable. With none, a built-in fake provider answers."`
+	ReadyFile   string   `type:"path" placeholder:"PATH" help:"Write addresses and tokens to PATH, as JSON, once both planes accept."`
+}
+
+const (
+	devTenant = "dev"
+	// fakeName is the provider that answers when the dev tenant has no
+	// credential of its own.
+	fakeName = "fake"
+)
+
+// Run serves until it is told to stop.
+func (c *DevCmd) Run() error {
+	ctx := context.Background()
+	if err := os.MkdirAll(c.Data, 0o700); err != nil {
+		return fmt.Errorf("cannot make data directory: %w", err)
+	}
+	keyring, err := devKeyring(filepath.Join(c.Data, "master.key"))
+	if err != nil {
+		return err
+	}
+	adminToken := devAdminToken(keyring)
+	cfg, err := c.config(adminToken)
+	if err != nil {
+		return usageError{err}
+	}
+	fake, err := fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{})
+	if err != nil {
+		return fmt.Errorf("cannot start the fake provider: %w", err)
+	}
+	defer fake.Close() //nolint:errcheck // the process ends
+	cfg.Providers[fakeName] = devProvider(fakeName, fake.URL())
+	log, err := newLog(cfg.Log.Level)
+	if err != nil {
+		return err
+	}
+	a, err := open(ctx, cfg, keyring, log)
+	if err != nil {
+		return err
+	}
+	token, err := c.tenant(ctx, a)
+	if err != nil {
+		return errors.Join(err, a.close())
+	}
+	ready := readiness{
+		BaseURL: "http://" + reachable(a.data.Addr()) + "/v1", AdminURL: "http://" + reachable(a.control.Addr()),
+		Tenant: devTenant, Token: token, AdminToken: adminToken,
+	}
+	ready.print()
+	if err := ready.write(c.ReadyFile); err != nil {
+		return errors.Join(err, a.close())
+	}
+	return a.run(ctx)
+}
+
+// devKeyring opens the key file in the data directory, or makes one. In
+// production it may not lie there; a developer's machine has only one place.
+func devKeyring(path string) (*vaultbridge.Local, error) {
+	keyring, err := vaultbridge.OpenLocal(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return vaultbridge.CreateLocal(path)
+	}
+	return keyring, err
+}
+
+// devAdminToken hangs on the key file alone: the same after a restart, and
+// stored nowhere.
+func devAdminToken(keyring *vaultbridge.Local) string {
+	return fmt.Sprintf("oka_%x", keyring.Derive("dev admin token", 24))
+}
+
+func (c *DevCmd) config(adminToken string) (*config.Config, error) {
+	cfg := config.Default()
+	cfg.Data, cfg.Listen, cfg.Admin.Listen = c.Data, c.Listen, c.AdminListen
+	cfg.Admin.Token = config.NewSecret(adminToken)
+	cfg.Providers = map[string]config.Provider{}
+	for _, p := range c.Provider {
+		name, base, ok := strings.Cut(p, "=")
+		if !ok || !config.ValidProviderName(name) {
+			return nil, fmt.Errorf("--provider: want NAME=URL with a NAME of a-z, 0-9, - and _, not v1")
+		}
+		if _, err := config.ParseBaseURL(base); err != nil {
+			return nil, fmt.Errorf("--provider %s: the URL %w", name, err)
+		}
+		cfg.Providers[name] = devProvider(name, base)
+	}
+	for _, s := range c.Credential {
+		name, secret, ok := strings.Cut(s, "=")
+		if _, known := cfg.AllProviders()[name]; !ok || secret == "" || !known {
+			return nil, fmt.Errorf("--credential: want NAME=SECRET with the NAME of a provider (%s is none; add one with --provider)", name)
+		}
+	}
+	return &cfg, nil
+}
+
+func devProvider(name, base string) config.Provider {
+	p, _ := config.BuiltinProvider(name)
+	p.BaseURL = base
+	return p
+}
+
+// tenant makes the dev tenant with its credentials, and gives its token: the
+// same for the same data directory.
+func (c *DevCmd) tenant(ctx context.Context, a *app) (token string, err error) {
+	t, err := a.directory.Tenant(devTenant)
+	if errors.Is(err, directory.ErrNotFound) {
+		t, err = a.directory.CreateTenant(ctx, devTenant, "Development")
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot make the dev tenant: %w", err)
+	}
+	if err := c.credentials(ctx, a, t); err != nil {
+		return "", err
+	}
+	token, _, err = a.directory.EnsureToken(ctx, devTenant, a.keyring.Derive("dev token", directory.TokenSeedBytes), directory.NewToken{Label: "dev"})
+	if errors.Is(err, directory.ErrInvalidToken) { // somebody revoked it
+		token, _, err = a.directory.CreateToken(ctx, devTenant, directory.NewToken{Label: "dev"})
+	}
+	if err != nil {
+		return "", fmt.Errorf("cannot make the dev token: %w", err)
+	}
+	return token, nil
+}
+
+// credentials seals what was given on the command line. The first one's
+// provider becomes the default; the fake provider is it while there is none.
+func (c *DevCmd) credentials(ctx context.Context, a *app, t *directory.Tenant) error {
+	byDefault := t.DefaultProvider
+	for i, s := range c.Credential {
+		name, secret, _ := strings.Cut(s, "=")
+		if err := putCredential(ctx, a, name, secret); err != nil {
+			return err
+		}
+		if i == 0 {
+			byDefault = name
+		}
+	}
+	// Its address is new at each start, and the credential is bound to it.
+	if err := putCredential(ctx, a, fakeName, "fake-credential"); err != nil {
+		return err
+	}
+	if byDefault == "" {
+		byDefault = fakeName
+	}
+	if _, err := a.directory.UpdateTenant(ctx, devTenant, directory.TenantChange{DefaultProvider: &byDefault}); err != nil {
+		return fmt.Errorf("cannot set the default provider: %w", err)
+	}
+	return nil
+}
+
+func putCredential(ctx context.Context, a *app, provider, secret string) error {
+	base, err := config.ParseBaseURL(a.cfg.AllProviders()[provider].BaseURL)
+	if err != nil {
+		return fmt.Errorf("cannot seal credential for %s: %w", provider, err)
+	}
+	id, err := a.directory.CredentialID(devTenant, provider, directory.DefaultLabel)
+	if err != nil {
+		return fmt.Errorf("cannot seal credential for %s: %w", provider, err)
+	}
+	at := vaultbridge.Context{Tenant: devTenant, CredentialID: id, Provider: provider, Host: upstream.HostPort(base)}
+	sealed, err := a.keyring.Seal(ctx, at, []byte(secret))
+	if err != nil {
+		return fmt.Errorf("cannot seal credential for %s: %w", provider, err)
+	}
+	_, err = a.directory.PutCredential(ctx, directory.Credential{
+		ID: id, TenantID: devTenant, Provider: provider, Label: directory.DefaultLabel, Host: at.Host,
+		Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion, Fingerprint: a.keyring.Fingerprint(at, []byte(secret)),
+	})
+	if err != nil {
+		return fmt.Errorf("cannot store credential for %s: %w", provider, err)
+	}
+	return nil
+}
+
+// readiness is what a developer, or a script, needs to begin.
+type readiness struct {
+	BaseURL    string `json:"base_url"`
+	AdminURL   string `json:"admin_url"`
+	Tenant     string `json:"tenant"`
+	Token      string `json:"token"`
+	AdminToken string `json:"admin_token"`
+}
+
+func (r *readiness) print() {
+	fmt.Fprintf(os.Stderr, `
+Ownkey is ready.
+
+  base URL  %[1]s
+  token     %[2]s
+
+  curl %[1]s/chat/completions -H "Authorization: Bearer %[2]s" -H "Content-Type: application/json" -d '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'
+
+  python3 -c 'from openai import OpenAI; print(OpenAI(base_url="%[1]s", api_key="%[2]s").chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}]).choices[0].message.content)'
+
+  node --input-type=module -e 'import OpenAI from "openai"; const c = new OpenAI({ baseURL: "%[1]s", apiKey: "%[2]s" }); console.log((await c.chat.completions.create({ model: "gpt-4o-mini", messages: [{ role: "user", content: "Hello" }] })).choices[0].message.content)'
+
+  admin     export OWNKEY_ADMIN_URL=%[3]s OWNKEY_ADMIN_TOKEN=%[4]s
+
+`, r.BaseURL, r.Token, r.AdminURL, r.AdminToken)
+}
+
+// write puts the file in place whole: a reader sees all of it or nothing.
+func (r *readiness) write(path string) error {
+	if path == "" {
+		return nil
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("cannot encode ready file: %w", err)
+	}
+	next := path + ".new"
+	if err := os.WriteFile(next, append(b, '\n'), 0o600); err != nil {
+		return fmt.Errorf("cannot write ready file: %w", err)
+	}
+	if err := os.Rename(next, path); err != nil {
+		return fmt.Errorf("cannot write ready file: %w", err)
+	}
+	return nil
+}
+
+// reachable is a listener's address as a client on this machine dials it.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return a.String()
+}

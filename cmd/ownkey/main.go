@@ -1,0 +1,61 @@
+// Command ownkey is the gateway and the tool to operate it. One file per
+// command; wiring only.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line.
+type cli struct {
+	Dev        DevCmd        `cmd:"" help:"Start everything embedded in one process, for development."`
+	Serve      ServeCmd      `cmd:"" help:"Start the gateway from a configuration file."`
+	Check      CheckCmd      `cmd:"" help:"Check a configuration file and exit."`
+	Keygen     KeygenCmd     `cmd:"" help:"Create a master key file for the local keyring."`
+	Tenant     TenantCmd     `cmd:"" help:"Manage tenants through the admin plane."`
+	Token      TokenCmd      `cmd:"" help:"Manage tenants' tokens through the admin plane."`
+	Credential CredentialCmd `cmd:"" help:"Manage tenants' provider credentials through the admin plane."`
+	Version    VersionCmd    `cmd:"" help:"Print the version and exit."`
+}
+
+// Exit statuses: 1 for what failed, 2 for what was asked wrongly.
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a mistake of the caller.
+type usageError struct{ error }
+
+// Unwrap gives the mistake.
+func (e usageError) Unwrap() error { return e.error }
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+func run(args []string) int {
+	var c cli
+	parser, err := kong.New(&c, kong.Name("ownkey"), kong.UsageOnError(),
+		kong.Description("The LLM gateway that means bring your own key."))
+	if err != nil {
+		panic("BUG: command line: " + err.Error())
+	}
+	ctx, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "ownkey: %v\nTry: ownkey --help\n", err)
+		return exitUsage
+	}
+	if err := ctx.Run(); err != nil {
+		fmt.Fprintf(os.Stderr, "ownkey: %v\n", err)
+		if errors.As(err, &usageError{}) {
+			return exitUsage
+		}
+		return exitFailed
+	}
+	return 0
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/vaultbridge"
+)
+
+// ServeCmd is production.
+type ServeCmd struct {
+	Config string `required:"" type:"path" help:"Configuration file (docs/config.md)." placeholder:"FILE"`
+}
+
+// Run serves until it is told to stop.
+func (c *ServeCmd) Run() error {
+	cfg, err := config.Load(c.Config)
+	if err != nil {
+		return usageError{err}
+	}
+	log, err := newLog(cfg.Log.Level)
+	if err != nil {
+		return err
+	}
+	keyring, err := vaultbridge.OpenLocal(cfg.Keyring.MasterKeyFile)
+	if err != nil {
+		return err
+	}
+	a, err := open(context.Background(), cfg, keyring, log)
+	if err != nil {
+		return err
+	}
+	return a.run(context.Background())
+}
+
+// CheckCmd validates a configuration file.
+type CheckCmd struct {
+	Config string `required:"" type:"path" help:"Configuration file (docs/config.md)." placeholder:"FILE"`
+}
+
+// Run lists every problem and exits with 2, or says that there is none.
+func (c *CheckCmd) Run() error {
+	if _, err := config.Load(c.Config); err != nil {
+		return usageError{err}
+	}
+	fmt.Println(c.Config + ": ok")
+	return nil
+}
+
+// KeygenCmd makes a master key file.
+type KeygenCmd struct {
+	File string `arg:"" type:"path" help:"Where to write it. An existing file is never touched."`
+}
+
+// Run writes the file and says what to do with it.
+func (c *KeygenCmd) Run() error {
+	if _, err := vaultbridge.CreateLocal(c.File); err != nil {
+		return err
+	}
+	fmt.Printf("wrote %s (mode 0600). Keep a copy in a safe place: without it no credential can be opened again.\n", c.File)
+	return nil
+}

@@ -1,0 +1,179 @@
+package config
+
+import (
+	"time"
+)
+
+// Config is the whole configuration of `ownkey serve`.
+type Config struct {
+	// Address of the data plane, HOST:PORT. Port 0 picks a free one.
+	Listen string `yaml:"listen"`
+	// The admin plane.
+	Admin Admin `yaml:"admin"`
+	// Directory for state: the database and the log of records. Created if
+	// need be, readable by its owner only.
+	Data string `yaml:"data"`
+	// What seals and unseals credentials.
+	Keyring Keyring `yaml:"keyring"`
+	// Providers by name. The ones built in need no entry; an entry changes what
+	// it names. Any other name adds a provider and needs a base_url.
+	Providers map[string]Provider `yaml:"providers"`
+	// What clients can make the gateway hold.
+	Limits Limits `yaml:"limits"`
+	// How long the gateway waits for clients.
+	Timeouts Timeouts `yaml:"timeouts"`
+	// The operator's log, JSON lines on stderr.
+	Log Log `yaml:"log"`
+}
+
+// Admin is the admin plane.
+type Admin struct {
+	// Address of the admin plane, HOST:PORT. Keep it off public networks.
+	Listen string `yaml:"listen"`
+	// Token that admin calls present. Required.
+	Token Secret `yaml:"token"`
+}
+
+// Keyring is what seals and unseals credentials.
+type Keyring struct {
+	// Master key file of the local keyring; `ownkey keygen` makes one. It must
+	// be readable by its owner only and lie outside data, so that no backup of
+	// the database brings its key along. Required.
+	MasterKeyFile string `yaml:"master_key_file"`
+	// How long an unsealed credential stays in memory; 0s unseals for each
+	// request. At most 15m.
+	CacheTTL time.Duration `yaml:"cache_ttl"`
+}
+
+// Provider is a vendor that requests are sent to.
+type Provider struct {
+	// Where its API lies, up to and without the path of a call.
+	BaseURL string `yaml:"base_url"`
+	// How the credential is presented: bearer (Authorization: Bearer) or
+	// x-api-key.
+	Auth string `yaml:"auth"`
+	// Largest JSON body that is accepted for it, in bytes; 0 takes
+	// limits.max_body_bytes.
+	MaxBodyBytes int64 `yaml:"max_body_bytes"`
+	// Certificate authorities to trust in place of the system's, a PEM file.
+	CAFile string `yaml:"ca_file"`
+	// Allow plain http to an address that is not loopback.
+	AllowPlainHTTP bool `yaml:"allow_plain_http"`
+	// Limit for name lookup, connect and TLS handshake together.
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	// Limit for the time to the answer's first byte.
+	FirstByteTimeout time.Duration `yaml:"first_byte_timeout"`
+	// Limit for the silence between two parts of an answer.
+	IdleTimeout time.Duration `yaml:"idle_timeout"`
+	// Limit for a whole call.
+	TotalTimeout time.Duration `yaml:"total_timeout"`
+}
+
+// Limits bound what clients can make the gateway hold.
+type Limits struct {
+	// Largest JSON body, in bytes. Such a body is held in memory to read its
+	// model; uploads of other types stream through without a limit of ours.
+	MaxBodyBytes int64 `yaml:"max_body_bytes"`
+	// Memory for all bodies that are held at once, in bytes.
+	MaxBufferedBytes int64 `yaml:"max_buffered_bytes"`
+	// Requests that may be in flight at once.
+	MaxRequestsInFlight int64 `yaml:"max_requests_in_flight"`
+	// Largest head of a request, in bytes. Each connection holds a buffer of
+	// this size.
+	MaxHeaderBytes int64 `yaml:"max_header_bytes"`
+}
+
+// Timeouts bound how long the gateway waits for clients.
+type Timeouts struct {
+	// For the head of a request.
+	ClientHeader time.Duration `yaml:"client_header"`
+	// Between two requests on a connection.
+	ClientIdle time.Duration `yaml:"client_idle"`
+	// Between two parts of a request's body.
+	ClientSilence time.Duration `yaml:"client_silence"`
+	// For a client that does not read its answer.
+	ClientWrite time.Duration `yaml:"client_write"`
+	// For requests in flight when the gateway is told to stop.
+	Drain time.Duration `yaml:"drain"`
+}
+
+// Log is the operator's log.
+type Log struct {
+	// debug, info, warn or error. No level shows a body or a header.
+	Level string `yaml:"level"`
+}
+
+// Ways of presenting a credential.
+const (
+	AuthBearer  = "bearer"
+	AuthXAPIKey = "x-api-key"
+)
+
+// Default is the configuration that a file changes.
+func Default() Config {
+	return Config{
+		Listen:  "127.0.0.1:8080",
+		Admin:   Admin{Listen: "127.0.0.1:8081"},
+		Data:    "./ownkey-data",
+		Keyring: Keyring{CacheTTL: 30 * time.Second},
+		Limits: Limits{
+			MaxBodyBytes:        32 << 20, // Anthropic's limit for messages (its documentation, 2026-11)
+			MaxBufferedBytes:    1 << 30,
+			MaxRequestsInFlight: 20_000,
+			MaxHeaderBytes:      8 << 10, // nginx's largest header line, large_client_header_buffers
+		},
+		Timeouts: Timeouts{
+			ClientHeader: 10 * time.Second, ClientIdle: 2 * time.Minute, ClientSilence: 30 * time.Second,
+			ClientWrite: time.Minute, Drain: 30 * time.Second,
+		},
+		Log: Log{Level: "info"},
+	}
+}
+
+// DefaultProvider is what an entry of a provider changes. 600 s to the first
+// byte is the official SDKs' own limit; reasoning models are silent for
+// minutes.
+func DefaultProvider() Provider {
+	return Provider{
+		Auth:           AuthBearer,
+		ConnectTimeout: 5 * time.Second, FirstByteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute, TotalTimeout: time.Hour,
+	}
+}
+
+// builtin are the providers that need no entry (base URLs from the providers'
+// API references, 2026-11).
+var builtin = map[string]Provider{
+	"openai":     {BaseURL: "https://api.openai.com/v1"},
+	"anthropic":  {BaseURL: "https://api.anthropic.com/v1", Auth: AuthXAPIKey},
+	"groq":       {BaseURL: "https://api.groq.com/openai/v1"},
+	"together":   {BaseURL: "https://api.together.xyz/v1"},
+	"fireworks":  {BaseURL: "https://api.fireworks.ai/inference/v1"},
+	"mistral":    {BaseURL: "https://api.mistral.ai/v1"},
+	"deepseek":   {BaseURL: "https://api.deepseek.com/v1"},
+	"xai":        {BaseURL: "https://api.x.ai/v1"},
+	"openrouter": {BaseURL: "https://openrouter.ai/api/v1"},
+	"gemini":     {BaseURL: "https://generativelanguage.googleapis.com/v1beta/openai"},
+}
+
+// BuiltinProvider gives a built-in provider with the defaults filled in.
+func BuiltinProvider(name string) (Provider, bool) {
+	b, ok := builtin[name]
+	p := DefaultProvider()
+	p.BaseURL = b.BaseURL
+	if b.Auth != "" {
+		p.Auth = b.Auth
+	}
+	return p, ok
+}
+
+// AllProviders gives the built-in providers together with those of the file.
+func (c *Config) AllProviders() map[string]Provider {
+	all := make(map[string]Provider, len(builtin)+len(c.Providers))
+	for name := range builtin {
+		all[name], _ = BuiltinProvider(name)
+	}
+	for name, p := range c.Providers {
+		all[name] = p
+	}
+	return all
+}

@@ -1,0 +1,160 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// decoder fills structs from YAML nodes and collects what is wrong, with path
+// and line. yaml's own decoder knows no paths, and stops short of the rest.
+type decoder struct {
+	file     string
+	env      func(string) (string, bool)
+	problems Problems
+	lines    map[string]int // where each value stands, for validation
+}
+
+func (d *decoder) add(n *yaml.Node, path, message string) {
+	p := Problem{File: d.file, Path: path, Message: message}
+	if n != nil {
+		p.Line = n.Line
+	} else {
+		p.Line = d.lines[path]
+	}
+	d.problems = append(d.problems, p)
+}
+
+func (d *decoder) config(n *yaml.Node, c *Config) {
+	d.fill(n, "", reflect.ValueOf(c).Elem())
+}
+
+// fill sets v from n.
+func (d *decoder) fill(n *yaml.Node, path string, v reflect.Value) {
+	d.lines[path] = n.Line
+	if n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	switch target := v.Addr().Interface().(type) {
+	case *Secret:
+		*target = d.secret(n, path)
+		return
+	case *time.Duration:
+		d.duration(n, path, target)
+		return
+	case *map[string]Provider:
+		d.providers(n, path, target)
+		return
+	}
+	if v.Kind() == reflect.Struct {
+		d.mapping(n, path, v)
+		return
+	}
+	d.scalar(n, path, v)
+}
+
+// mapping sets a struct's fields; every key must be one.
+func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return // an empty section
+	}
+	if n.Kind != yaml.MappingNode {
+		d.add(n, path, "want a mapping of keys to values")
+		return
+	}
+	fields := map[string]int{}
+	for i := range v.NumField() {
+		fields[v.Type().Field(i).Tag.Get("yaml")] = i
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		at := join(path, key.Value)
+		index, known := fields[key.Value]
+		switch {
+		case !known:
+			d.add(key, at, "no such key; there are: "+strings.Join(sortedKeys(fields), ", "))
+		case seen[key.Value]:
+			d.add(key, at, "stands twice")
+		default:
+			d.fill(value, at, v.Field(index))
+		}
+		seen[key.Value] = true
+	}
+}
+
+// providers reads the entries: each changes the built-in provider of its name,
+// or the defaults.
+func (d *decoder) providers(n *yaml.Node, path string, to *map[string]Provider) {
+	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		d.add(n, path, "want a mapping of provider names to settings")
+		return
+	}
+	*to = map[string]Provider{}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		name := n.Content[i].Value
+		at := join(path, name)
+		if _, twice := (*to)[name]; twice {
+			d.add(n.Content[i], at, "stands twice")
+		}
+		p, _ := BuiltinProvider(name)
+		d.fill(n.Content[i+1], at, reflect.ValueOf(&p).Elem())
+		(*to)[name] = p
+	}
+}
+
+func (d *decoder) duration(n *yaml.Node, path string, to *time.Duration) {
+	value, err := time.ParseDuration(d.expand(n, path))
+	if n.Kind != yaml.ScalarNode || err != nil {
+		d.add(n, path, "want a duration with its unit, such as 30s or 5m")
+		return
+	}
+	*to = value
+}
+
+func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
+	text := d.expand(n, path)
+	ok := n.Kind == yaml.ScalarNode && n.Tag != "!!null"
+	switch v.Kind() {
+	case reflect.String:
+		if v.SetString(text); !ok {
+			d.add(n, path, "want a text")
+		}
+	case reflect.Int64:
+		i, err := strconv.ParseInt(text, 10, 64)
+		if v.SetInt(i); !ok || err != nil {
+			d.add(n, path, "want a whole number")
+		}
+	case reflect.Bool:
+		b, err := strconv.ParseBool(text)
+		if v.SetBool(b); !ok || err != nil {
+			d.add(n, path, "want true or false")
+		}
+	default:
+		panic(fmt.Sprintf("BUG: field %s of kind %s", path, v.Kind()))
+	}
+}
+
+func join(path, key string) string {
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+func sortedKeys(m map[string]int) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

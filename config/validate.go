@@ -1,0 +1,151 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// providerName is what a provider may be called: it stands in paths and before
+// models.
+var providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
+
+// ValidProviderName reports whether a provider may be called so. v1 is taken:
+// it begins the paths that name no provider.
+func ValidProviderName(name string) bool { return providerName.MatchString(name) && name != "v1" }
+
+const maxCacheTTL = 15 * time.Minute
+
+// validate checks the values. It changes nothing.
+func (d *decoder) validate(c *Config) {
+	d.address("listen", c.Listen)
+	d.address("admin.listen", c.Admin.Listen)
+	d.required("data", c.Data)
+	if c.Admin.Token.Empty() {
+		d.add(nil, "admin.token", "missing; write ${NAME} for an environment variable, or {file: PATH}")
+	}
+	d.keyring(c)
+	d.between("limits.max_body_bytes", c.Limits.MaxBodyBytes, 1<<10, 1<<30)
+	d.between("limits.max_buffered_bytes", c.Limits.MaxBufferedBytes, c.Limits.MaxBodyBytes, 1<<40)
+	d.between("limits.max_requests_in_flight", c.Limits.MaxRequestsInFlight, 1, 1<<20)
+	d.between("limits.max_header_bytes", c.Limits.MaxHeaderBytes, 4<<10, 1<<20)
+	d.positive("timeouts.client_header", c.Timeouts.ClientHeader)
+	d.positive("timeouts.client_idle", c.Timeouts.ClientIdle)
+	d.positive("timeouts.client_silence", c.Timeouts.ClientSilence)
+	d.positive("timeouts.client_write", c.Timeouts.ClientWrite)
+	d.positive("timeouts.drain", c.Timeouts.Drain)
+	switch c.Log.Level {
+	case "debug", "info", "warn", "error":
+	default:
+		d.add(nil, "log.level", "must be debug, info, warn or error")
+	}
+	names := make([]string, 0, len(c.Providers))
+	for name := range c.Providers {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		d.provider(name, c.Providers[name])
+	}
+}
+
+func (d *decoder) keyring(c *Config) {
+	if c.Keyring.CacheTTL < 0 || c.Keyring.CacheTTL > maxCacheTTL {
+		d.add(nil, "keyring.cache_ttl", "must be between 0s and 15m")
+	}
+	if !d.required("keyring.master_key_file", c.Keyring.MasterKeyFile) {
+		return
+	}
+	key, kerr := filepath.Abs(c.Keyring.MasterKeyFile)
+	data, derr := filepath.Abs(c.Data)
+	if kerr == nil && derr == nil && strings.HasPrefix(key, data+string(filepath.Separator)) {
+		d.add(nil, "keyring.master_key_file", "must lie outside data: a copy of the data must not bring its key along")
+	}
+}
+
+func (d *decoder) provider(name string, p Provider) {
+	at := "providers." + name
+	if !ValidProviderName(name) {
+		d.add(nil, at, "a provider's name must match "+providerName.String()+" and not be v1")
+	}
+	if p.BaseURL == "" {
+		d.add(nil, at+".base_url", "missing; only the built-in providers have one of their own")
+	} else if base, err := ParseBaseURL(p.BaseURL); err != nil {
+		d.add(nil, at+".base_url", err.Error())
+	} else if base.Scheme == "http" && !loopback(base.Hostname()) && !p.AllowPlainHTTP {
+		d.add(nil, at+".base_url", "would send credentials in clear; use https, or set allow_plain_http: true")
+	}
+	if p.Auth != AuthBearer && p.Auth != AuthXAPIKey {
+		d.add(nil, at+".auth", "must be bearer or x-api-key")
+	}
+	if p.MaxBodyBytes < 0 || p.MaxBodyBytes > 1<<30 {
+		d.add(nil, at+".max_body_bytes", "must be between 0 and 1073741824")
+	}
+	d.positive(at+".connect_timeout", p.ConnectTimeout)
+	d.positive(at+".first_byte_timeout", p.FirstByteTimeout)
+	d.positive(at+".idle_timeout", p.IdleTimeout)
+	d.positive(at+".total_timeout", p.TotalTimeout)
+}
+
+func (d *decoder) address(path, value string) {
+	_, port, err := net.SplitHostPort(value)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		d.add(nil, path, "want HOST:PORT")
+	}
+}
+
+func (d *decoder) required(path, value string) bool {
+	if value == "" {
+		d.add(nil, path, "missing")
+	}
+	return value != ""
+}
+
+func (d *decoder) between(path string, value, low, high int64) {
+	if value < low || value > high {
+		d.add(nil, path, fmt.Sprintf("must be between %d and %d", low, high))
+	}
+}
+
+func (d *decoder) positive(path string, value time.Duration) {
+	if value <= 0 {
+		d.add(nil, path, "must be longer than 0s")
+	}
+}
+
+// ParseBaseURL checks that a base URL is one that requests can be sent to:
+// http or https, a host, maybe a path; nothing else.
+func ParseBaseURL(s string) (*url.URL, error) {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil:
+		return nil, errors.New("not a URL")
+	case u.Scheme != "http" && u.Scheme != "https":
+		return nil, errors.New("must begin with https:// or http://")
+	case u.Hostname() == "":
+		return nil, errors.New("has no host")
+	case u.User != nil:
+		return nil, errors.New("must not hold a user or password; store a credential")
+	case u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return nil, errors.New("must not have a query or fragment")
+	case strings.HasSuffix(u.Path, "/"):
+		return nil, errors.New("must not end with a slash")
+	}
+	return u, nil
+}
+
+func loopback(host string) bool {
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,197 @@
+// Package admin is the admin plane: tenants, tokens and credentials for
+// operators, as JSON over HTTP on a listener of its own. It is not on the path
+// of any request, so it is built for clarity, on net/http.
+//
+// It sees a credential's plaintext once, when it is stored: as bytes that are
+// sealed and wiped. It may import directory and vaultbridge, config for
+// secrets, and never sees the body of a client's request.
+package admin
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/rs/zerolog"
+)
+
+// maxBodyBytes is far more than any admin call needs.
+const maxBodyBytes = 1 << 20
+
+// ErrUnknownProvider is what Options.Host returns for a name that is in no
+// table.
+var ErrUnknownProvider = errors.New("there is no such provider")
+
+// Options are the admin plane's parts. All fields are required.
+type Options struct {
+	Directory *directory.Directory
+	Keyring   vaultbridge.Keyring
+	Log       *zerolog.Logger
+	// Token is what admin calls present.
+	Token config.Secret
+	// Host gives the host:port that a credential is bound to: that of baseURL,
+	// or of the provider where it is empty.
+	Host func(provider, baseURL string) (string, error)
+	// Test makes one cheap call with a stored credential and gives the
+	// provider's status.
+	Test func(ctx context.Context, tenant, provider, label string) (status int, err error)
+}
+
+type server struct {
+	Options
+	digest [sha256.Size]byte
+}
+
+// New makes the admin plane's handler.
+func New(o Options) http.Handler {
+	s := &server{Options: o}
+	o.Token.Use(func(value []byte) { s.digest = sha256.Sum256(value) })
+	mux := http.NewServeMux()
+	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
+		"POST /admin/v1/tenants":                                              s.createTenant,
+		"GET /admin/v1/tenants":                                               s.listTenants,
+		"GET /admin/v1/tenants/{tenant}":                                      s.getTenant,
+		"PATCH /admin/v1/tenants/{tenant}":                                    s.updateTenant,
+		"DELETE /admin/v1/tenants/{tenant}":                                   s.deleteTenant,
+		"POST /admin/v1/tenants/{tenant}/tokens":                              s.createToken,
+		"GET /admin/v1/tenants/{tenant}/tokens":                               s.listTokens,
+		"DELETE /admin/v1/tenants/{tenant}/tokens/{token}":                    s.revokeToken,
+		"GET /admin/v1/tenants/{tenant}/credentials":                          s.listCredentials,
+		"PUT /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":       s.putCredential,
+		"GET /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":       s.getCredential,
+		"DELETE /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":    s.deleteCredential,
+		"POST /admin/v1/tenants/{tenant}/credentials/{provider}/{label}/test": s.testCredential,
+		"/": func(http.ResponseWriter, *http.Request) error {
+			return &failure{http.StatusNotFound, "not_found", "", "no such admin call; see docs/admin.md"}
+		},
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			if err := handle(w, r); err != nil {
+				writeError(w, err)
+			}
+		})
+	}
+	return s.guard(mux)
+}
+
+// guard lets only the admin token in.
+func (s *server) guard(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		digest := sha256.Sum256([]byte(strings.TrimSpace(token)))
+		if subtle.ConstantTimeCompare(digest[:], s.digest[:]) != 1 || !strings.EqualFold(scheme, "bearer") {
+			writeError(w, &failure{http.StatusUnauthorized, "invalid_token", "", "send the admin token as Authorization: Bearer"})
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
+		next.ServeHTTP(w, r)
+	})
+}
+
+// failure is an answer that is not the one asked for.
+type failure struct {
+	status  int
+	code    string
+	param   string
+	message string
+}
+
+// Error gives the message.
+func (f *failure) Error() string { return f.message }
+
+// failureOf is the one place where an error becomes an answer.
+func failureOf(err error) *failure {
+	var own *failure
+	var invalid *directory.InvalidError
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &invalid):
+		return &failure{http.StatusBadRequest, "invalid_request", invalid.Field, invalid.Error()}
+	case errors.Is(err, directory.ErrNotFound):
+		return &failure{http.StatusNotFound, "not_found", "", "there is no such tenant, token or credential"}
+	case errors.Is(err, directory.ErrExists):
+		return &failure{http.StatusConflict, "already_exists", "id", "the id is taken, or was and is never given out again"}
+	case errors.Is(err, directory.ErrUnavailable):
+		return &failure{http.StatusServiceUnavailable, "store_unavailable", "", "the tenant store can not be reached; try again"}
+	case errors.Is(err, vaultbridge.ErrUnavailable):
+		return &failure{http.StatusServiceUnavailable, "vault_unavailable", "", "the key store can not be reached; try again"}
+	}
+	return &failure{http.StatusInternalServerError, "internal_error", "", "the admin plane failed"}
+}
+
+func writeError(w http.ResponseWriter, err error) {
+	f := failureOf(err)
+	type body struct {
+		Message string  `json:"message"`
+		Type    string  `json:"type"`
+		Param   *string `json:"param"`
+		Code    string  `json:"code"`
+	}
+	b := body{Message: f.message, Type: "ownkey_error", Code: f.code}
+	if f.param != "" {
+		b.Param = &f.param
+	}
+	w.Header().Set("Ownkey-Error", f.code)
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "2")
+	}
+	_ = write(w, f.status, map[string]body{"error": b})
+}
+
+func write(w http.ResponseWriter, status int, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that left needs no answer
+	return nil
+}
+
+// read decodes a call's body into v: one JSON object, no unknown members. The
+// bytes that were read are wiped: they may hold a secret.
+func read(r *http.Request, v any) error {
+	raw, err := io.ReadAll(r.Body)
+	defer clear(raw[:cap(raw)])
+	if err != nil {
+		return &failure{http.StatusRequestEntityTooLarge, "too_large", "", "the body is larger than 1 MiB, or was cut"}
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return badBody(err)
+	}
+	if d.More() {
+		return &failure{http.StatusBadRequest, "invalid_request", "", "something follows the JSON object"}
+	}
+	return nil
+}
+
+// badBody says what is wrong with a body without quoting its values.
+func badBody(err error) *failure {
+	f := &failure{http.StatusBadRequest, "invalid_request", "", "the body is not a JSON object that this call takes"}
+	var kind *json.UnmarshalTypeError
+	var own *failure
+	switch {
+	case errors.As(err, &own):
+		return own
+	case errors.As(err, &kind):
+		f.param, f.message = kind.Field, kind.Field+": wrong type"
+	case strings.HasPrefix(err.Error(), "json: unknown field "):
+		f.param = strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
+		f.message = "there is no member " + f.param
+	}
+	return f
+}
+
+// changed logs a change; ids only.
+func (s *server) changed(message, tenant, object string) {
+	s.Log.Info().Str("tenant", tenant).Str("object", object).Msg(message)
+}
