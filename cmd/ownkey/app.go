@@ -202,14 +202,3 @@ func (a *app) close() error {
 	}
 	return errors.Join(errs...)
 }
-
-// newLog makes the operator's log: JSON lines on stderr.
-func newLog(level string) (*zerolog.Logger, error) {
-	l, err := zerolog.ParseLevel(level)
-	if err != nil {
-		return nil, fmt.Errorf("cannot use log level: %w", err)
-	}
-	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
-	log := zerolog.New(os.Stderr).Level(l).With().Timestamp().Logger()
-	return &log, nil
-}

@@ -56,10 +56,11 @@ func (c *DevCmd) Run() error {
 	}
 	defer fake.Close() //nolint:errcheck // the process ends
 	cfg.Providers[fakeName] = devProvider(fakeName, fake.URL())
-	log, err := newLog(cfg.Log.Level)
+	log, lines, err := newLog(os.Stderr, cfg.Log.Level)
 	if err != nil {
 		return err
 	}
+	defer lines.Close()
 	a, err := open(ctx, cfg, keyring, log)
 	if err != nil {
 		return err

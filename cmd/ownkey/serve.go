@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -19,10 +20,11 @@ func (c *ServeCmd) Run() error {
 	if err != nil {
 		return usageError{err}
 	}
-	log, err := newLog(cfg.Log.Level)
+	log, lines, err := newLog(os.Stderr, cfg.Log.Level)
 	if err != nil {
 		return err
 	}
+	defer lines.Close()
 	keyring, err := vaultbridge.OpenLocal(cfg.Keyring.MasterKeyFile)
 	if err != nil {
 		return err
