@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
@@ -96,6 +97,7 @@ func New(o Options) *Gateway {
 		watcher:   newWatcher(),
 	}
 	g.held.max = o.Limits.MaxBufferedBytes
+	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
 	var names []string
 	for _, p := range o.Providers {
 		g.providers[p.Name] = p
@@ -115,6 +117,7 @@ func New(o Options) *Gateway {
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,
 		SecureErrorLogMessage:        true,
+		LazyRequestTime:              true,
 		CloseOnShutdown:              true,
 		MaxRequestBodySize:           firstReadBytes, // bodies beyond are streamed, not refused; body.go has the limits
 		Logger:                       quiet{},
@@ -156,13 +159,11 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// keep hands a finished request's record to the log of records and, as the
-// request's one line, to the operator's log.
+// keep hands a finished request's record to the log of records.
 func (g *Gateway) keep(r *meter.Record) {
 	if err := g.records.Append(r); err != nil {
 		g.log.Error().Err(err).Str("request_id", r.RequestID).Msg("record waits in memory")
 	}
-	g.log.Info().EmbedObject(r).Msg("request done")
 }
 
 // maxBodyBytes is the limit for a held body: the pinned provider's, or the

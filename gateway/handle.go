@@ -36,6 +36,7 @@ type request struct {
 	header   []byte // lines for the provider, then scratch for ours
 	send     upstream.Request
 	attempt  upstream.Attempt
+	asked    time.Time // when the attempt began
 	watched  watched
 	watching bool
 	scanner  wire.Scanner
@@ -122,7 +123,7 @@ func (r *request) authenticate() error {
 	perr := parseEndpoint(r.ctx.Request.Header.RequestURI(), &r.endpoint)
 	r.record.Endpoint = r.endpoint.request.String()
 	caller, err := r.g.directory.Authenticate(bearer(&r.ctx.Request.Header), r.record.Start)
-	r.record.AuthTime = time.Since(r.record.Start)
+	r.record.AuthTime = time.Since(r.record.Start) // with the reading of the path
 	if err != nil {
 		return err
 	}
@@ -252,7 +253,8 @@ func (r *request) unseal() error {
 		return err
 	}
 	r.record.CredentialID, r.record.KeyVersion, r.record.CacheHit = stored.ID, r.lease.Version(), r.lease.Hit
-	r.attempt.Begin(target, time.Now())
+	r.asked = began.Add(r.record.UnsealTime)
+	r.attempt.Begin(target, r.asked)
 	return nil
 }
 
@@ -287,10 +289,9 @@ func (r *request) ask() error {
 		r.send.Body, r.send.BodyBytes = &r.upload, int64(h.ContentLength())
 	}
 	r.watch()
-	began := time.Now()
 	r.record.Attempts = 1
 	err := r.attempt.Send(&r.send)
-	r.record.FirstByteTime = time.Since(began)
+	r.record.FirstByteTime = time.Since(r.asked)
 	if r.upload.ctx != nil {
 		r.record.RequestBytes = r.upload.bytes
 	}
@@ -407,10 +408,11 @@ func (r *request) finish(outcome meter.Outcome) {
 			r.record.UsageSource = meter.UsagePartial
 		}
 	}
-	r.attempt.End()
+	now := time.Now()
+	r.attempt.End(now)
 	r.lease.Release()
 	r.body.release()
-	r.record.TotalTime = time.Since(r.record.Start)
+	r.record.TotalTime = now.Sub(r.record.Start)
 	r.g.keep(&r.record)
 	r.g.inFlight.Add(-1)
 	r.reset()

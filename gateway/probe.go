@@ -44,7 +44,7 @@ func (g *Gateway) probe(ctx context.Context, tenantID, name, label string) (int,
 	defer lease.Release()
 	var attempt upstream.Attempt
 	attempt.Begin(target, time.Now())
-	defer attempt.End()
+	defer func() { attempt.End(time.Now()) }()
 	defer context.AfterFunc(ctx, attempt.Cancel)()
 	err = attempt.Send(&upstream.Request{
 		Method: []byte("GET"), Path: []byte("/models"),

@@ -39,14 +39,19 @@ type Log struct {
 	failing atomic.Bool
 }
 
-// OpenLog opens or creates the log at path, readable by its owner only.
-func OpenLog(path string) (*Log, error) {
+// OpenLog opens or creates the log at path, readable by its owner only. Each
+// line also goes to copyTo, the operator's log, unless it is nil; what happens
+// to it there is not the log's concern.
+func OpenLog(path string, copyTo io.Writer) (*Log, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open record log: %w", err)
 	}
 	l := &Log{file: f}
 	l.encoder = zerolog.New((*appender)(l))
+	if copyTo != nil {
+		l.encoder = zerolog.New(io.MultiWriter((*appender)(l), copyTo))
+	}
 	if err := l.begin(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open record log %s: %w", path, err), f.Close())
 	}
@@ -114,7 +119,7 @@ func (l *Log) mapFrom(at int64) error {
 // Append adds a record. An error means that the record is held in memory and
 // will be written before the next one; until then Ready fails.
 func (l *Log) Append(r *Record) error {
-	l.encoder.Log().EmbedObject(r).Send()
+	l.encoder.Info().EmbedObject(r).Msg("request done")
 	return l.state()
 }
 

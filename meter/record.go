@@ -105,42 +105,57 @@ type Record struct {
 	CacheHit      bool // the credential was in memory
 }
 
-// MarshalZerologObject writes the record's columns. It is the only encoding:
-// the local log and the request's log line cannot differ.
+// MarshalZerologObject writes the record's columns; what is empty is left out.
+// It is the only encoding: the local log and the request's log line are the
+// same bytes.
 func (r *Record) MarshalZerologObject(e *zerolog.Event) {
-	e.Str("request_id", r.RequestID).
-		Int64("start_unix_us", r.Start.UnixMicro()).
-		Str("tenant", r.TenantID).
-		Str("token", r.TokenID).
-		Str("credential", r.CredentialID).
-		Int("key_version", r.KeyVersion).
-		Str("provider", r.Provider).
-		Str("endpoint", r.Endpoint).
-		Str("model", r.ModelAsked).
-		Str("model_served", r.ModelServed).
-		Str("provider_request_id", r.ProviderRequestID).
-		Str("provider_organization", r.ProviderOrganization).
-		Str("sdk", r.SDK).
-		Int("sdk_retries", r.SDKRetries).
-		Str("outcome", r.Outcome.String()).
-		Str("error_code", r.ErrorCode).
-		Int("status", r.Status).
-		Bool("streamed", r.Streamed).
-		Int("attempts", r.Attempts).
-		Int64("request_bytes", r.RequestBytes).
-		Int64("response_bytes", r.ResponseBytes).
-		Int64("events", r.Events).
-		Str("usage_source", r.UsageSource.String())
+	e.Str("request_id", r.RequestID).Int64("start_unix_us", r.Start.UnixMicro())
+	name(e, "tenant", r.TenantID)
+	name(e, "token", r.TokenID)
+	name(e, "credential", r.CredentialID)
+	number(e, "key_version", int64(r.KeyVersion))
+	name(e, "provider", r.Provider)
+	name(e, "endpoint", r.Endpoint)
+	name(e, "model", r.ModelAsked)
+	name(e, "model_served", r.ModelServed)
+	name(e, "provider_request_id", r.ProviderRequestID)
+	name(e, "provider_organization", r.ProviderOrganization)
+	name(e, "sdk", r.SDK)
+	number(e, "sdk_retries", int64(r.SDKRetries))
+	name(e, "error_code", r.ErrorCode)
+	e.Str("outcome", r.Outcome.String()).Int("status", r.Status)
+	if r.Streamed {
+		e.Bool("streamed", true)
+	}
+	number(e, "attempts", int64(r.Attempts))
+	number(e, "request_bytes", r.RequestBytes)
+	number(e, "response_bytes", r.ResponseBytes)
+	number(e, "events", r.Events)
+	e.Str("usage_source", r.UsageSource.String())
 	count(e, "input_tokens", r.InputTokens)
 	count(e, "output_tokens", r.OutputTokens)
 	count(e, "cached_tokens", r.CachedTokens)
 	count(e, "cache_write_tokens", r.CacheWrites)
 	count(e, "reasoning_tokens", r.ReasoningTokens)
-	e.Int64("auth_us", r.AuthTime.Microseconds()).
-		Int64("unseal_us", r.UnsealTime.Microseconds()).
-		Int64("first_byte_us", r.FirstByteTime.Microseconds()).
-		Int64("total_us", r.TotalTime.Microseconds()).
-		Bool("cache_hit", r.CacheHit)
+	number(e, "auth_us", r.AuthTime.Microseconds())
+	number(e, "unseal_us", r.UnsealTime.Microseconds())
+	number(e, "first_byte_us", r.FirstByteTime.Microseconds())
+	number(e, "total_us", r.TotalTime.Microseconds())
+	if r.CacheHit {
+		e.Bool("cache_hit", true)
+	}
+}
+
+func name(e *zerolog.Event, key, value string) {
+	if value != "" {
+		e.Str(key, value)
+	}
+}
+
+func number(e *zerolog.Event, key string, value int64) {
+	if value != 0 {
+		e.Int64(key, value)
+	}
 }
 
 // count leaves an unknown count out.

@@ -345,8 +345,9 @@ func reason(err error) string {
 }
 
 // End gives the connection back or closes it. The answer's head and the bytes
-// lent by Next are invalid from here on.
-func (a *Attempt) End() {
+// lent by Next are invalid from here on. now is when the connection becomes
+// idle.
+func (a *Attempt) End(now time.Time) {
 	a.mu.Lock()
 	a.tcp, a.abort = nil, nil
 	canceled := a.canceled
@@ -368,5 +369,5 @@ func (a *Attempt) End() {
 		c.close()
 		return
 	}
-	a.target.pool.put(c, time.Now())
+	a.target.pool.put(c, now)
 }

@@ -80,7 +80,7 @@ func exchange(t *testing.T, target *Target, r *Request) (status int, body string
 	t.Helper()
 	var a Attempt
 	a.Begin(target, time.Now())
-	defer a.End()
+	defer func() { a.End(time.Now()) }()
 	if err := a.Send(r); err != nil {
 		return 0, "", err
 	}
@@ -194,7 +194,7 @@ func TestConnectionIsReusedOnlyWhenClean(t *testing.T) {
 	if err := a.Send(newRequest("{}")); err != nil {
 		t.Fatal(err)
 	}
-	a.End()
+	a.End(time.Now())
 	if n := target.pool.len(); n != 0 {
 		t.Errorf("a connection with an unread answer was kept")
 	}
@@ -274,7 +274,7 @@ func TestCancelEndsEveryWait(t *testing.T) {
 			if !errors.Is(err, ErrCanceled) {
 				t.Errorf("got %v, want ErrCanceled", err)
 			}
-			a.End()
+			a.End(time.Now())
 			select {
 			case <-gone:
 			case <-time.After(5 * time.Second):
@@ -309,7 +309,7 @@ func TestCancelBeforeSendAndAfterEnd(t *testing.T) {
 	if err := a.Send(newRequest("{}")); !errors.Is(err, ErrCanceled) {
 		t.Errorf("got %v, want ErrCanceled", err)
 	}
-	a.End()
+	a.End(time.Now())
 	if _, _, err := exchange(t, target, newRequest("{}")); err != nil {
 		t.Fatal(err)
 	}

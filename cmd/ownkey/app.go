@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -41,9 +42,10 @@ type app struct {
 	control     net.Listener
 }
 
-// open wires the rooms and opens the listeners; run serves on them. After an
-// error nothing is left open.
-func open(ctx context.Context, cfg *config.Config, keyring *vaultbridge.Local, log *zerolog.Logger) (a *app, err error) {
+// open wires the rooms and opens the listeners; run serves on them. lines is
+// where the operator's log goes: the lines of requests are written there as
+// they are kept. After an error nothing is left open.
+func open(ctx context.Context, cfg *config.Config, keyring *vaultbridge.Local, log *zerolog.Logger, lines io.Writer) (a *app, err error) {
 	a = &app{cfg: cfg, log: log, keyring: keyring}
 	defer func() {
 		if err != nil {
@@ -59,7 +61,10 @@ func open(ctx context.Context, cfg *config.Config, keyring *vaultbridge.Local, l
 	if a.credentials, err = vaultbridge.NewCache(keyring, cfg.Keyring.CacheTTL); err != nil {
 		return a, err
 	}
-	if a.records, err = meter.OpenLog(filepath.Join(cfg.Data, "records.jsonl")); err != nil {
+	if log.GetLevel() > zerolog.InfoLevel {
+		lines = nil
+	}
+	if a.records, err = meter.OpenLog(filepath.Join(cfg.Data, "records.jsonl"), lines); err != nil {
 		return a, err
 	}
 	a.client = upstream.NewClient()

@@ -61,7 +61,7 @@ func (c *DevCmd) Run() error {
 		return err
 	}
 	defer lines.Close()
-	a, err := open(ctx, cfg, keyring, log)
+	a, err := open(ctx, cfg, keyring, log, lines)
 	if err != nil {
 		return err
 	}

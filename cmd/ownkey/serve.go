@@ -29,7 +29,7 @@ func (c *ServeCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	a, err := open(context.Background(), cfg, keyring, log)
+	a, err := open(context.Background(), cfg, keyring, log, lines)
 	if err != nil {
 		return err
 	}
