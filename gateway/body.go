@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -118,11 +119,14 @@ func (h *heldBody) grow() error {
 // bodyError tells a body that is not what its framing says from a client that
 // left.
 func bodyError(err error) error {
-	var broken fasthttp.ErrBrokenChunk
-	if errors.As(err, &broken) {
-		return refuse(codeInvalidRequest, "the request body's chunked framing is broken")
+	var network net.Error
+	switch {
+	case errors.As(err, &network) && network.Timeout():
+		return refuse(codeInvalidRequest, "the request body did not arrive in time")
+	case errors.As(err, &network), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return upstream.ErrRequestBody
 	}
-	return upstream.ErrRequestBody
+	return refuse(codeInvalidRequest, "the request body's framing is broken")
 }
 
 func (h *heldBody) text() wire.Text { return wire.NewText(h.buf) }
@@ -165,6 +169,7 @@ type upload struct {
 	ctx     *fasthttp.RequestCtx
 	silence time.Duration
 	bytes   int64
+	err     error // why the body could not be read
 }
 
 var uploadBuffers = sync.Pool{New: func() any { b := make([]byte, uploadBufferBytes); return &b }}
@@ -190,6 +195,7 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 			return u.bytes, nil
 		}
 		if rerr != nil {
+			u.err = bodyError(rerr)
 			return u.bytes, upstream.ErrRequestBody
 		}
 	}

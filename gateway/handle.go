@@ -296,6 +296,9 @@ func (r *request) ask() error {
 		r.record.RequestBytes = r.upload.bytes
 	}
 	r.body.release()
+	if err != nil && r.upload.err != nil {
+		return r.upload.err
+	}
 	return err
 }
 

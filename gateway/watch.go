@@ -25,6 +25,7 @@ type watcher struct {
 	poll    []unix.PollFd // scratch of sweep
 	wake    chan struct{}
 	stop    chan struct{}
+	once    sync.Once
 	done    sync.WaitGroup
 }
 
@@ -86,7 +87,7 @@ func (w *watcher) cancelAll() {
 }
 
 func (w *watcher) close() {
-	close(w.stop)
+	w.once.Do(func() { close(w.stop) })
 	w.done.Wait()
 }
 

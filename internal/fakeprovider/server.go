@@ -10,6 +10,7 @@ package fakeprovider
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -100,6 +101,14 @@ func (s *Server) Requests() []Request {
 		all[i] = *r
 	}
 	return all
+}
+
+// Has reports whether a call for a model has arrived.
+func (s *Server) Has(model string) (found bool) {
+	s.note(func() {
+		found = slices.ContainsFunc(s.journal, func(r *Request) bool { return r.Model == model })
+	})
+	return found
 }
 
 // Forget empties the journal.
@@ -205,21 +214,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, answer func(*call
 
 // watch notes when the caller leaves early, and when the answer is done.
 func (s *Server) watch(r *http.Request, entry *Request) (done func()) {
-	over := make(chan struct{})
-	go func() {
-		select {
-		case <-r.Context().Done():
-			left := time.Now()
-			select {
-			case <-over:
-			default:
-				s.note(func() { entry.LeftAt = left })
-			}
-		case <-over:
-		}
-	}()
+	stop := context.AfterFunc(r.Context(), func() {
+		left := time.Now()
+		s.note(func() { entry.LeftAt = left })
+	})
 	return func() {
-		close(over)
+		stop()
 		s.note(func() { entry.Done = true })
 	}
 }

@@ -1,0 +1,298 @@
+package gateway_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/gateway"
+	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/fakeprovider"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/rs/zerolog"
+)
+
+// house is a whole gateway on real sockets and files, with one tenant acme and
+// the providers main (the default) and second at one fake provider.
+type house struct {
+	t         testing.TB
+	dir       string
+	addr      string
+	token     string
+	provider  *fakeprovider.Server
+	directory *directory.Directory
+	database  *db.DB
+	keyring   *vaultbridge.Local
+	client    *upstream.Client
+	gateway   *gateway.Gateway
+	log       *bytes.Buffer
+	hosts     map[string]string // host:port of each provider
+}
+
+const (
+	mainKey   = "sk-main-0123456789"
+	secondKey = "sk-second-0123456789"
+)
+
+var limits = upstream.Limits{Connect: 2 * time.Second, FirstByte: 5 * time.Second, Idle: 5 * time.Second}
+
+// options change a house before it is built.
+type options struct {
+	limits   upstream.Limits
+	timeouts gateway.Timeouts
+	maxBody  int64
+}
+
+func newHouse(t testing.TB, change ...func(*options)) *house {
+	t.Helper()
+	o := options{
+		limits:   limits,
+		timeouts: gateway.Timeouts{ClientHeader: 5 * time.Second, ClientIdle: 5 * time.Second, ClientSilence: 5 * time.Second, ClientWrite: 5 * time.Second},
+		maxBody:  32 << 20,
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	h := &house{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, hosts: map[string]string{}}
+	ctx := context.Background()
+	var err error
+	check := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.provider, err = fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Keys: []string{mainKey, secondKey, "sk-other"}, Journal: true})
+	check(err)
+	h.database, err = db.Open(ctx, filepath.Join(h.dir, "ownkey.db"))
+	check(err)
+	h.directory, err = directory.Open(ctx, h.database, directory.Options{})
+	check(err)
+	h.keyring, err = vaultbridge.CreateLocal(filepath.Join(t.TempDir(), "master.key"))
+	check(err)
+	cache, err := vaultbridge.NewCache(h.keyring, 30*time.Second)
+	check(err)
+	records, err := meter.OpenLog(h.path("records.jsonl"), nil)
+	check(err)
+	log := zerolog.New(h.log)
+	h.client = upstream.NewClient()
+	base, err := url.Parse(h.provider.URL())
+	check(err)
+	dead := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1"}
+	provider := func(name string, u *url.URL, header string) *gateway.Provider {
+		target := h.client.NewTarget(u, nil, o.limits)
+		h.hosts[name] = target.HostPort
+		return &gateway.Provider{Name: name, Target: target, CredentialHeader: header, MaxBodyBytes: o.maxBody}
+	}
+	h.gateway = gateway.New(gateway.Options{
+		Directory: h.directory, Credentials: cache, Keyring: h.keyring, Upstream: h.client, Records: records, Log: &log,
+		Providers: []*gateway.Provider{
+			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
+			provider("anthropic", base, "x-api-key: "), provider("dead", dead, "Authorization: Bearer "),
+		},
+		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxBufferedBytes: 256 << 20, MaxRequestsInFlight: 5000, MaxHeaderBytes: 8 << 10},
+		Timeouts: o.timeouts,
+	})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(err)
+	h.addr = l.Addr().String()
+	served := make(chan error, 1)
+	go func() { served <- h.gateway.Serve(l) }()
+	t.Cleanup(func() {
+		stop, done := context.WithTimeout(ctx, 5*time.Second)
+		defer done()
+		if err := h.gateway.Shutdown(stop); err != nil {
+			t.Error(err)
+		}
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+		_ = h.provider.Close()
+		h.client.Close()
+		cache.Close()
+		if err := records.Close(); err != nil {
+			t.Error(err)
+		}
+		h.directory.Close()
+		_ = h.database.Close()
+	})
+	h.tenant("acme")
+	h.store("acme", "main", "default", mainKey)
+	h.store("acme", "second", "default", secondKey)
+	h.store("acme", "dead", "default", mainKey)
+	main := "main"
+	_, err = h.directory.UpdateTenant(ctx, "acme", directory.TenantChange{DefaultProvider: &main})
+	check(err)
+	h.token = h.mint("acme", directory.NewToken{})
+	return h
+}
+
+func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
+
+func (h *house) tenant(id string) {
+	h.t.Helper()
+	if _, err := h.directory.CreateTenant(context.Background(), id, ""); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// store seals a credential as the admin plane does.
+func (h *house) store(tenant, provider, label, secret string) *directory.Credential {
+	h.t.Helper()
+	ctx := context.Background()
+	id, err := h.directory.CredentialID(tenant, provider, label)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	bound := vaultbridge.Context{Tenant: tenant, CredentialID: id, Provider: provider, Host: h.hosts[provider]}
+	sealed, err := h.keyring.Seal(ctx, bound, []byte(secret))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	c, err := h.directory.PutCredential(ctx, directory.Credential{
+		ID: id, TenantID: tenant, Provider: provider, Label: label, Host: bound.Host, Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion,
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return c
+}
+
+func (h *house) mint(tenant string, n directory.NewToken) string {
+	h.t.Helper()
+	if n.Label == "" {
+		n.Label = "test"
+	}
+	token, _, err := h.directory.CreateToken(context.Background(), tenant, n)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return token
+}
+
+// answer is what a client got.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+	err    error // of reading the body
+}
+
+// code is the error code of an answer of the gateway's own.
+func (a answer) code() string {
+	var e struct {
+		Error struct {
+			Code    string  `json:"code"`
+			Type    string  `json:"type"`
+			Message string  `json:"message"`
+			Param   *string `json:"param"`
+		} `json:"error"`
+	}
+	if json.Unmarshal([]byte(a.body), &e) != nil || e.Error.Code != a.header.Get("Ownkey-Error") {
+		return "no code"
+	}
+	return e.Error.Code
+}
+
+// do makes a call with net/http, a client that is not ours. Headers are pairs.
+func (h *house) do(method, path, body string, headers ...string) answer {
+	h.t.Helper()
+	request, err := http.NewRequest(method, "http://"+h.addr+path, strings.NewReader(body))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+h.token)
+	if body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		request.Header.Set(headers[i], headers[i+1])
+	}
+	response, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		return answer{err: err, header: http.Header{}}
+	}
+	defer response.Body.Close()
+	b, err := io.ReadAll(response.Body)
+	return answer{response.StatusCode, response.Header, string(b), err}
+}
+
+func (h *house) chat(model string, headers ...string) answer {
+	h.t.Helper()
+	return h.do("POST", "/v1/chat/completions", chatBody(model, false), headers...)
+}
+
+func chatBody(model string, stream bool) string {
+	return fmt.Sprintf(`{"model":%q,"stream":%v,"messages":[{"role":"user","content":"a prompt to be kept secret"}]}`, model, stream)
+}
+
+// dial opens a connection and writes to it as it is.
+func (h *house) dial(raw string) (net.Conn, *bufio.Reader) {
+	h.t.Helper()
+	c, err := net.Dial("tcp", h.addr)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { _ = c.Close() })
+	if _, err := io.WriteString(c, raw); err != nil {
+		h.t.Fatal(err)
+	}
+	_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+	return c, bufio.NewReader(c)
+}
+
+// raw is a request as bytes.
+func (h *house) raw(path, body string) string {
+	return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s",
+		path, h.token, len(body), body)
+}
+
+// record is a line of the log of records.
+type record map[string]any
+
+// records reads the log of records. It waits until there are at least n: the
+// client may have its answer a moment before the request is over.
+func (h *house) records(n int) []record {
+	h.t.Helper()
+	var all []record
+	h.eventually(fmt.Sprintf("%d records", n), func() bool {
+		b, err := os.ReadFile(h.path("records.jsonl"))
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		all = nil
+		for line := range bytes.Lines(bytes.TrimRight(b, "\x00")) {
+			var r record
+			if err := json.Unmarshal(line, &r); err != nil {
+				return false // being written
+			}
+			all = append(all, r)
+		}
+		return len(all) >= n
+	})
+	return all
+}
+
+func (h *house) eventually(what string, ok func() bool) {
+	h.t.Helper()
+	for end := time.Now().Add(10 * time.Second); !ok(); {
+		if time.Now().After(end) {
+			h.t.Fatalf("not within 10 s: %s", what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
