@@ -156,4 +156,3 @@ func (c *call) sleep(d time.Duration) bool {
 		return false
 	}
 }
-
