@@ -77,13 +77,13 @@ func (s *stream) write(event string) {
 // behaviour says to do after so many. It reports false when the stream is over.
 func (s *stream) chunk(event string) bool {
 	b := &s.c.b
-	switch {
-	case s.sent == b.cutAfter:
+	switch s.sent {
+	case b.cutAfter:
 		if b.cutMid {
 			s.write(event[:len(event)/2])
 		}
 		panic(http.ErrAbortHandler)
-	case s.sent == b.stallAfter:
+	case b.stallAfter:
 		<-s.c.r.Context().Done()
 		return false
 	}

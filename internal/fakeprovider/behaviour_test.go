@@ -112,9 +112,9 @@ func TestOddAnswers(t *testing.T) {
 			t.Errorf("%s: %v, %v %.300s", model, err, res, got)
 		}
 	}
-	whole := func(res *http.Response, _ string) bool { return res.StatusCode == 200 }
+	whole := func(res *http.Response, _ string) bool { return res.StatusCode == http.StatusOK }
 	f("fake:status=429,retry-after=2", false, func(res *http.Response, got string) bool {
-		return res.StatusCode == 429 && res.Header.Get("Retry-After") == "2" && strings.Contains(got, `"param":null`)
+		return res.StatusCode == http.StatusTooManyRequests && res.Header.Get("Retry-After") == "2" && strings.Contains(got, `"param":null`)
 	})
 	f("fake:header-echo", false, func(res *http.Response, _ string) bool {
 		return res.Header.Get("X-Leak") == "key" && res.Header.Get("Openai-Debug") == "key=key"
@@ -160,7 +160,7 @@ func TestInterimAnswerComesFirst(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if hints != http.StatusEarlyHints || res.StatusCode != 200 {
+	if hints != http.StatusEarlyHints || res.StatusCode != http.StatusOK {
 		t.Errorf("got %d, then %d", hints, res.StatusCode)
 	}
 }

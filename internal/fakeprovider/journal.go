@@ -71,14 +71,17 @@ func (c *call) record() (done func()) {
 	body := &hashedBody{ReadCloser: r.Body, sum: sha256.New()}
 	r.Body, c.entry = body, entry
 	c.s.note(func() { c.s.journal = append(c.s.journal, entry) })
+	left := func() {
+		at := time.Now()
+		c.s.note(func() { entry.LeftAt = at })
+	}
 	// The server cancels the context when the connection breaks, and else only
 	// after the answer, when this is off.
-	stop := context.AfterFunc(r.Context(), func() {
-		left := time.Now()
-		c.s.note(func() { entry.LeftAt = left })
-	})
+	stop := context.AfterFunc(r.Context(), left)
 	return func() {
-		stop()
+		if stop() && r.Context().Err() != nil {
+			left() // the answer noticed first
+		}
 		c.s.note(func() {
 			entry.BodySHA256, entry.BodyBytes = hex.EncodeToString(body.sum.Sum(nil)), body.bytes
 			entry.Done = true

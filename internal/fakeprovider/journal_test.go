@@ -19,7 +19,7 @@ func TestJournalSaysWhatArrived(t *testing.T) {
 	})
 	r := s.Requests()[0]
 	sum := sha256.Sum256([]byte(body))
-	if r.Method != "POST" || r.Path != "/v1/chat/completions" || r.RawQuery != "a=%2F" || r.Header.Get("Authorization") != "Bearer key" {
+	if r.Method != http.MethodPost || r.Path != "/v1/chat/completions" || r.RawQuery != "a=%2F" || r.Header.Get("Authorization") != "Bearer key" {
 		t.Errorf("got %+v", r)
 	}
 	if string(r.Body) != body || r.BodyBytes != int64(len(body)) || r.BodySHA256 != hex.EncodeToString(sum[:]) || r.Model != "m" {

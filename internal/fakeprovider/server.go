@@ -48,7 +48,7 @@ func Start(addr string, o Options) (*Server, error) {
 			return context.WithValue(ctx, connKey{}, s.conns.Add(1))
 		},
 	}
-	go s.http.Serve(l) //nolint:errcheck // ends with Close
+	go s.http.Serve(l) // ends with Close
 	return s, nil
 }
 
@@ -68,6 +68,7 @@ func (s *Server) count(_ net.Conn, state http.ConnState) {
 		s.open.Add(1)
 	case http.StateClosed, http.StateHijacked:
 		s.open.Add(-1)
+	default: // active and idle change nothing
 	}
 }
 

@@ -108,7 +108,7 @@ func TestMessagesNeedAVersion(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
-	if got := text(t, res); res.StatusCode != 400 || !strings.Contains(got, `"type":"invalid_request_error"`) {
+	if got := text(t, res); res.StatusCode != http.StatusBadRequest || !strings.Contains(got, `"type":"invalid_request_error"`) {
 		t.Errorf("got %d %s", res.StatusCode, got)
 	}
 }
@@ -148,7 +148,7 @@ func TestUploadsAreKeptUntilDeleted(t *testing.T) {
 		t.Errorf("the content came back as %d other bytes", len(got))
 	}
 	text(t, do(t, s, "DELETE", "/files/"+f.ID, "", nil))
-	if res := do(t, s, "GET", "/files/"+f.ID, "", nil); res.StatusCode != 404 {
+	if res := do(t, s, "GET", "/files/"+f.ID, "", nil); res.StatusCode != http.StatusNotFound {
 		t.Errorf("after its deletion: %d", res.StatusCode)
 	}
 }
