@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,6 +27,8 @@ type file struct {
 	content  []byte
 }
 
+// keptFileBytes is what a download gives back; larger uploads are only counted
+// and hashed.
 const keptFileBytes = 8 << 20
 
 // readFile takes a multipart body in as a stream.
@@ -88,6 +91,7 @@ func (c *call) listFiles() {
 			all = append(all, f)
 		}
 	})
+	slices.SortFunc(all, func(a, b file) int { return strings.Compare(a.ID, b.ID) })
 	c.json(http.StatusOK, object{"object": "list", "data": all, "has_more": false})
 }
 
@@ -110,6 +114,13 @@ func (c *call) fileContent() {
 		c.w.Header().Set("Content-Type", "application/octet-stream")
 		c.w.Header().Set("Content-Disposition", fmt.Sprintf("attachment; filename=%q", f.Filename))
 		c.send(http.StatusOK, f.content)
+	}
+}
+
+func (c *call) deleteFile() {
+	if f, ok := c.lookup(); ok {
+		c.s.note(func() { delete(c.s.files, f.ID) })
+		c.json(http.StatusOK, object{"id": f.ID, "object": "file", "deleted": true})
 	}
 }
 

@@ -14,13 +14,14 @@ func (c *call) message(content []any, stop any, output int) object {
 }
 
 func (c *call) messages() {
-	if c.r.Header.Get("Anthropic-Version") == "" {
-		c.fail(http.StatusBadRequest, "", "anthropic-version: header is required")
+	if !c.versioned() {
 		return
 	}
-	block, stop := object{"type": "text", "text": c.text()}, "end_turn"
-	if tool := c.tool(); tool != "" {
-		block, stop = object{"type": "tool_use", "id": "toolu_1", "name": tool, "input": object{"city": "Paris"}}, "tool_use"
+	t, isTool := c.tool()
+	parts := c.responseParts()
+	block, stop := object{"type": "text", "text": strings.Join(parts, "")}, "end_turn"
+	if isTool {
+		block, stop = object{"type": "tool_use", "id": "toolu_1", "name": t.name, "input": t.arguments}, "tool_use"
 	}
 	words := len(strings.Fields(c.text()))
 	if !c.in.Stream {
@@ -28,31 +29,51 @@ func (c *call) messages() {
 		return
 	}
 	s := c.stream()
-	event := func(kind string, fields object) string {
-		fields["type"] = kind
-		return "event: " + kind + "\ndata: " + encode(fields) + "\n\n"
-	}
-	delta := func(d object) string { return event("content_block_delta", object{"index": 0, "delta": d}) }
-	s.write(event("message_start", object{"message": c.message([]any{}, nil, 1)}))
-	s.write(event("ping", object{}))
-	if stop == "tool_use" {
-		s.write(event("content_block_start", object{"index": 0, "content_block": object{"type": "tool_use", "id": "toolu_1", "name": block["name"], "input": object{}}}))
-		s.write(delta(object{"type": "input_json_delta", "partial_json": toolArguments}))
+	s.write(messageEvent("message_start", object{"message": c.message([]any{}, nil, 1)}))
+	s.write(messageEvent("ping", object{}))
+	if isTool {
+		begun := object{"type": "tool_use", "id": "toolu_1", "name": t.name, "input": object{}}
+		s.write(messageEvent("content_block_start", object{"index": 0, "content_block": begun}))
+		for _, half := range halves(encode(t.arguments)) {
+			s.write(blockDelta(object{"type": "input_json_delta", "partial_json": half}))
+		}
 	} else {
-		s.write(event("content_block_start", object{"index": 0, "content_block": object{"type": "text", "text": ""}}))
-		for _, part := range c.parts() {
-			if !s.chunk(delta(object{"type": "text_delta", "text": part})) {
+		s.write(messageEvent("content_block_start", object{"index": 0, "content_block": object{"type": "text", "text": ""}}))
+		for _, part := range parts {
+			if !s.chunk(blockDelta(object{"type": "text_delta", "text": part})) {
 				return
 			}
 		}
 	}
 	if c.b.errorEvent {
-		s.write(event("error", object{"error": object{"type": "overloaded_error", "message": "As you asked."}}))
+		s.write(messageEvent("error", object{"error": object{"type": "overloaded_error", "message": "As you asked."}}))
 		return
 	}
-	s.write(event("content_block_stop", object{"index": 0}))
-	s.write(event("message_delta", object{"delta": object{"stop_reason": stop, "stop_sequence": nil}, "usage": object{"output_tokens": words}}))
-	s.write(event("message_stop", object{}))
+	s.write(messageEvent("content_block_stop", object{"index": 0}))
+	s.write(messageEvent("message_delta", object{"delta": object{"stop_reason": stop, "stop_sequence": nil}, "usage": object{"output_tokens": words}}))
+	s.write(messageEvent("message_stop", object{}))
 }
 
-func (c *call) countTokens() { c.json(http.StatusOK, object{"input_tokens": 10}) }
+func messageEvent(kind string, fields object) string {
+	fields["type"] = kind
+	return "event: " + kind + "\ndata: " + encode(fields) + "\n\n"
+}
+
+func blockDelta(d object) string {
+	return messageEvent("content_block_delta", object{"index": 0, "delta": d})
+}
+
+// versioned refuses a call without the header that Anthropic requires.
+func (c *call) versioned() bool {
+	if c.r.Header.Get("Anthropic-Version") != "" {
+		return true
+	}
+	c.fail(http.StatusBadRequest, "", "anthropic-version: header is required")
+	return false
+}
+
+func (c *call) countTokens() {
+	if c.versioned() {
+		c.json(http.StatusOK, object{"input_tokens": 10})
+	}
+}
