@@ -1,6 +1,7 @@
 package config
 
 import (
+	"maps"
 	"time"
 )
 
@@ -172,8 +173,6 @@ func (c *Config) AllProviders() map[string]Provider {
 	for name := range builtin {
 		all[name], _ = BuiltinProvider(name)
 	}
-	for name, p := range c.Providers {
-		all[name] = p
-	}
+	maps.Copy(all, c.Providers)
 	return all
 }

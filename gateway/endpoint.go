@@ -23,10 +23,7 @@ var errPath = refuse(codeNotFound, "no such path; use /v1/... or /{provider}/v1/
 // to something above its base URL are refused.
 func parseEndpoint(target []byte, e *endpoint) error {
 	*e = endpoint{}
-	path := target
-	if q := bytes.IndexByte(target, '?'); q >= 0 {
-		path = target[:q]
-	}
+	path, _, _ := bytes.Cut(target, []byte("?"))
 	first, rest, ok := cutSegment(path)
 	if !ok {
 		return errPath

@@ -98,7 +98,7 @@ func New(o Options) *Gateway {
 	}
 	g.held.max = o.Limits.MaxBufferedBytes
 	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
-	var names []string
+	names := make([]string, 0, len(o.Providers))
 	for _, p := range o.Providers {
 		g.providers[p.Name] = p
 		names = append(names, p.Name)

@@ -46,6 +46,7 @@ func (g *Gateway) probe(ctx context.Context, tenantID, name, label string) (int,
 	attempt.Begin(target, time.Now())
 	defer func() { attempt.End(time.Now()) }()
 	defer context.AfterFunc(ctx, attempt.Cancel)()
+	//nolint:contextcheck // Cancel, above, is how an attempt hears of ctx
 	err = attempt.Send(&upstream.Request{
 		Method: []byte("GET"), Path: []byte("/models"),
 		Header:           []byte("Accept: application/json\r\nAnthropic-Version: 2023-06-01\r\n"),

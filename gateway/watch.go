@@ -70,13 +70,6 @@ func (w *watcher) remove(e *watched) {
 	w.entries = w.entries[:len(w.entries)-1]
 }
 
-// len counts the requests in flight.
-func (w *watcher) len() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.entries)
-}
-
 // cancelAll treats every client as gone: the drain's last resort.
 func (w *watcher) cancelAll() {
 	w.mu.Lock()

@@ -16,7 +16,8 @@ import (
 // ahead of what is written.
 const windowBytes = 4 << 20
 
-// ErrNotWritten: records wait in memory because the disk takes no more.
+// ErrNotWritten says that records wait in memory because the disk takes no
+// more.
 var ErrNotWritten = errors.New("cannot write record log: records are waiting")
 
 // Log is an append-only file of records, one JSON object a line, in the order

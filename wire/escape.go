@@ -63,7 +63,7 @@ func escapedRune(raw []byte) (r rune, n int) {
 
 func hex4(b []byte) (r rune) {
 	for _, c := range b[:4] {
-		r = r<<4 | rune(hexDigit(c))
+		r = r<<4 | rune(hexDigit(c)) //nolint:gosec // a digit, or -1 in a string that was refused
 	}
 	return r
 }

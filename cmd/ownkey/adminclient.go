@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +41,7 @@ func (f *AdminFlags) call(method, path string, in, out any) (printed bool, err e
 }
 
 func (f *AdminFlags) send(method, path string, body io.Reader, out any) (printed bool, err error) {
-	request, err := http.NewRequest(method, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, body)
+	request, err := http.NewRequestWithContext(context.Background(), method, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, body)
 	if err != nil {
 		return false, fmt.Errorf("cannot make call: %w", err)
 	}
@@ -89,9 +90,11 @@ func answerError(status int, answer []byte) error {
 // table prints rows in columns.
 func table(header string, rows [][]string) error {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, strings.ReplaceAll(header, " ", "\t"))
+	rows = append([][]string{strings.Fields(header)}, rows...)
 	for _, row := range rows {
-		fmt.Fprintln(w, strings.Join(row, "\t"))
+		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
+			return err
+		}
 	}
 	return w.Flush()
 }

@@ -10,8 +10,8 @@ type VersionCmd struct{}
 
 // Run prints the module version, the commit and the Go version.
 func (VersionCmd) Run() error {
-	fmt.Println(version())
-	return nil
+	_, err := fmt.Println(version())
+	return err
 }
 
 func version() string {

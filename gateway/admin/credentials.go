@@ -139,7 +139,7 @@ func (s *server) listCredentials(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	views := []credentialView{}
+	views := make([]credentialView, 0, len(all))
 	for _, c := range all {
 		views = append(views, viewCredential(c))
 	}

@@ -48,8 +48,9 @@ func (s *server) createTenant(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) listTenants(w http.ResponseWriter, _ *http.Request) error {
-	views := []tenantView{}
-	for _, t := range s.Directory.Tenants() {
+	all := s.Directory.Tenants()
+	views := make([]tenantView, 0, len(all))
+	for _, t := range all {
 		views = append(views, viewTenant(t))
 	}
 	return write(w, http.StatusOK, map[string]any{"tenants": views})
@@ -83,8 +84,10 @@ func (s *server) updateTenant(w http.ResponseWriter, r *http.Request) error {
 
 func (s *server) deleteTenant(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Query().Get("shred") == "true" {
-		return &failure{http.StatusNotImplemented, "not_supported", "shred",
-			"the local keyring has one master key for all tenants, so there is no key of this tenant to destroy; delete without shred overwrites its ciphertexts"}
+		return &failure{
+			http.StatusNotImplemented, "not_supported", "shred",
+			"the local keyring has one master key for all tenants, so there is no key of this tenant to destroy; delete without shred overwrites its ciphertexts",
+		}
 	}
 	tenant := r.PathValue("tenant")
 	if err := s.Directory.DeleteTenant(r.Context(), tenant); err != nil {

@@ -60,7 +60,7 @@ func (s *server) listTokens(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	views := []tokenView{}
+	views := make([]tokenView, 0, len(tokens))
 	for _, t := range tokens {
 		views = append(views, viewToken(t, ""))
 	}
