@@ -1,0 +1,45 @@
+# Two commands matter: `make run` and `make test`. Tools that tests need are
+# built or installed into .tools, once.
+
+.PHONY: run test check lint fmt docs fuzz bench tools clean
+
+GO ?= go
+LINT := .tools/golangci-lint
+FUZZTIME ?= 10s
+
+run: ## Start everything embedded; prints a curl line to paste.
+	$(GO) run ./cmd/ownkey dev
+
+test: check ## Everything: lint, all tests with the race detector, official SDKs.
+	$(GO) test -race -shuffle=on -timeout 30m ./...
+	$(GO) test ./wire ./directory ./upstream ./gateway -run 'Alloc' -count=1
+
+check: $(LINT) ## What is fast: format, vet, lint, import rules, generated docs.
+	$(LINT) run ./...
+	$(GO) vet ./...
+
+lint: $(LINT)
+	$(LINT) run ./...
+
+fmt: $(LINT)
+	$(LINT) fmt ./...
+
+docs: ## Regenerate docs/config.md.
+	$(GO) generate ./config
+
+fuzz: ## Every fuzz target for FUZZTIME.
+	@for p in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test $$p -list '^Fuzz' | grep '^Fuzz' || true); do \
+	    $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) || exit 1; \
+	  done; \
+	done
+
+bench: ## The gateway beside nginx; prints tables.
+	$(GO) run ./benchmarks
+
+$(LINT): internal/tools/lint/go.mod
+	cd internal/tools/lint && $(GO) build -o ../../../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+	@touch $(LINT)
+
+clean:
+	rm -rf .tools ownkey-data
