@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -20,7 +21,12 @@ type decoder struct {
 	lines    map[string]int // where each value stands, for validation
 }
 
+// add notes a problem, one for each path: what is unreadable is not also
+// missing or out of range.
 func (d *decoder) add(n *yaml.Node, path, message string) {
+	if path != "" && slices.ContainsFunc(d.problems, func(p Problem) bool { return p.Path == path }) {
+		return
+	}
 	p := Problem{File: d.file, Path: path, Message: message}
 	if n != nil {
 		p.Line = n.Line

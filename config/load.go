@@ -34,9 +34,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 	if len(root.Content) > 0 {
 		d.config(root.Content[0], &c)
 	}
-	if len(d.problems) == 0 {
-		d.validate(&c)
-	}
+	d.validate(&c)
 	if len(d.problems) > 0 {
 		return nil, d.problems
 	}
@@ -79,7 +77,7 @@ func (d *decoder) secret(n *yaml.Node, path string) Secret {
 
 func (d *decoder) filled(n *yaml.Node, path string, value []byte) Secret {
 	value = bytes.TrimSpace(value)
-	if len(value) == 0 && len(d.problems) == 0 {
+	if len(value) == 0 {
 		d.add(n, path, "the secret is empty")
 	}
 	return Secret{value}

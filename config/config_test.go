@@ -1,0 +1,155 @@
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "write golden files")
+
+func env(name string) (string, bool) {
+	v, ok := map[string]string{"OWNKEY_ADMIN_TOKEN": "oka_test", "PORT": "9000", "EMPTY": ""}[name]
+	return v, ok
+}
+
+func TestExampleIsComplete(t *testing.T) {
+	data, err := os.ReadFile("../docs/ownkey.example.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse("example", data, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := ""
+	c.Admin.Token.Use(func(b []byte) { token = string(b) })
+	if token != "oka_test" || c.Listen != "0.0.0.0:8080" || c.Keyring.CacheTTL != 30*time.Second || c.Providers["local"].BaseURL != "http://127.0.0.1:9999/v1" {
+		t.Errorf("got %+v", c)
+	}
+	// Every key is shown.
+	for _, name := range allKeys() {
+		if !strings.Contains(string(data), name+":") {
+			t.Errorf("the example does not show %s", name)
+		}
+	}
+}
+
+func TestDefaultsFillWhatIsMissing(t *testing.T) {
+	c, err := Parse("f", []byte("admin: {token: '${OWNKEY_ADMIN_TOKEN}'}\nkeyring: {master_key_file: /etc/k}\nlisten: 127.0.0.1:${PORT}\nproviders: {openai: {idle_timeout: 5m}}"), env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	openai := c.AllProviders()["openai"]
+	if c.Listen != "127.0.0.1:9000" || c.Limits != Default().Limits || openai.IdleTimeout != 5*time.Minute || openai.BaseURL != "https://api.openai.com/v1" || openai.Auth != AuthBearer {
+		t.Errorf("got %+v, %+v", c, openai)
+	}
+	if c.AllProviders()["anthropic"].Auth != AuthXAPIKey || len(c.AllProviders()) != 10 {
+		t.Errorf("providers %v", c.AllProviders())
+	}
+}
+
+// TestBadFiles pairs each testdata/bad.*.yml with its exact message.
+func TestBadFiles(t *testing.T) {
+	files, err := filepath.Glob("testdata/bad.*.yml")
+	if err != nil || len(files) < 8 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		data, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = Parse(filepath.Base(f), data, env)
+		var problems Problems
+		if !errors.As(err, &problems) {
+			t.Errorf("%s: got %v", f, err)
+			continue
+		}
+		golden := strings.TrimSuffix(f, ".yml") + ".txt"
+		if *update {
+			if err := os.WriteFile(golden, []byte(err.Error()+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, _ := os.ReadFile(golden)
+		if err.Error()+"\n" != string(want) {
+			t.Errorf("%s:\n%s\nwant:\n%s", f, err, want)
+		}
+	}
+}
+
+func TestSecretFile(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte("oka_file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := fmt.Appendf(nil, "admin: {token: {file: %s}}\nkeyring: {master_key_file: /etc/k}", path)
+	c, err := Parse("f", file, env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Admin.Token.Use(func(b []byte) {
+		if string(b) != "oka_file" {
+			t.Errorf("got %q", b)
+		}
+	})
+	if s := fmt.Sprintf("%v %+v %#v %s %x %d", c, c.Admin, c.Admin.Token, c.Admin.Token, c.Admin.Token, c.Admin.Token); strings.Contains(s, "oka_file") || strings.Contains(s, "6f6b61") {
+		t.Errorf("the secret prints: %s", s)
+	}
+	if err := os.Chmod(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse("f", file, env); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a file that others can read: %v", err)
+	}
+}
+
+func TestParseBaseURL(t *testing.T) {
+	for _, good := range []string{"https://api.openai.com/v1", "http://127.0.0.1:9999", "https://[::1]:8443/a/b"} {
+		if _, err := ParseBaseURL(good); err != nil {
+			t.Errorf("%s: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"", "api.openai.com", "ftp://x/v1", "https://", "https://u:p@x/v1", "https://x/v1?key=1", "https://x/v1#f", "https://x/v1/", "https://x:port"} {
+		if _, err := ParseBaseURL(bad); err == nil {
+			t.Errorf("%s was accepted", bad)
+		}
+	}
+}
+
+// TestReferenceIsCurrent compares docs/config.md with the types' comments.
+func TestReferenceIsCurrent(t *testing.T) {
+	const path = "../docs/config.md"
+	want, err := manual()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(want), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil || string(got) != want {
+		t.Errorf("%s is stale; run: make docs (%v)", path, err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("admin: {token: '${OWNKEY_ADMIN_TOKEN}'}\nkeyring: {master_key_file: /etc/k}"))
+	f.Add([]byte("a: &a [*a]\nproviders: {x: *a}"))
+	f.Add([]byte("providers: {? [a] : b}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("f", data, env)
+		var problems Problems
+		if err != nil && (!errors.As(err, &problems) || len(problems) == 0) || err == nil && c == nil {
+			t.Fatalf("%v %v", c, err)
+		}
+	})
+}
