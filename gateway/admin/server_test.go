@@ -1,0 +1,211 @@
+package admin_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/gateway/admin"
+	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/rs/zerolog"
+)
+
+type plane struct {
+	t         *testing.T
+	server    *httptest.Server
+	directory *directory.Directory
+	keyring   *vaultbridge.Local
+	dir       string
+	log       *bytes.Buffer
+	status    int // what the provider answers to a test
+}
+
+func newPlane(t *testing.T) *plane {
+	t.Helper()
+	p := &plane{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, status: 200}
+	ctx := context.Background()
+	database, err := db.Open(ctx, filepath.Join(p.dir, "ownkey.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.directory, err = directory.Open(ctx, database, directory.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if p.keyring, err = vaultbridge.CreateLocal(filepath.Join(p.dir, "master.key")); err != nil {
+		t.Fatal(err)
+	}
+	log := zerolog.New(p.log)
+	p.server = httptest.NewServer(admin.New(admin.Options{
+		Directory: p.directory, Keyring: p.keyring, Log: &log, Token: config.NewSecret("oka_test"),
+		Host: func(provider, baseURL string) (string, error) {
+			switch {
+			case provider != "openai":
+				return "", admin.ErrUnknownProvider
+			case baseURL == "":
+				return "api.openai.com:443", nil
+			case !strings.HasPrefix(baseURL, "https://"):
+				return "", errors.New("must begin with https://")
+			}
+			return "example.com:443", nil
+		},
+		Test: func(context.Context, string, string, string) (int, error) { return p.status, nil },
+	}))
+	t.Cleanup(func() { p.server.Close(); p.directory.Close(); _ = database.Close() })
+	return p
+}
+
+func (p *plane) call(method, path, body string) (status int, answer map[string]any, raw string) {
+	p.t.Helper()
+	return p.as("Bearer oka_test", method, path, body)
+}
+
+func (p *plane) as(authorization, method, path, body string) (status int, answer map[string]any, raw string) {
+	p.t.Helper()
+	request, err := http.NewRequest(method, p.server.URL+"/admin/v1"+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", authorization)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	b, _ := io.ReadAll(response.Body)
+	_ = json.Unmarshal(b, &answer)
+	return response.StatusCode, answer, string(b)
+}
+
+func (p *plane) want(method, path, body string, status int) map[string]any {
+	p.t.Helper()
+	got, answer, raw := p.call(method, path, body)
+	if got != status {
+		p.t.Fatalf("%s %s: %d %s, want %d", method, path, got, raw, status)
+	}
+	return answer
+}
+
+func TestLifeOfATenant(t *testing.T) {
+	p := newPlane(t)
+	p.want("POST", "/tenants", `{"id":"acme","name":"Acme"}`, 201)
+	p.want("PATCH", "/tenants/acme", `{"default_provider":"openai","routes":[{"model":"gpt-*","provider":"openai"}]}`, 200)
+	if got := p.want("GET", "/tenants/acme", "", 200); got["default_provider"] != "openai" || len(got["routes"].([]any)) != 1 {
+		t.Errorf("got %v", got)
+	}
+	token := p.want("POST", "/tenants/acme/tokens", `{"label":"ci","scopes":["inference"],"models":["gpt-*"],"expires_at":"2099-01-01T00:00:00Z"}`, 201)
+	plain, _ := token["token"].(string)
+	if _, err := p.directory.Authenticate([]byte(plain), time.Now()); err != nil {
+		t.Errorf("the token does not work: %v", err)
+	}
+	_, _, listed := p.call("GET", "/tenants/acme/tokens", "")
+	if strings.Contains(listed, plain) || !strings.Contains(listed, `"label":"ci"`) {
+		t.Errorf("list of tokens: %s", listed)
+	}
+	put := p.want("PUT", "/tenants/acme/credentials/openai/default", `{"secret":" sk-secret-1\n","organization":"org-1"}`, 200)
+	if len(put["fingerprint"].(string)) != 16 || put["key_version"] != 1.0 || put["id"] == "" {
+		t.Errorf("got %v", put)
+	}
+	tenant, _ := p.directory.Tenant("acme")
+	c, err := tenant.Credential("openai", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := p.keyring.Unseal(context.Background(), vaultbridge.Context{Tenant: "acme", CredentialID: c.ID, Provider: "openai", Host: "api.openai.com:443"}, c.Sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened.Use(func(b []byte) {
+		if string(b) != "sk-secret-1" {
+			t.Errorf("sealed %q", b)
+		}
+	})
+	if got := p.want("POST", "/tenants/acme/credentials/openai/default/test", "", 200); got["ok"] != true {
+		t.Errorf("test: %v", got)
+	}
+	p.status = 401
+	if got := p.want("POST", "/tenants/acme/credentials/openai/default/test", "", 200); got["ok"] != false || got["status"] != 401.0 {
+		t.Errorf("test: %v", got)
+	}
+	p.want("GET", "/tenants/acme/credentials", "", 200)
+	p.want("DELETE", "/tenants/acme/credentials/openai/default", "", 204)
+	p.want("GET", "/tenants/acme/credentials/openai/default", "", 404)
+	p.want("DELETE", "/tenants/acme/tokens/"+token["id"].(string), "", 204)
+	p.want("DELETE", "/tenants/acme?shred=true", "", 501)
+	p.want("DELETE", "/tenants/acme", "", 204)
+	p.want("GET", "/tenants/acme", "", 404)
+	p.want("POST", "/tenants", `{"id":"acme"}`, 409)
+
+	everything := p.log.String()
+	files, _ := filepath.Glob(filepath.Join(p.dir, "ownkey.db*"))
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		everything += string(b)
+	}
+	for _, secret := range []string{"sk-secret-1", plain} {
+		if strings.Contains(everything, secret) {
+			t.Errorf("%.6s… is written down", secret)
+		}
+	}
+	if !strings.Contains(everything, "credential stored") {
+		t.Error("changes are not logged")
+	}
+}
+
+func TestOnlyTheAdminTokenIsLetIn(t *testing.T) {
+	p := newPlane(t)
+	for _, authorization := range []string{"", "oka_test", "Basic oka_test", "Bearer ", "Bearer oka_tes", "Bearer oka_testt"} {
+		if status, _, raw := p.as(authorization, "GET", "/tenants", ""); status != 401 || !strings.Contains(raw, `"code":"invalid_token"`) {
+			t.Errorf("%q: %d %s", authorization, status, raw)
+		}
+	}
+	p.want("GET", "/tenants", "", 200)
+}
+
+func TestBadCallsNameTheField(t *testing.T) {
+	p := newPlane(t)
+	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	f := func(method, path, body string, status int, code, param string) {
+		t.Helper()
+		got, answer, raw := p.call(method, path, body)
+		e, _ := answer["error"].(map[string]any)
+		have, _ := e["param"].(string)
+		if got != status || e["code"] != code || have != param || e["type"] != "ownkey_error" || e["message"] == "" {
+			t.Errorf("%s %s %s: %d %s", method, path, body, got, raw)
+		}
+		if strings.Contains(raw, "sk-") {
+			t.Errorf("an answer quotes the secret: %s", raw)
+		}
+	}
+	const put = "/tenants/acme/credentials/openai/default"
+	f("POST", "/tenants", `{"id":"A B"}`, 400, "invalid_request", "id")
+	f("POST", "/tenants", `{"id":"b","nmae":"x"}`, 400, "invalid_request", "nmae")
+	f("POST", "/tenants", `{"id":7}`, 400, "invalid_request", "id")
+	f("POST", "/tenants", `hello`, 400, "invalid_request", "")
+	f("POST", "/tenants", `{"id":"b"} {"id":"c"}`, 400, "invalid_request", "")
+	f("POST", "/tenants", `{"id":"`+strings.Repeat("x", 2<<20)+`"}`, 413, "too_large", "")
+	f("POST", "/tenants/acme/tokens", `{"scopes":["root"]}`, 400, "invalid_request", "scopes[0]")
+	f("PUT", put, `{}`, 400, "invalid_request", "secret")
+	f("PUT", put, `{"secret":""}`, 400, "invalid_request", "secret")
+	f("PUT", put, `{"secret":"sk-a b"}`, 400, "invalid_request", "secret")
+	f("PUT", put, `{"secret":"sk-a\r\nX-Evil: 1"}`, 400, "invalid_request", "secret")
+	f("PUT", put, `{"secret":["sk-a"]}`, 400, "invalid_request", "secret")
+	f("PUT", put, `{"secret":"sk-a","base_url":"ftp://x"}`, 400, "invalid_request", "base_url")
+	f("PUT", "/tenants/acme/credentials/nobody/default", `{"secret":"sk-a"}`, 400, "unknown_provider", "provider")
+	f("PUT", "/tenants/nobody/credentials/openai/default", `{"secret":"sk-a"}`, 404, "not_found", "")
+	f("GET", "/nothing", "", 404, "not_found", "")
+}
