@@ -137,20 +137,29 @@ func (s *relay) SupportsBodyWriteTo() bool { return true }
 // passed on at once.
 func (s *relay) WriteTo(w io.Writer) (int64, error) {
 	var total int64
-	for {
-		p, err := s.r.attempt.Next()
-		if err != nil {
-			return total, s.end(w, err)
-		}
-		s.r.saw(p)
-		s.extend()
-		n, werr := w.Write(p)
+	for !s.over {
+		n, err := s.pass(w)
 		total += int64(n)
-		if werr != nil {
-			s.close(s.leftOutcome())
-			return total, werr
+		if err != nil {
+			return total, err
 		}
 	}
+	return total, nil
+}
+
+// pass relays the next bytes, or ends the relay.
+func (s *relay) pass(w io.Writer) (int, error) {
+	p, err := s.r.attempt.Next()
+	if err != nil {
+		return 0, s.end(w, err)
+	}
+	s.r.saw(p)
+	s.extend()
+	n, err := w.Write(p)
+	if err != nil {
+		s.close(s.leftOutcome())
+	}
+	return n, err
 }
 
 // Read gives the answer to the ways of fasthttp that do not take WriteTo.

@@ -16,7 +16,7 @@ import (
 var testLimits = Limits{Connect: time.Second, FirstByte: 2 * time.Second, Idle: 2 * time.Second}
 
 // provider answers each connection with a function, on a real socket.
-func provider(t *testing.T, serve func(c net.Conn, r *bufio.Reader)) *url.URL {
+func provider(t testing.TB, serve func(c net.Conn, r *bufio.Reader)) *url.URL {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
