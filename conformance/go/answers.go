@@ -159,7 +159,7 @@ func responsesUnary(ctx context.Context) error {
 func responsesStream(ctx context.Context) error {
 	stream := client.Responses.NewStreaming(ctx, input("fake:chunks=20"))
 	defer stream.Close()
-	var text string
+	var text strings.Builder
 	var last responses.ResponseStreamEventUnion
 	for n := int64(0); stream.Next(); n++ {
 		last = stream.Current()
@@ -167,10 +167,10 @@ func responsesStream(ctx context.Context) error {
 			return err
 		}
 		if last.Type == "response.output_text.delta" {
-			text += last.Delta
+			text.WriteString(last.Delta)
 		}
 	}
-	return errors.Join(stream.Err(), equal("text", text, numbered(20)), equal("last event", last.Type, "response.completed"),
+	return errors.Join(stream.Err(), equal("text", text.String(), numbered(20)), equal("last event", last.Type, "response.completed"),
 		equal("usage", last.Response.Usage.OutputTokens, 40))
 }
 

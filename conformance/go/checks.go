@@ -49,8 +49,11 @@ func equal(what string, got, want any) error {
 // apiError is the error that the SDK makes of a status.
 func apiError(err error, status int, code string) error {
 	var e *openai.Error
+	if err == nil {
+		return errors.New("ended cleanly")
+	}
 	if !errors.As(err, &e) {
-		return fmt.Errorf("got %v, want an error of the API", err)
+		return fmt.Errorf("want an error of the API: %w", err)
 	}
 	return errors.Join(equal("status", e.StatusCode, status), equal("code", e.Code, code))
 }
@@ -87,18 +90,28 @@ func arrived(tag string, want int) error {
 	return errors.Join(err, equal("arrivals", len(all), want))
 }
 
+// arrivalOf waits for the one request with the tag.
+func arrivalOf(tag string) (arrival, error) {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if all, err := arrivals(tag); err != nil || len(all) > 0 {
+			return append(all, arrival{})[0], err
+		}
+	}
+	return arrival{}, errors.New("nothing arrived at the provider")
+}
+
 // providerFreed checks that the provider saw the caller leave at most 250 ms
 // after it did.
 func providerFreed(tag string, left time.Time) error {
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		all, err := arrivals(tag)
+		a, err := arrivalOf(tag)
 		if err != nil {
 			return err
 		}
-		if len(all) != 1 || all[0].LeftAtMS == 0 {
+		if a.LeftAtMS == 0 {
 			continue
 		}
-		if late := all[0].LeftAtMS - left.UnixMilli(); late > 250 {
+		if late := a.LeftAtMS - left.UnixMilli(); late > 250 {
 			return fmt.Errorf("the provider was freed after %d ms", late)
 		}
 		return nil

@@ -112,14 +112,8 @@ func cancelledCall(ctx context.Context) error {
 	defer cancel()
 	ended := make(chan error, 1)
 	go func() { ended <- chatError(ctx, model, client) }()
-	for {
-		all, err := arrivals(tag)
-		if err != nil {
-			return err
-		}
-		if len(all) > 0 {
-			break
-		}
+	if _, err := arrivalOf(tag); err != nil {
+		return err
 	}
 	left := time.Now()
 	cancel()

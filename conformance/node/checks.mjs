@@ -42,10 +42,19 @@ export async function arrivals(tag) {
   return (await fetch(`${process.env.JOURNAL_URL}?tag=${tag}`)).json();
 }
 
+/** The one request with the tag, as soon as it is there. */
+export async function arrival(tag) {
+  for (const end = Date.now() + 5000; Date.now() < end; await sleep(10)) {
+    const found = await arrivals(tag);
+    if (found.length > 0) return found[0];
+  }
+  assert.fail("nothing arrived at the provider");
+}
+
 /** The provider saw the caller leave at most 250 ms after closedAt, in ms. */
 export async function assertProviderFreed(tag, closedAt) {
   for (const end = Date.now() + 5000; Date.now() < end; await sleep(10)) {
-    const [{ left_at_ms: leftAt }] = await arrivals(tag);
+    const { left_at_ms: leftAt } = await arrival(tag);
     if (leftAt) return assert.ok(leftAt - closedAt <= 250, `the provider was freed after ${leftAt - closedAt} ms`);
   }
   assert.fail("the provider never saw the caller leave");
@@ -60,9 +69,10 @@ export async function all(iterable) {
   return got;
 }
 
-/** The longest and shortest time between the items of an async iterable that count, in ms. */
-export async function gaps(iterable, counts) {
+/** Five chunks that were sent 100 ms apart did not come all at once. */
+export async function assertStreamed(stream, isChunk) {
   const times = [];
-  for await (const x of iterable) if (counts(x)) times.push(performance.now());
-  return times.slice(1).map((t, i) => t - times[i]);
+  for await (const x of stream) if (isChunk(x)) times.push(performance.now());
+  assert.equal(times.length, 5);
+  assert.ok(times[4] - times[0] > 200, `five chunks sent within 400 ms came within ${times[4] - times[0]} ms`);
 }

@@ -66,14 +66,30 @@ def arrivals(tag):
         return json.load(r)
 
 
+def arrival(tag):
+    """The one request with the tag, as soon as it is there."""
+    deadline = time.time() + 5
+    while time.time() < deadline:
+        if found := arrivals(tag):
+            (request,) = found
+            return request
+        time.sleep(0.01)
+    raise AssertionError("nothing arrived at the provider")
+
+
+def assert_streamed(times):
+    """Five chunks that were sent 100 ms apart did not come all at once."""
+    equal(len(times), 5)
+    assert times[-1] - times[0] > 0.2, f"five chunks sent within 400 ms came within {times[-1] - times[0]:.3f} s"
+
+
 def assert_provider_freed(tag, closed_at):
     """The provider saw the caller leave at most 250 ms after closed_at, the
     time in seconds when the SDK was told to stop."""
     deadline = time.time() + 5
     while time.time() < deadline:
-        (request,) = arrivals(tag)
-        if request["left_at_ms"]:
-            late = request["left_at_ms"] - closed_at * 1000
+        if left_at := arrival(tag)["left_at_ms"]:
+            late = left_at - closed_at * 1000
             assert late <= 250, f"the provider was freed after {late:.0f} ms"
             return
         time.sleep(0.01)

@@ -2,12 +2,13 @@
 program using it learns of that."""
 
 import asyncio
+import hashlib
 import os
 import time
 
 import openai
 
-from checks import arrivals, assert_provider_freed, check, equal, raises, run, tagged
+from checks import arrival, arrivals, assert_provider_freed, check, equal, raises, run, tagged
 
 client = openai.OpenAI(timeout=30, max_retries=0)
 aclient = openai.AsyncOpenAI(timeout=30, max_retries=0)
@@ -122,6 +123,38 @@ def an_answer_that_came_too_late_is_given_to_nobody():
             equal(chat("m", once).choices[0].message.content, HELLO)
 
 
+async def own_answer():
+    """A call whose answer is the digest of its own body."""
+    raw = await aclient.chat.completions.with_raw_response.create(model=tagged("echo-sha")[0], messages=ASK)
+    equal(raw.parse().choices[0].message.content, hashlib.sha256(raw.http_response.request.content).hexdigest())
+
+
+async def bad_end(behaviour):
+    """A call that ends badly: by the provider's doing, or by leaving."""
+    by = aclient.with_options(timeout=0.2)
+    try:
+        async with await chat(f"fake:{behaviour}", by, stream=True) as stream:
+            async for _ in stream:
+                if "gap" in behaviour:
+                    return
+    except Exception:
+        return
+    raise AssertionError(f"{behaviour} ended cleanly")
+
+
+@check
+async def no_answer_goes_to_another_call():
+    """Among calls that end badly in every way, each good one gets its own."""
+    bad = ["refuse", "garbage", "lie-length", "stall", "status=500", "chunks=99,gap=5ms", "chunks=9,cut-after=2,cut-mid"]
+    slots = asyncio.Semaphore(32)
+
+    async def held(call):
+        async with slots:
+            await call
+
+    await asyncio.gather(*(held(c) for i in range(300) for c in (own_answer(), bad_end(bad[i % len(bad)]))))
+
+
 def chunks_until_error(call):
     """The chunks with content that came before the error, and the error."""
     got = []
@@ -214,8 +247,7 @@ def closing_a_silent_stream_frees_the_provider():
 async def cancelling_a_call_frees_the_provider():
     model, tag = tagged("stall")
     call = asyncio.create_task(chat(model, aclient))
-    while not arrivals(tag):
-        await asyncio.sleep(0.01)
+    await asyncio.to_thread(arrival, tag)
     closed_at = time.time()
     call.cancel()
     try:
