@@ -65,6 +65,7 @@ type Attempt struct {
 // Begin prepares a for a target. Until then Cancel has no effect.
 func (a *Attempt) Begin(t *Target, now time.Time) {
 	a.target, a.conn, a.sent, a.lent = t, nil, false, 0
+	a.body = framing{} // an attempt that fails before its answer must not look like one that ended
 	a.started, a.total = now, time.Time{}
 	if t.Limits.Total > 0 {
 		a.total = now.Add(t.Limits.Total)

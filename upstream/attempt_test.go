@@ -207,6 +207,41 @@ func age(t *Target) {
 	}
 }
 
+// TestAttemptThatIsUsedAgainForgetsTheLast: a whole exchange, then one whose
+// answer never begins in time, with the same Attempt; the late answer must not
+// wait in the pool for somebody else.
+func TestAttemptThatIsUsedAgainForgetsTheLast(t *testing.T) {
+	target := newTarget(t, provider(t, func(c net.Conn, r *bufio.Reader) {
+		for {
+			_, body, err := readRequest(r)
+			if err != nil {
+				return
+			}
+			if string(body) == "late" {
+				time.Sleep(100 * time.Millisecond)
+			}
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		}
+	}), Limits{Connect: time.Second, FirstByte: 50 * time.Millisecond, Idle: time.Second})
+	var a Attempt
+	for _, body := range []string{"one", "late", "three"} {
+		a.Begin(target, time.Now())
+		err := a.Send(newRequest(body))
+		if (err != nil) != (body == "late") {
+			t.Fatalf("%s: %v", body, err)
+		}
+		if err == nil {
+			if p, err := a.Next(); err != nil || string(p) != body {
+				t.Errorf("%s got %q, %v", body, p, err)
+			}
+		}
+		a.End(time.Now())
+		if kept := target.pool.len(); kept != 1 && body != "late" || kept != 0 && body == "late" {
+			t.Errorf("after %s: %d connections kept", body, kept)
+		}
+	}
+}
+
 func TestIdleConnectionClosedByProviderIsNotUsed(t *testing.T) {
 	closed := make(chan struct{}, 2)
 	target := newTarget(t, provider(t, func(c net.Conn, r *bufio.Reader) {
