@@ -121,7 +121,7 @@ func Default() Config {
 			MaxBodyBytes:        32 << 20, // Anthropic's limit for messages (its documentation, 2026-11)
 			MaxBufferedBytes:    1 << 30,
 			MaxRequestsInFlight: 20_000,
-			MaxHeaderBytes:      8 << 10, // nginx's largest header line, large_client_header_buffers
+			MaxHeaderBytes:      6 << 10, // SDKs send one to two KiB; an open stream costs this much more (benchmarks/NOTES.md)
 		},
 		Timeouts: Timeouts{
 			ClientHeader: 10 * time.Second, ClientIdle: 2 * time.Minute, ClientSilence: 30 * time.Second,

@@ -88,6 +88,10 @@ type Gateway struct {
 	targets       sync.Map // base URL of a credential → *upstream.Target
 }
 
+// writeBufferBytes holds our head and a usual unary answer, or a run of events;
+// what is longer takes a second write. Every open stream has one.
+const writeBufferBytes = 3 << 10
+
 // New makes a gateway. Serve starts it, Shutdown ends it.
 func New(o Options) *Gateway {
 	g := &Gateway{
@@ -109,6 +113,7 @@ func New(o Options) *Gateway {
 		Handler:                      g.handle,
 		ErrorHandler:                 g.unreadable,
 		ReadBufferSize:               o.Limits.MaxHeaderBytes,
+		WriteBufferSize:              writeBufferBytes,
 		ReadTimeout:                  o.Timeouts.ClientHeader,
 		WriteTimeout:                 o.Timeouts.ClientWrite,
 		IdleTimeout:                  o.Timeouts.ClientIdle,
@@ -228,7 +233,7 @@ func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	var network net.Error
 	switch {
 	case errors.As(err, &small):
-		why.message = "the request's headers are larger than this gateway accepts"
+		why.message = "the request's head is larger than this gateway accepts (limits.max_header_bytes)"
 		status = fasthttp.StatusRequestHeaderFieldsTooLarge
 	case errors.As(err, &network) && network.Timeout():
 		why.message = "the request did not arrive in time"
