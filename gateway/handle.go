@@ -360,26 +360,38 @@ func outcomeOf(c code) meter.Outcome {
 	}
 }
 
+// Names of our headers, in canonical form: set without looking for it again.
+var (
+	headerRequestID  = []byte("Ownkey-Request-Id")
+	headerMemory     = []byte("Ownkey-Memory")
+	headerProvider   = []byte("Ownkey-Provider")
+	headerCredential = []byte("Ownkey-Credential")
+	headerTiming     = []byte("Server-Timing")
+	memoryOff        = []byte("off")
+)
+
 // ownHeaders sets the headers of ours that every answer carries.
 func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
-	h.Set("Ownkey-Request-Id", r.record.RequestID)
-	h.Set("Ownkey-Memory", "off")
+	b := append(r.header[:0], r.record.RequestID...)
+	h.SetCanonical(headerRequestID, b)
+	h.SetCanonical(headerMemory, memoryOff)
 	if r.provider != nil {
-		h.Set("Ownkey-Provider", r.provider.Name)
+		b = append(b[:0], r.provider.Name...)
+		h.SetCanonical(headerProvider, b)
 	}
-	b := r.header[:0]
+	b = b[:0]
 	if r.record.CredentialID != "" {
 		b = append(b, r.stored.Label...)
 		b = append(b, ";v="...)
 		b = strconv.AppendInt(b, int64(r.record.KeyVersion), 10)
-		h.SetBytesV("Ownkey-Credential", b)
+		h.SetCanonical(headerCredential, b)
 		b = b[:0]
 	}
 	b = appendTiming(b, "auth", r.record.AuthTime)
 	b = appendTiming(append(b, ", "...), "unseal", r.record.UnsealTime)
 	b = appendTiming(append(b, ", "...), "recall", 0)
 	b = appendTiming(append(b, ", "...), "upstream", r.record.FirstByteTime)
-	h.SetBytesV("Server-Timing", b)
+	h.SetCanonical(headerTiming, b)
 	r.header = b
 }
 

@@ -77,7 +77,7 @@ func copyAnswerHeader(dst, src *fasthttp.ResponseHeader, holds func(value []byte
 	}
 	for name, value := range src.All() {
 		if passesToClient(name) && !holds(value) {
-			dst.AddBytesKV(name, value)
+			dst.SetCanonical(name, value) // as it was parsed; of two with one name the last counts
 		}
 	}
 }
