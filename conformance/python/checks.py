@@ -32,9 +32,8 @@ def run():
             print(f"ok {f.__name__}", flush=True)
         except Exception as e:
             failed += 1
-            at = traceback.extract_tb(e.__traceback__)[1:]
-            line = f" (line {at[0].lineno})" if at else ""
-            reason = " ".join(f"{type(e).__name__}: {e}{line}".split())
+            at = [x.lineno for x in traceback.extract_tb(e.__traceback__) if x.filename == f.__code__.co_filename]
+            reason = " ".join(f"{type(e).__name__}: {e} (line {at[-1]})".split())
             print(f"not ok {f.__name__} {reason}", flush=True)
     raise SystemExit(1 if failed else 0)
 

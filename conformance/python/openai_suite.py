@@ -256,6 +256,14 @@ def body_arrives_as_it_was_sent():
 
 
 @check
+def compressed_and_interim_answers():
+    for behaviour in ("gzip", "interim"):
+        equal(client.chat.completions.create(model="fake:" + behaviour, messages=ASK).choices[0].message.content, HELLO)
+        stream = client.chat.completions.create(model=f"fake:chunks=9,{behaviour}", messages=ASK, stream=True)
+        equal("".join(c.choices[0].delta.content or "" for c in stream), numbered(9))
+
+
+@check
 def query_strings_pass():
     _, tag = tagged("")
     client.models.list(extra_query={"after": "a b/ü", "tag": tag})
