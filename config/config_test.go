@@ -66,8 +66,7 @@ func TestBadFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = Parse(filepath.Base(f), data, env)
-		var problems Problems
-		if !errors.As(err, &problems) {
+		if _, ok := errors.AsType[Problems](err); !ok {
 			t.Errorf("%s: got %v", f, err)
 			continue
 		}

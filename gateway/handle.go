@@ -372,7 +372,8 @@ var (
 
 // ownHeaders sets the headers of ours that every answer carries.
 func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
-	b := append(r.header[:0], r.record.RequestID...)
+	b := r.header[:0]
+	b = append(b, r.record.RequestID...)
 	h.SetCanonical(headerRequestID, b)
 	h.SetCanonical(headerMemory, memoryOff)
 	if r.provider != nil {

@@ -193,7 +193,7 @@ func TestBadCallsNameTheField(t *testing.T) {
 	}
 	const put = "/tenants/acme/credentials/openai/default"
 	f("POST", "/tenants", `{"id":"A B"}`, 400, "invalid_request", "id")
-	f("POST", "/tenants", `{"id":"b","nmae":"x"}`, 400, "invalid_request", "nmae")
+	f("POST", "/tenants", `{"id":"b","nam":"x"}`, 400, "invalid_request", "nam")
 	f("POST", "/tenants", `{"id":7}`, 400, "invalid_request", "id")
 	f("POST", "/tenants", `hello`, 400, "invalid_request", "")
 	f("POST", "/tenants", `{"id":"b"} {"id":"c"}`, 400, "invalid_request", "")
