@@ -38,6 +38,10 @@ const (
 // Run serves until it is told to stop.
 func (c *DevCmd) Run() error {
 	ctx := context.Background()
+	cfg, err := c.config()
+	if err != nil {
+		return usageError{err}
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("cannot make data directory: %w", err)
 	}
@@ -46,10 +50,7 @@ func (c *DevCmd) Run() error {
 		return err
 	}
 	adminToken := devAdminToken(keyring)
-	cfg, err := c.config(adminToken)
-	if err != nil {
-		return usageError{err}
-	}
+	cfg.Admin.Token = config.NewSecret(adminToken)
 	fake, err := fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{})
 	if err != nil {
 		return fmt.Errorf("cannot start the fake provider: %w", err)
@@ -96,10 +97,9 @@ func devAdminToken(keyring *vaultbridge.Local) string {
 	return fmt.Sprintf("oka_%x", keyring.Derive("dev admin token", 24))
 }
 
-func (c *DevCmd) config(adminToken string) (*config.Config, error) {
+func (c *DevCmd) config() (*config.Config, error) {
 	cfg := config.Default()
 	cfg.Data, cfg.Listen, cfg.Admin.Listen = c.Data, c.Listen, c.AdminListen
-	cfg.Admin.Token = config.NewSecret(adminToken)
 	cfg.Providers = map[string]config.Provider{}
 	for _, p := range c.Provider {
 		name, base, ok := strings.Cut(p, "=")
