@@ -23,6 +23,9 @@ var errPath = refuse(codeNotFound, "no such path; use /v1/... or /{provider}/v1/
 // to something above its base URL are refused.
 func parseEndpoint(target []byte, e *endpoint) error {
 	*e = endpoint{}
+	if !printable(target) {
+		return errPath
+	}
 	path, _, _ := bytes.Cut(target, []byte("?"))
 	first, rest, ok := cutSegment(path)
 	if !ok {
@@ -42,6 +45,18 @@ func parseEndpoint(target []byte, e *endpoint) error {
 	e.request = wire.DialectOf(rest)
 	e.answer = wire.AnswerDialectOf(rest)
 	return nil
+}
+
+// printable reports whether a target is made of the bytes that a URL can have.
+// A space or a line end in it would become part of the request line that we
+// write.
+func printable(target []byte) bool {
+	for _, c := range target {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // cutSegment splits "/a/b" into "a" and "/b".

@@ -26,6 +26,7 @@ func TestParseEndpoint(t *testing.T) {
 	for _, bad := range []string{
 		"", "/", "*", "/v1", "/v1/", "/groq", "/groq/v1", "/groq/v2/models", "http://host/v1/models", "host:443",
 		"/v1/../admin", "/v1/./models", "/v1/a/..", "/v1/%2e%2E/admin", "/v1/.%2e/admin", "/v1/a%2fb", "/v1/a\\b", "/v1/a%5Cb", "/v1/a%00",
+		"/v1/a b", "/v1/models?x= HTTP/1.1", "/v1/a\tb", "/v1/a\r\nX: y", "/v1/\x01", "/v1/\xff",
 	} {
 		var e endpoint
 		if err := parseEndpoint([]byte(bad), &e); err == nil {

@@ -332,11 +332,11 @@ func (r *request) refuse(why *refusal) {
 		dialect = wire.DialectMessages
 	}
 	writeError(ctx, why.appendError(r.header[:0], dialect, r.record.RequestID))
-	switch why.code {
-	case codeClientGone:
+	switch {
+	case why.code == codeClientGone:
 		ctx.SetConnectionClose()
-	case codeTooLarge, codeTooManyInFlight:
-		dropBody(ctx)
+	case r.caller.Token != nil && (why.code == codeTooLarge || why.code == codeTooManyInFlight):
+		dropBody(ctx) // for one whom we know: it costs time and bandwidth
 	}
 	r.record.ErrorCode, r.record.Status = string(why.code), answers[why.code].status
 	r.finish(outcomeOf(why.code))
