@@ -77,17 +77,18 @@ func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Dura
 	if stream == nil {
 		return nil
 	}
-	for {
-		buf := *h.buf
-		if len(buf) == cap(buf) {
+	for first := true; ; first = false {
+		if !first { // a short body came with its head, under that limit
+			if err := ctx.SetReadDeadline(time.Now().Add(silence)); err != nil {
+				return upstream.ErrRequestBody
+			}
+		}
+		if len(*h.buf) == cap(*h.buf) {
 			if err := h.grow(); err != nil {
 				return err
 			}
-			if err := ctx.SetReadDeadline(time.Now().Add(silence)); err != nil {
-				return upstream.ErrCanceled
-			}
-			buf = *h.buf
 		}
+		buf := *h.buf
 		n, err := stream.Read(buf[len(buf):cap(buf)])
 		*h.buf = buf[:len(buf)+n]
 		if int64(len(*h.buf)) > limit {
