@@ -15,7 +15,7 @@ import (
 const (
 	unaryConns  = 32
 	unaryTime   = 4 * time.Second
-	unaryRounds = 3
+	unaryRounds = 5
 )
 
 // unaryBody is a chat call of 1 KB.
