@@ -1,0 +1,41 @@
+package gateway
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/ownkey/ownkey/meter"
+	"github.com/rs/zerolog"
+	"github.com/valyala/fasthttp"
+)
+
+// TestBugIsAnAnswerAndARecord: a gateway without a directory fails on every
+// request, and goes on.
+func TestBugIsAnAnswerAndARecord(t *testing.T) {
+	records, err := meter.OpenLog(filepath.Join(t.TempDir(), "records.jsonl"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer records.Close() //nolint:errcheck // of a test
+	var out bytes.Buffer
+	log := zerolog.New(&out)
+	g := New(Options{Records: records, Log: &log, Limits: Limits{MaxRequestsInFlight: 10}})
+	defer g.watcher.close()
+	for range 3 {
+		ctx := &fasthttp.RequestCtx{}
+		ctx.Request.SetRequestURI("/v1/models")
+		ctx.Request.Header.Set("Authorization", "Bearer ok_secret")
+		g.handle(ctx)
+		if ctx.Response.StatusCode() != 500 || string(ctx.Response.Header.Peek("Ownkey-Error")) != "internal_error" {
+			t.Errorf("got %d %s", ctx.Response.StatusCode(), ctx.Response.Body())
+		}
+	}
+	if g.inFlight.Load() != 0 {
+		t.Errorf("%d requests are still in flight", g.inFlight.Load())
+	}
+	if s := out.String(); !strings.Contains(s, "authenticate:") || strings.Contains(s, "ok_secret") {
+		t.Errorf("log: %s", s)
+	}
+}
