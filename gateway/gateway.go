@@ -257,6 +257,7 @@ func (r *request) recover() {
 		at = append(at, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
 	}
 	r.g.log.Error().Str("request_id", r.record.RequestID).Strs("at", at).Msg("request failed by a bug")
+	ctx := r.ctx
 	r.refuse(refuse(codeInternal, "the gateway failed; its log has the request id"))
-	r.ctx.SetConnectionClose()
+	ctx.SetConnectionClose()
 }

@@ -283,3 +283,25 @@ func TestDrain(t *testing.T) {
 		t.Errorf("after the stop: %q", line)
 	}
 }
+
+// TestDrainIsBounded: a stream that does not end is cut when the time for
+// draining is over, and recorded.
+func TestDrainIsBounded(t *testing.T) {
+	h := newHouse(t)
+	_, r := h.dial(h.raw("/v1/chat/completions", chatBody("fake:chunks=10,stall-after=3", true)))
+	if _, err := r.ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
+	defer stop()
+	began := time.Now()
+	if err := h.gateway.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(began); d > 3*time.Second {
+		t.Errorf("stopping took %v", d)
+	}
+	if record := h.records(1)[0]; record["outcome"] != "client_cancelled" {
+		t.Errorf("record %v", record)
+	}
+}
