@@ -83,12 +83,15 @@ func copyAnswerHeader(dst, src *fasthttp.ResponseHeader, holds func(value []byte
 }
 
 // bearer gives the tenant token that a request presents: Authorization: Bearer
-// (OpenAI's SDKs) or x-api-key (Anthropic's).
+// (OpenAI's SDKs) or x-api-key (Anthropic's). Some clients send a placeholder
+// in one of them; it does not hide the token in the other.
 func bearer(h *fasthttp.RequestHeader) []byte {
 	const scheme = "bearer "
 	a := h.Peek(fasthttp.HeaderAuthorization)
 	if len(a) > len(scheme) && strings.EqualFold(string(a[:len(scheme)]), scheme) {
-		return bytes.TrimSpace(a[len(scheme):])
+		if a = bytes.TrimSpace(a[len(scheme):]); bytes.HasPrefix(a, []byte("ok_")) {
+			return a
+		}
 	}
 	return h.Peek("X-Api-Key")
 }

@@ -61,6 +61,10 @@ func TestRefusals(t *testing.T) {
 	if silent.header.Get("X-Should-Retry") != "false" {
 		t.Error("an SDK would repeat a call that the provider may have billed")
 	}
+	if a := h.chat("fake:stall", "Authorization", "Bearer placeholder", "X-Api-Key", h.token); a.status != 504 {
+		t.Errorf("a placeholder hides the token: %d", a.status)
+	}
+	n++
 	for _, r := range h.records(n) {
 		if r["error_code"] == nil || r["outcome"] == "completed" {
 			t.Errorf("record of a refusal: %v", r)
