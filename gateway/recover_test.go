@@ -18,7 +18,7 @@ func TestBugIsAnAnswerAndARecord(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer records.Close() //nolint:errcheck // of a test
+	defer records.Close()
 	var out bytes.Buffer
 	log := zerolog.New(&out)
 	g := New(Options{Records: records, Log: &log, Limits: Limits{MaxRequestsInFlight: 10}})
