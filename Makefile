@@ -12,7 +12,7 @@ run: ## Start everything embedded; prints a curl line to paste.
 
 test: check ## Everything: lint, all tests with the race detector, official SDKs.
 	$(GO) test -race -shuffle=on -timeout 30m ./...
-	$(GO) test ./wire ./directory ./upstream ./gateway -run 'Alloc' -count=1
+	$(GO) test ./wire ./directory ./gateway -run 'Alloc' -count=1
 
 check: $(LINT) ## What is fast: format, vet, lint, import rules, generated docs.
 	$(LINT) run ./...
