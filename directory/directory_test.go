@@ -295,6 +295,18 @@ func TestEnsureTokenIsTheSameForItsSeed(t *testing.T) {
 	if _, _, err := d.EnsureToken(ctx, "acme", seed, NewToken{Label: "dev"}); !errors.Is(err, ErrInvalidToken) {
 		t.Errorf("a revoked token was ensured: %v", err)
 	}
+	// Nor when the revocation is long past and the directory was opened again.
+	if _, err := d.db.Write.ExecContext(ctx, "UPDATE tokens SET revoked_at = 1"); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Open(ctx, d.db, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if _, _, err := again.EnsureToken(ctx, "acme", seed, NewToken{Label: "dev"}); !errors.Is(err, ErrInvalidToken) {
+		t.Errorf("a token that was revoked long ago was ensured: %v", err)
+	}
 }
 
 func TestCredentialIsFoundByLabel(t *testing.T) {
