@@ -31,6 +31,12 @@ func TestNoAllocations(t *testing.T) {
 		s.Write(stream[100:])
 		s.Finish()
 	})
+	answer := []byte(`{"model":"m","choices":[{"message":{"content":"a\nb"},"finish_reason":"stop"}],"usage":{"prompt_tokens":8}}`)
+	f("Scanner of JSON", func() {
+		s.Reset(DialectChat, FormatJSON)
+		s.Write(answer)
+		s.Finish()
+	})
 }
 
 func benchmarkReadHead(b *testing.B, n int) {
@@ -49,7 +55,7 @@ func BenchmarkReadHead1KB(b *testing.B)   { benchmarkReadHead(b, 1<<10) }
 func BenchmarkReadHead400KB(b *testing.B) { benchmarkReadHead(b, 400<<10) }
 
 func BenchmarkScannerChatChunk(b *testing.B) {
-	chunk := []byte(strings.SplitAfter(chatStream, "\n\n")[1])
+	chunk := []byte(`data: {"id":"chatcmpl-B9MBs8CjcvOU2jLn4n570S5qMJKcT","object":"chat.completion.chunk","created":1741569952,"model":"gpt-4o-2024-08-06","system_fingerprint":"fp_44709d6fcb","choices":[{"index":0,"delta":{"content":" gateway"},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n")
 	var s Scanner
 	s.Reset(DialectChat, FormatSSE)
 	b.SetBytes(int64(len(chunk)))
@@ -66,6 +72,19 @@ func BenchmarkScannerEmbeddings1MB(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		s.Reset(DialectEmbeddings, FormatJSON)
+		s.Write(answer)
+	}
+}
+
+// Code in an answer has an escape in each line: reading it must not look for
+// the string's end again behind each.
+func BenchmarkScannerEscapes1MB(b *testing.B) {
+	answer := []byte(`{"choices":[{"message":{"content":"` + strings.Repeat(`\tif err != nil {\n`, 55_000) + `"}}],"usage":{"prompt_tokens":8}}`)
+	var s Scanner
+	b.SetBytes(int64(len(answer)))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Reset(DialectChat, FormatJSON)
 		s.Write(answer)
 	}
 }

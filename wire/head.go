@@ -1,15 +1,12 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"strconv"
 	"unicode/utf8"
 )
-
-// maxDepth is how deep a request may nest. JSON schemas of tools reach about
-// thirty levels; a body that needs more than this is an attack on parsers.
-const maxDepth = 512
 
 // SyntaxError says why a body is not the JSON that must be read, and where. It
 // holds no byte of the body.
@@ -57,22 +54,26 @@ func (h *Head) Reset() { *h = Head{} }
 // reads its members model and stream, without decoding the rest. A second such
 // member, and one that differs only by case, is refused: providers would not
 // agree which counts, and an allow-list must know. The error is a
-// [*SyntaxError].
+// [*SyntaxError]; it leaves h empty.
 func ReadHead(t Text, h *Head) error {
 	h.Reset()
 	p := parser{b: t.Reveal(), head: h}
-	if why := p.document(); why != "" {
+	why := p.document()
+	if read := p.b[:p.i]; !utf8.Valid(read) {
+		// Where a body was cut within a character, nothing is wrong but its end.
+		if i := invalidAt(read); why != reasonTruncated || utf8.FullRune(read[i:]) {
+			p.i, why = i, reasonUTF8
+		}
+	}
+	if why != "" {
 		h.Reset()
 		return &SyntaxError{int64(p.i), why}
-	}
-	if !utf8.Valid(p.b) {
-		h.Reset()
-		return &SyntaxError{invalidAt(p.b), reasonUTF8}
 	}
 	return nil
 }
 
-func invalidAt(b []byte) int64 {
+// invalidAt finds the first byte that is not UTF-8.
+func invalidAt(b []byte) int {
 	i := 0
 	for i < len(b) {
 		r, n := utf8.DecodeRune(b[i:])
@@ -81,18 +82,17 @@ func invalidAt(b []byte) int64 {
 		}
 		i += n
 	}
-	return int64(i)
+	return i
 }
 
 // parser walks a body once, without recursion. Its methods return "" or the
 // reason why the byte at i is wrong.
 type parser struct {
-	b       []byte
-	i       int
-	depth   int
-	fresh   bool                  // an array or object was just opened
-	objects [maxDepth / 64]uint64 // one bit a level: the level is an object
-	head    *Head
+	b     []byte
+	i     int
+	nest  nesting
+	fresh bool // an array or object was just opened
+	head  *Head
 }
 
 func (p *parser) document() string {
@@ -105,7 +105,7 @@ func (p *parser) document() string {
 	if why := p.value(); why != "" {
 		return why
 	}
-	for p.depth > 0 {
+	for p.nest.depth > 0 {
 		if why := p.next(); why != "" {
 			return why
 		}
@@ -132,8 +132,7 @@ func (p *parser) peek() (c byte, ok bool) {
 // next reads what may stand inside an open array or object: an element or a
 // member with the comma before it, or the end.
 func (p *parser) next() string {
-	level := p.depth - 1
-	object := p.objects[level/64]>>(level%64)&1 == 1
+	object := p.nest.inObject()
 	fresh := p.fresh
 	p.fresh = false
 	c, ok := p.peek()
@@ -142,7 +141,7 @@ func (p *parser) next() string {
 		return reasonTruncated
 	case c == '}' && object, c == ']' && !object:
 		p.i++
-		p.depth--
+		p.nest.pop()
 		return ""
 	case !fresh && c != ',':
 		return reasonSyntax
@@ -174,7 +173,7 @@ func (p *parser) member() string {
 		return reasonSyntax
 	}
 	p.i++
-	if p.depth == 1 {
+	if p.nest.depth == 1 {
 		return p.topMember(key, at)
 	}
 	return p.value()
@@ -191,12 +190,14 @@ func (p *parser) topMember(key []byte, keyAt int) string {
 		p.i = keyAt
 		return reasonDuplicate
 	}
-	c, _ := p.peek()
+	c, ok := p.peek()
 	at := p.i
-	if name == "model" && c != '"' {
+	switch {
+	case !ok:
+		return reasonTruncated
+	case name == "model" && c != '"':
 		return reasonModelType
-	}
-	if name == "stream" && c != 't' && c != 'f' && c != 'n' {
+	case name == "stream" && c != 't' && c != 'f' && c != 'n':
 		return reasonStreamType
 	}
 	if why := p.value(); why != "" {
@@ -221,24 +222,11 @@ func wanted(raw []byte) (name string, exact bool) {
 	}
 	key := unescape(raw)
 	for _, name := range [...]string{"model", "stream"} {
-		if len(key) == len(name) && equalFold(key, name) {
+		if bytes.EqualFold(key, []byte(name)) { // also a long s, as encoding/json folds it
 			return name, string(key) == name
 		}
 	}
 	return "", false
-}
-
-// equalFold compares ASCII letters regardless of case; name is lower case.
-func equalFold(key []byte, name string) bool {
-	for i, c := range key {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != name[i] {
-			return false
-		}
-	}
-	return true
 }
 
 // value reads a scalar whole, or the opening of an array or object.
@@ -263,17 +251,10 @@ func (p *parser) value() string {
 }
 
 func (p *parser) open(object bool) string {
-	if p.depth == maxDepth {
+	if !p.nest.push(object) {
 		return reasonDeep
 	}
-	bit := uint64(1) << (p.depth % 64)
-	if object {
-		p.objects[p.depth/64] |= bit
-	} else {
-		p.objects[p.depth/64] &^= bit
-	}
 	p.i++
-	p.depth++
 	p.fresh = true
 	return ""
 }

@@ -1,42 +1,9 @@
 package wire
 
-import "bytes"
-
-// members is an incremental reader of JSON that reports a few members and
-// skips the rest. Its state survives any split of the input, also within an
-// escape or a number. It keeps no text but the name or identifier it is
-// reading, and never fails: what makes no sense is passed over.
-type members struct {
-	found *Scanner // where what is found goes
-
-	state   memberState
-	depth   int
-	objects uint16          // one bit a level, up to levels: the level is an object
-	keys    [levels + 1]key // keys[d] leads to the value that is read at depth d
-	wantKey bool            // the next string is a key
-	collect bool            // the string being read is kept in buf
-	buf     [maxNameBytes]byte
-	n       int // bytes of buf; beyond its length when the string was longer or had escapes
-	number  int64
-	whole   bool // the number is a whole one so far
-	usageAt int  // depth at which the key usage stands; 0 outside
-	ended   bool // the outermost value was closed
-}
-
-type memberState uint8
-
-const (
-	inStructure memberState = iota
-	inString
-	inEscape
-	inNumber
-	inLiteral
-)
-
 const (
 	// levels is how deep the members of interest lie:
 	// response.usage.output_tokens_details.reasoning_tokens.
-	levels = 5
+	levels = 4
 	// maxNameBytes bounds a kept string: a model's name.
 	maxNameBytes = 128
 	// maxCount is the largest count that is believed: beyond it a number is not
@@ -44,200 +11,108 @@ const (
 	maxCount = 1 << 53
 )
 
-// reset begins a new JSON value.
-func (m *members) reset() { *m = members{found: m.found} }
-
-func (m *members) write(p []byte) {
-	for i := 0; i < len(p); {
-		switch m.state {
-		case inString:
-			i += m.text(p[i:])
-		case inEscape:
-			m.state = inString
-			i++
-		case inNumber:
-			if m.digit(p[i]) {
-				i++
-			}
-		case inLiteral:
-			if 'a' <= p[i] && p[i] <= 'z' {
-				i++
-			} else {
-				m.state = inStructure
-			}
-		default:
-			m.structure(p[i])
-			i++
-		}
-	}
+// findings is what one JSON value says. It counts only once the value is
+// whole: the first half of a number is another number.
+type findings struct {
+	usage    Usage
+	model    name
+	end      ending
+	failed   bool // a truthy member error
+	finished bool // a choice has its finish reason
 }
 
-// finish ends a number that nothing followed.
-func (m *members) finish() {
-	if m.state == inNumber {
-		m.endNumber()
-	}
-}
+// ending is what an event's type says about the stream.
+type ending uint8
 
-func (m *members) structure(c byte) {
-	switch c {
-	case '{', '[':
-		m.open(c == '{')
-	case '}', ']':
-		m.close()
-	case ',':
-		m.wantKey = m.inObject()
-	case ':':
-		m.wantKey = false
-	case '"':
-		m.collect = m.depth <= levels && (m.wantKey || m.wantsString())
-		m.state, m.n = inString, 0
-	case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		m.state, m.number, m.whole = inNumber, 0, c != '-'
-		m.digit(c)
-	case 't', 'f', 'n':
-		m.state = inLiteral
-		if m.at(keyError) && c == 't' {
-			m.found.failed = true
-		}
-	}
-}
+const (
+	goesOn ending = iota
+	endsWell
+	endsFailed
+)
 
-func (m *members) inObject() bool {
-	return m.depth <= levels && m.objects>>m.depth&1 == 1
-}
-
-func (m *members) open(object bool) {
-	if m.at(keyError) {
-		m.found.failed = true
+// endingOf knows the last events of the Responses and Messages dialects
+// (provider references, 2026-11).
+func endingOf(event []byte) ending {
+	switch string(event) {
+	case "response.completed", "response.incomplete", "message_stop":
+		return endsWell
+	case "response.failed", "error":
+		return endsFailed
 	}
-	if m.usageAt == 0 && m.depth <= levels && m.keys[m.depth] == keyUsage && m.atTopOrWrapped() {
-		m.usageAt = m.depth
-	}
-	m.depth++
-	m.wantKey = object
-	if m.depth > levels {
-		return
-	}
-	m.objects &^= 1 << m.depth
-	m.keys[m.depth] = keyElement
-	if object {
-		m.objects |= 1 << m.depth
-		m.keys[m.depth] = keyUnknown
-	}
-}
-
-func (m *members) close() {
-	if m.depth == 0 {
-		return
-	}
-	m.depth--
-	m.wantKey = false
-	if m.depth <= m.usageAt {
-		m.usageAt = 0
-	}
-	m.ended = m.ended || m.depth == 0
+	return goesOn
 }
 
 // at reports whether the value being read is a member k of the outermost
 // object.
-func (m *members) at(k key) bool { return m.depth == 1 && m.keys[1] == k }
+func (m *members) at(k key) bool { return m.nest.depth == 1 && m.keys[1] == k }
 
 // atTopOrWrapped reports whether the value being read is a member of the
 // outermost object, or of the object that events wrap an answer in.
 func (m *members) atTopOrWrapped() bool {
-	return m.depth == 1 || m.depth == 2 && (m.keys[1] == keyResponse || m.keys[1] == keyMessage || m.keys[1] == keyXGroq)
+	switch m.nest.depth {
+	case 1:
+		return true
+	case 2:
+		return m.keys[1] == keyResponse || m.keys[1] == keyMessage || m.keys[1] == keyXGroq
+	}
+	return false
 }
 
 // wantsString reports whether the string that begins is one to keep.
 func (m *members) wantsString() bool {
-	switch m.keys[m.depth] {
+	switch m.keys[m.nest.depth] {
 	case keyModel:
 		return m.atTopOrWrapped()
 	case keyType, keyError:
-		return m.depth == 1
+		return m.nest.depth == 1
 	case keyFinishReason:
-		return m.depth == 3 && m.keys[1] == keyChoices
+		return m.nest.depth == 3 && m.keys[2] == keyElement && m.keys[1] == keyChoices
 	}
 	return false
 }
 
-// text reads of a string what p has and says how much that was.
-func (m *members) text(p []byte) int {
-	end := bytes.IndexByte(p, '"')
-	if end < 0 {
-		end = len(p)
-	}
-	if slash := bytes.IndexByte(p[:end], '\\'); slash >= 0 {
-		m.n = maxNameBytes + 1 // a name with escapes is none of ours
-		m.state = inEscape
-		return slash + 1
-	}
-	if m.collect {
-		if m.n+end <= maxNameBytes {
-			copy(m.buf[m.n:], p[:end])
-		}
-		m.n = min(m.n+end, maxNameBytes+1)
-	}
-	if end == len(p) {
-		return end
-	}
-	m.state = inStructure
-	if m.collect {
-		m.endString()
-	}
-	return end + 1
-}
-
-func (m *members) endString() {
-	var s []byte
-	if m.n <= maxNameBytes {
-		s = m.buf[:m.n]
-	}
-	if m.wantKey {
-		m.keys[m.depth] = keyOf(s)
-		return
-	}
-	switch m.keys[m.depth] {
+// foundString takes a string that was wanted; it is empty when it was too long
+// or had escapes.
+func (m *members) foundString(s []byte) {
+	switch m.keys[m.nest.depth] {
 	case keyModel:
 		m.found.model.set(s)
 	case keyType:
-		m.found.named(s)
+		m.found.end = endingOf(s)
 	case keyError:
 		m.found.failed = m.found.failed || m.n > 0
 	case keyFinishReason:
-		m.found.finishReason = true
+		m.found.finished = true
 	}
 }
 
-// digit takes a byte of a number, or ends it and reports false.
-func (m *members) digit(c byte) bool {
-	switch {
-	case '0' <= c && c <= '9':
-		if m.number = m.number*10 + int64(c-'0'); m.number > maxCount {
-			m.number, m.whole = 0, false
-		}
-		return true
-	case c == '-', c == '+', c == '.', c == 'e', c == 'E':
-		m.whole = false
-		return true
+// foundContainer takes the opening of an array or object.
+func (m *members) foundContainer() {
+	m.foundTruth()
+	if d := m.nest.depth; m.usageAt == 0 && d <= levels && m.keys[d] == keyUsage && m.atTopOrWrapped() {
+		m.usageAt = d
 	}
-	m.endNumber()
-	return false
 }
 
-func (m *members) endNumber() {
-	m.state = inStructure
-	if m.at(keyError) && m.number != 0 {
+// foundTruth takes a value that is not null, false, zero or empty.
+func (m *members) foundTruth() {
+	if m.at(keyError) {
 		m.found.failed = true
 	}
-	if m.usageAt == 0 || !m.whole || m.depth > levels {
+}
+
+// foundNumber takes a whole number.
+func (m *members) foundNumber() {
+	if m.state != inZero {
+		m.foundTruth()
+	}
+	if m.usageAt == 0 || m.nest.depth > levels || !m.counts || m.number > maxCount {
 		return
 	}
-	switch k := m.keys[m.depth]; {
-	case m.depth == m.usageAt+1:
+	switch d, k := m.nest.depth, m.keys[m.nest.depth]; {
+	case d == m.usageAt+1:
 		m.found.usage.set(k, m.number)
-	case m.depth == m.usageAt+2 && m.keys[m.depth-1] == keyTokenDetails && (k == keyCachedTokens || k == keyReasoningTokens):
+	case d == m.usageAt+2 && m.keys[d-1] == keyTokenDetails && (k == keyCachedTokens || k == keyReasoningTokens):
 		m.found.usage.set(k, m.number)
 	}
 }

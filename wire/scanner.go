@@ -14,11 +14,14 @@ const (
 
 // Scanner follows an answer while it is relayed. It sees the slices that the
 // client gets, in any chunking, and keeps counts and a few names, never text.
-// Make it ready with Reset; it does not allocate.
+// What a JSON value says counts once the value is whole: an answer that was
+// cut, or is not JSON, leaves unknown what it did not say to the end. Make it
+// ready with Reset; it does not allocate. One goroutine at a time.
 type Scanner struct {
-	dialect Dialect
-	format  Format
-	json    members
+	dialect  Dialect
+	format   Format
+	finished bool // Finish was called
+	json     members
 
 	// what was found
 	usage        Usage
@@ -26,19 +29,18 @@ type Scanner struct {
 	ended        bool
 	failed       bool
 	finishReason bool
-	finished     bool // Finish was called
 	events       int64
 
 	// server-sent events (HTML standard, section 9.2)
-	line     lineState
-	afterCR  bool // the last byte was CR: an LF behind it belongs to it
-	bom      int  // bytes of a byte order mark seen at the start; -1 when past
-	field    short
-	pending  bool // a field of an unfinished event was seen
-	hasData  bool
-	data     short // the first bytes of the event's data
-	event    short // its name
-	terminal bool  // its type ends the stream
+	line    lineState
+	hasCR   bool // the bytes being read have a CR somewhere
+	afterCR bool // the last byte was CR: an LF behind it belongs to it
+	bom     int  // bytes of a byte order mark seen at the start; -1 when past
+	field   short
+	pending bool // a field of an unfinished event was seen
+	hasData bool
+	done    int   // bytes of its data that are those of [DONE]; -1 when it is something else
+	event   short // its name
 }
 
 // short holds the first bytes of something that matters only while it is
@@ -74,52 +76,35 @@ const (
 
 const doneMark = "[DONE]"
 
-// name is a short string that a provider sent, kept if it is an identifier.
-type name struct {
-	b [maxNameBytes]byte
-	n int
-}
-
-func (s *name) set(b []byte) {
-	for _, c := range b {
-		if !identifierByte(c) {
-			return
-		}
-	}
-	if len(b) > 0 {
-		s.n = copy(s.b[:], b)
-	}
-}
-
-func identifierByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
-		c == '.' || c == '_' || c == ':' || c == '/' || c == '@' || c == '+' || c == '-'
-}
-
 // Reset begins a new answer.
-func (s *Scanner) Reset(d Dialect, f Format) {
-	*s = Scanner{dialect: d, format: f}
-	s.json.found = s
-}
+func (s *Scanner) Reset(d Dialect, f Format) { *s = Scanner{dialect: d, format: f} }
 
 // Write looks at the next bytes of the answer. It does not keep p.
 func (s *Scanner) Write(p []byte) {
 	switch s.format {
 	case FormatJSON:
-		s.json.write(p)
+		s.value(p)
 	case FormatSSE:
+		s.hasCR = bytes.IndexByte(p, '\r') >= 0
 		s.lines(p)
 	}
 }
 
-// Finish says that the answer's bytes are over.
+// Finish says that the answer's bytes are over. A last event counts without
+// its blank line if its data is whole. BetweenEvents stays as it was: what the
+// client has seen has not changed.
 func (s *Scanner) Finish() {
+	if s.finished {
+		return
+	}
 	s.finished = true
 	switch s.format {
 	case FormatJSON:
 		s.json.finish()
 	case FormatSSE:
-		s.dispatch()
+		if s.hasData && (s.json.whole() || s.isDone()) {
+			s.evaluate()
+		}
 	}
 }
 
@@ -128,7 +113,7 @@ func (s *Scanner) Usage() Usage { return s.usage }
 
 // Model is the model that the provider says it used, at most 128 bytes of
 // letters, digits and ._:/@+-; empty when unknown. It is borrowed until Reset.
-func (s *Scanner) Model() []byte { return s.model.b[:s.model.n] }
+func (s *Scanner) Model() []byte { return s.model.bytes() }
 
 // Events counts the server-sent events that carried data.
 func (s *Scanner) Events() int64 { return s.events }
@@ -140,31 +125,64 @@ func (s *Scanner) Failed() bool { return s.failed }
 // Ended reports whether the end was real. A stream ends with its dialect's
 // last event; since some providers leave out [DONE], a finish reason and the
 // end of the bytes count as well. Where no last event is known, the end of the
-// bytes has to do.
+// bytes has to do. A JSON answer ends where its value is whole.
 func (s *Scanner) Ended() bool {
 	switch {
 	case s.format == FormatJSON:
-		return s.json.ended
+		return s.json.whole()
 	case s.format == FormatOpaque, s.dialect == DialectNone, s.dialect == DialectEmbeddings:
 		return s.finished || s.ended
 	}
-	return s.ended || s.failed || s.finished && s.finishReason
+	return s.ended || s.finished && s.finishReason
 }
 
-// BetweenEvents reports whether an event of ours may stand here.
+// BetweenEvents reports whether an event of ours may stand here: the client
+// has seen nothing of an unfinished one.
 func (s *Scanner) BetweenEvents() bool {
 	return !s.pending && s.line == lineField && s.field.n == 0
 }
 
-// named takes an event's type, from its event field or its data.
-func (s *Scanner) named(event []byte) {
-	switch string(event) {
-	case "response.completed", "response.incomplete", "message_stop":
-		s.terminal = true
-	case "response.failed", "error":
-		s.terminal, s.failed = true, true
+// value reads an answer that is one JSON value.
+func (s *Scanner) value(p []byte) {
+	if s.json.whole() {
+		return
+	}
+	if s.json.write(p); s.json.whole() {
+		s.take(&s.json.found)
 	}
 }
+
+// take counts what a whole JSON value says.
+func (s *Scanner) take(f *findings) {
+	s.usage.merge(&f.usage)
+	if f.model.n > 0 {
+		s.model = f.model
+	}
+	s.finishReason = s.finishReason || f.finished
+	s.end(f.end)
+	if f.failed {
+		s.end(endsFailed)
+	}
+}
+
+// end takes what an event's type says about the stream.
+func (s *Scanner) end(e ending) {
+	s.ended = s.ended || e != goesOn
+	s.failed = s.failed || e == endsFailed
+}
+
+// evaluate counts an event with data. Its type may stand in its event field or
+// in its data.
+func (s *Scanner) evaluate() {
+	s.events++
+	s.end(endingOf(s.event.bytes()))
+	s.ended = s.ended || s.isDone()
+	if s.json.whole() {
+		s.take(&s.json.found)
+	}
+}
+
+func (s *Scanner) isDone() bool { return s.done == len(doneMark) }
 
 // lines reads the lines of a stream, as much of each as p has.
 func (s *Scanner) lines(p []byte) {
@@ -182,15 +200,14 @@ func (s *Scanner) lines(p []byte) {
 		}
 		switch s.line {
 		case lineField:
-			s.fieldByte(p[0])
-			p = p[1:]
+			p = s.fieldName(p)
 		case lineSpace:
 			s.line = s.lineKind()
 			if p[0] == ' ' {
 				p = p[1:]
 			}
 		default:
-			p = s.value(p)
+			p = s.fieldValue(p)
 		}
 	}
 }
@@ -206,15 +223,23 @@ func (s *Scanner) skipBOM(c byte) bool {
 	return false
 }
 
-func (s *Scanner) fieldByte(c byte) {
-	switch c {
-	case '\n', '\r':
-		s.endLine(c)
-	case ':':
-		s.line = lineSpace
-	default:
-		s.field.add([]byte{c})
+// fieldName takes a field's name, as far as p has it, and gives back what
+// follows.
+func (s *Scanner) fieldName(p []byte) []byte {
+	for i, c := range p {
+		if c != ':' && c != '\n' && c != '\r' {
+			continue
+		}
+		s.field.add(p[:i])
+		if c == ':' {
+			s.line = lineSpace
+		} else {
+			s.endLine(c)
+		}
+		return p[i+1:]
 	}
+	s.field.add(p)
+	return nil
 }
 
 // lineKind says what the line's value is, by the field's name. A line without
@@ -224,8 +249,7 @@ func (s *Scanner) lineKind() lineState {
 	switch string(s.field.bytes()) {
 	case "data":
 		if s.hasData {
-			s.json.write([]byte{'\n'}) // lines of data are joined by a line feed
-			s.data.add([]byte{'\n'})
+			s.addData([]byte{'\n'}) // lines of data are joined by a line feed
 		}
 		s.hasData = true
 		return lineData
@@ -236,52 +260,66 @@ func (s *Scanner) lineKind() lineState {
 	return lineOther
 }
 
+// addData reads a part of an event's data.
+func (s *Scanner) addData(p []byte) {
+	for i := 0; i < len(p) && s.done >= 0; i++ {
+		if s.done < len(doneMark) && p[i] == doneMark[s.done] {
+			s.done++
+		} else {
+			s.done = -1
+		}
+	}
+	s.json.write(p)
+}
+
+// fieldValue takes the rest of a line, as far as p has it, and gives back what
+// follows.
+func (s *Scanner) fieldValue(p []byte) []byte {
+	end := s.lineEnd(p)
+	rest := p[min(end+1, len(p)):]
+	switch s.line {
+	case lineData:
+		s.addData(p[:end])
+	case lineEvent:
+		s.event.add(p[:end])
+	}
+	if end < len(p) {
+		s.endLine(p[end])
+	}
+	return rest
+}
+
+// lineEnd finds the first LF or CR. Most streams have no CR: looking for it
+// line by line would read the whole chunk each time.
+func (s *Scanner) lineEnd(p []byte) int {
+	var end int
+	if s.hasCR {
+		end = bytes.IndexAny(p, "\r\n")
+	} else {
+		end = bytes.IndexByte(p, '\n')
+	}
+	if end < 0 {
+		return len(p)
+	}
+	return end
+}
+
 // endLine ends a line; an empty one ends the event.
 func (s *Scanner) endLine(c byte) {
 	s.afterCR = c == '\r'
 	empty := s.line == lineField && s.field.n == 0
-	if s.line == lineField && s.field.n > 0 {
-		s.pending = true // a field without a value
-	}
+	s.pending = s.pending || s.line == lineField && !empty // a field without a value
 	s.line, s.field.n = lineField, 0
 	if empty {
-		s.dispatch()
+		s.endEvent()
 	}
 }
 
-// dispatch ends an event.
-func (s *Scanner) dispatch() {
+func (s *Scanner) endEvent() {
 	if s.hasData {
-		s.json.finish()
-		s.events++
-		s.named(s.event.bytes())
-		s.ended = s.ended || s.terminal || string(s.data.bytes()) == doneMark
+		s.evaluate()
+		s.json.reset()
 	}
-	s.json.reset()
-	s.pending, s.hasData, s.terminal = false, false, false
-	s.data.n, s.event.n = 0, 0
-}
-
-// value takes the rest of a line, as far as p has it, and gives back what
-// follows.
-func (s *Scanner) value(p []byte) []byte {
-	end := bytes.IndexByte(p, '\n')
-	if end < 0 {
-		end = len(p)
-	}
-	if cr := bytes.IndexByte(p[:end], '\r'); cr >= 0 {
-		end = cr
-	}
-	switch s.line {
-	case lineData:
-		s.data.add(p[:end])
-		s.json.write(p[:end])
-	case lineEvent:
-		s.event.add(p[:end])
-	}
-	if end == len(p) {
-		return nil
-	}
-	s.endLine(p[end])
-	return p[end+1:]
+	s.pending, s.hasData = false, false
+	s.done, s.event.n = 0, 0
 }

@@ -1,20 +1,18 @@
 package wire
 
 import (
-	"encoding/json"
-	"strconv"
 	"strings"
 	"testing"
 )
 
 func count(n int64) Count { return Count{n, true} }
 
-// scan feeds an answer in pieces of the given size.
-func scan(d Dialect, f Format, answer string, size int) *Scanner {
+// scan feeds an answer in pieces of the given sizes, in turn.
+func scan(d Dialect, f Format, answer string, sizes ...int) *Scanner {
 	s := &Scanner{}
 	s.Reset(d, f)
-	for len(answer) > 0 {
-		n := min(size, len(answer))
+	for i := 0; len(answer) > 0; i++ {
+		n := min(sizes[i%len(sizes)], len(answer))
 		s.Write([]byte(answer[:n]))
 		answer = answer[n:]
 	}
@@ -31,58 +29,17 @@ type verdict struct {
 }
 
 func verdictOf(s *Scanner) verdict {
-	v := verdict{between: s.BetweenEvents()}
-	s.Finish()
-	v.usage, v.model, v.ended, v.failed, v.events = s.Usage(), string(s.Model()), s.Ended(), s.Failed(), s.Events()
-	return v
+	return verdict{s.Usage(), string(s.Model()), s.Ended(), s.Failed(), s.BetweenEvents(), s.Events()}
 }
-
-const chatStream = `data: {"id":"c","object":"chat.completion.chunk","model":"gpt-4o-2024-08-06","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null,"obfuscation":"xY"}
-
-data: {"id":"c","model":"gpt-4o-2024-08-06","choices":[{"index":0,"delta":{"content":"say \"usage\":{\"prompt_tokens\":999} "},"finish_reason":null}],"usage":null}
-
-data: {"id":"c","model":"gpt-4o-2024-08-06","choices":[{"index":0,"delta":{},"finish_reason":"stop"}],"usage":null}
-
-data: {"id":"c","model":"gpt-4o-2024-08-06","choices":[],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":0,"audio_tokens":7},"completion_tokens_details":{"reasoning_tokens":4}}}
-
-data: [DONE]
-
-`
-
-const messagesStream = `event: message_start
-data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","content":[],"model":"claude-sonnet-4-5","stop_reason":null,"usage":{"input_tokens":25,"cache_creation_input_tokens":3,"cache_read_input_tokens":100,"output_tokens":1}}}
-
-event: ping
-data: {"type": "ping"}
-
-event: content_block_delta
-data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"error"}}
-
-event: message_delta
-data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":15}}
-
-event: message_stop
-data: {"type":"message_stop"}
-
-`
-
-const responsesStream = `event: response.created
-data: {"type":"response.created","sequence_number":0,"response":{"id":"resp_1","model":"gpt-5","usage":null,"error":null}}
-
-event: response.output_text.delta
-data: {"type":"response.output_text.delta","sequence_number":1,"delta":"hi"}
-
-event: response.completed
-data: {"type":"response.completed","sequence_number":2,"response":{"id":"resp_1","model":"gpt-5","error":null,"output":[{"type":"message","content":[{"type":"output_text","text":"hi"}]}],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":1},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":64},"total_tokens":123}}}
-
-`
 
 func TestScanner(t *testing.T) {
 	f := func(name string, d Dialect, format Format, answer string, want verdict) {
 		t.Helper()
 		t.Run(name, func(t *testing.T) {
 			for _, size := range []int{len(answer) + 1, 1, 2, 3, 7, 64} {
-				if got := verdictOf(scan(d, format, answer, size)); got != want {
+				s := scan(d, format, answer, size)
+				s.Finish()
+				if got := verdictOf(s); got != want {
 					t.Errorf("in pieces of %d: got %+v, want %+v", size, got, want)
 				}
 			}
@@ -103,13 +60,41 @@ func TestScanner(t *testing.T) {
 	f("no DONE but a finish reason", DialectChat, FormatSSE, "data: {\"choices\":[{\"finish_reason\":\"stop\"}]}\n\n",
 		verdict{ended: true, between: true, events: 1})
 	f("cut between events", DialectChat, FormatSSE, "data: {\"choices\":[{\"finish_reason\":null}]}\n\n", verdict{between: true, events: 1})
-	f("cut within an event", DialectChat, FormatSSE, "data: {\"choices\":[{\"fin", verdict{events: 1})
+	// What was cut did not arrive: the client's parser does not see it either.
+	f("cut within an event", DialectChat, FormatSSE, "data: {\"choices\":[{\"fin", verdict{})
 	f("cut behind a line", DialectChat, FormatSSE, "event: x\n", verdict{})
+	f("cut behind a line of data", DialectChat, FormatSSE, "data: {\"choices\":\n", verdict{})
+	f("cut within a number", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":12", verdict{})
+	f("cut within the last event", DialectResponses, FormatSSE, "event: response.completed\ndata: {\"type\":\"response.completed\",\"resp", verdict{})
+	f("cut within DONE", DialectChat, FormatSSE, "data: [DON", verdict{})
+	f("cut in the middle", DialectChat, FormatSSE, chatStream[:len(chatStream)/2], verdict{model: "gpt-4o-2024-08-06", events: 2})
+	f("messages cut before their stop", DialectMessages, FormatSSE, strings.Split(messagesStream, "event: message_stop")[0], verdict{
+		usage: Usage{Input: count(25), Output: count(15), CachedInput: count(100), CacheWrite: count(3)},
+		model: "claude-sonnet-4-5", between: true, events: 4,
+	})
+	f("not JSON", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":3}]} x\n\ndata: {\"usage\":{\"completion_tokens\":4}}\n\ndata: {\"usage\":{\"prompt_tokens\":01}}\n\n",
+		verdict{usage: Usage{Output: count(4)}, between: true, events: 3})
+	f("last event without a blank line", DialectResponses, FormatSSE, "data: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":1}}}",
+		verdict{usage: Usage{Input: count(1)}, ended: true, events: 1})
+	f("more than DONE", DialectChat, FormatSSE, "data: [DONE]!\n\ndata: x[DONE]\n\ndata: [DONE]\ndata:\n\n", verdict{between: true, events: 3})
 	f("data over two lines", DialectChat, FormatSSE, "data: {\"usage\":\ndata: {\"prompt_tokens\":3}}\n\n", verdict{usage: Usage{Input: count(3)}, between: true, events: 1})
 	f("error event", DialectChat, FormatSSE, "data: {\"error\":{\"message\":\"overloaded\"}}\n\n", verdict{ended: true, failed: true, between: true, events: 1})
+	f("error in the middle", DialectChat, FormatSSE, strings.SplitAfter(chatStream, "\n\n")[0]+"data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n",
+		verdict{model: "gpt-4o-2024-08-06", ended: true, failed: true, between: true, events: 2})
+	f("error as a string", DialectChat, FormatSSE, "data: {\"error\":\"overloaded\"}\n\n", verdict{ended: true, failed: true, between: true, events: 1})
+	f("error as a flag", DialectChat, FormatSSE, "data: {\"error\":true}\n\n", verdict{ended: true, failed: true, between: true, events: 1})
+	f("errors that are none", DialectChat, FormatSSE, "data: {\"error\":false}\n\ndata: {\"error\":\"\"}\n\ndata: {\"error\":0}\n\ndata: {\"choices\":[{\"error\":true}]}\n\n", verdict{between: true, events: 4})
 	f("error null", DialectChat, FormatSSE, "data: {\"error\":null,\"choices\":[]}\n\n", verdict{between: true, events: 1})
 	f("groq", DialectChat, FormatSSE, "data: {\"x_groq\":{\"id\":\"r\",\"usage\":{\"queue_time\":0.1,\"prompt_tokens\":5,\"completion_tokens\":6}}}\n\ndata: [DONE]\n\n",
 		verdict{usage: Usage{Input: count(5), Output: count(6)}, ended: true, between: true, events: 2})
+	f("deepseek", DialectChat, FormatSSE, deepseekStream, verdict{
+		usage: Usage{Input: count(11), Output: count(60), CachedInput: count(8), Reasoning: count(41)},
+		model: "deepseek-reasoner", ended: true, between: true, events: 5,
+	})
+	f("a zero is a count", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":null}}\n\n", verdict{usage: Usage{Input: count(0)}, between: true, events: 1})
+	f("the largest count", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":9007199254740992,\"completion_tokens\":9007199254740993}}\n\n",
+		verdict{usage: Usage{Input: count(1 << 53)}, between: true, events: 1})
+	f("counts as floats", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":1e3,\"completion_tokens\":1.0}}\n\n", verdict{between: true, events: 1})
 	f("strange counts", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":1.5,\"cached_tokens\":\"7\"}}\n\ndata: [DONE]\n\n",
 		verdict{ended: true, between: true, events: 2})
 	f("nested usage is not usage", DialectChat, FormatSSE, "data: {\"a\":{\"usage\":{\"prompt_tokens\":1}},\"b\":[{\"usage\":{\"prompt_tokens\":2}}]}\n\n", verdict{between: true, events: 1})
@@ -124,55 +109,82 @@ func TestScanner(t *testing.T) {
 		model: "gpt-5", ended: true, between: true, events: 3,
 	})
 	f("responses failed", DialectResponses, FormatSSE, "data: {\"type\":\"response.failed\",\"response\":{}}\n\n", verdict{ended: true, failed: true, between: true, events: 1})
+	f("responses incomplete, named only by its event", DialectResponses, FormatSSE, "event: response.incomplete\ndata: {}\n\n", verdict{ended: true, between: true, events: 1})
+	f("responses without their last event", DialectResponses, FormatSSE, strings.Split(responsesStream, "event: response.completed")[0], verdict{model: "gpt-5", between: true, events: 2})
+	f("an event without data is none", DialectMessages, FormatSSE, "event: message_stop\n\n", verdict{between: true})
+	f("fields of no concern", DialectChat, FormatSSE, "id: 7\nretry: 10\ndata\nx\ndata: [DONE]\n\n", verdict{ended: true, between: true, events: 1})
 	f("unknown dialect ends with its bytes", DialectNone, FormatSSE, "data: x\n\n", verdict{ended: true, between: true, events: 1})
 	f("unary chat", DialectChat, FormatJSON, `{"id":"x","model":"gpt-4o","choices":[{"message":{"content":"\"usage\":{}\\"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}`,
 		verdict{usage: Usage{Input: count(1), Output: count(2)}, model: "gpt-4o", ended: true, between: true})
-	f("unary cut", DialectChat, FormatJSON, `{"id":"x","usage":{"prompt_tokens":12`, verdict{usage: Usage{Input: count(12)}, between: true})
+	f("unary cut", DialectChat, FormatJSON, `{"id":"x","usage":{"prompt_tokens":12`, verdict{between: true})
+	f("unary chat that is followed by something", DialectChat, FormatJSON, "{\"usage\":{\"prompt_tokens\":1}}\n\n{\"usage\":{\"prompt_tokens\":2}}",
+		verdict{usage: Usage{Input: count(1)}, ended: true, between: true})
+	f("members behind the usage", DialectChat, FormatJSON, `{"usage":{"prompt_tokens":1},"x":{"prompt_tokens":2},"prompt_tokens":3}`,
+		verdict{usage: Usage{Input: count(1)}, ended: true, between: true})
+	f("a count beyond 64 bits", DialectChat, FormatJSON, `{"usage":{"prompt_tokens":18446744073709551617}}`, verdict{ended: true, between: true})
+	f("half an exponent", DialectChat, FormatJSON, `{"usage":{"prompt_tokens":1,"x":1e+}}`, verdict{between: true})
+	f("usage in an array", DialectChat, FormatJSON, `{"usage":[{"prompt_tokens":1}],"response":{"usage":[1,{"input_tokens":1}]}}`, verdict{ended: true, between: true})
+	f("three digits of four", DialectChat, FormatJSON, `{"a":"\u12e"}`, verdict{between: true})
+	f("unary that is not JSON", DialectChat, FormatJSON, `<html>{"usage":{"prompt_tokens":1}}`, verdict{between: true})
+	f("unary that is a number", DialectNone, FormatJSON, `12`, verdict{ended: true, between: true})
+	f("unary messages", DialectMessages, FormatJSON, `{"type":"message","model":"claude-opus-4-1","content":[{"type":"text","text":"error"}],"usage":{"input_tokens":3,"output_tokens":5,"cache_read_input_tokens":0,"service_tier":"standard","cache_creation":{"input_tokens":77}}}`,
+		verdict{usage: Usage{Input: count(3), Output: count(5), CachedInput: count(0)}, model: "claude-opus-4-1", ended: true, between: true})
+	f("unary error", DialectMessages, FormatJSON, `{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}`, verdict{ended: true, failed: true, between: true})
+	f("escaped slashes in a name", DialectChat, FormatJSON, `{"model":"meta-llama\/Llama-3"}`, verdict{model: "meta-llama/Llama-3", ended: true, between: true})
+	f("a name that is too long", DialectChat, FormatJSON, `{"model":"`+strings.Repeat("m", 129)+`"}`, verdict{ended: true, between: true})
+	f("the longest name", DialectChat, FormatJSON, `{"model":"`+strings.Repeat("m", 128)+`"}`, verdict{model: strings.Repeat("m", 128), ended: true, between: true})
+	f("too deep", DialectChat, FormatJSON, strings.Repeat("[", 513)+strings.Repeat("]", 513), verdict{between: true})
+	f("as deep as may be", DialectChat, FormatJSON, strings.Repeat("[", 512)+strings.Repeat("]", 512), verdict{ended: true, between: true})
 	f("embeddings", DialectEmbeddings, FormatJSON, `{"data":[{"embedding":[0.1,-2e-3,5]}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}}`,
 		verdict{usage: Usage{Input: count(8)}, model: "e", ended: true, between: true})
 	f("opaque", DialectNone, FormatOpaque, "\x00\x01", verdict{ended: true, between: true})
 	f("a model that is a sentence", DialectChat, FormatJSON, `{"model":"tell me a secret"}`, verdict{ended: true, between: true})
 }
 
-// FuzzScanner: any chunking gives what the whole gives; nothing panics.
-func FuzzScanner(f *testing.F) {
-	for i, s := range []string{chatStream, messagesStream, responsesStream, "data: {\"a\":[[[[[[[{}]]]]]]]}\r\r\n\r\ndata", `{"usage":{"prompt_tokens":1e5}}`} {
-		f.Add([]byte(s), uint8(i), uint8(i), uint16(3))
-	}
-	f.Fuzz(func(t *testing.T, answer []byte, d, format uint8, size uint16) {
-		dialect, form := Dialect(d%6), Format(format%3)
-		whole := verdictOf(scan(dialect, form, string(answer), len(answer)+1))
-		split := verdictOf(scan(dialect, form, string(answer), 1+int(size)))
-		if whole != split {
-			t.Fatalf("whole %+v, split %+v", whole, split)
+func TestBetweenEvents(t *testing.T) {
+	f := func(stream string, want bool) {
+		t.Helper()
+		for _, size := range []int{len(stream) + 1, 1} {
+			s := scan(DialectChat, FormatSSE, stream, size)
+			if got := s.BetweenEvents(); got != want {
+				t.Errorf("%q: got %v, want %v", stream, got, want)
+			}
+			// It is asked once the provider has cut: the client has what it has.
+			if s.Finish(); s.BetweenEvents() != want {
+				t.Errorf("%q: %v once finished, want %v", stream, !want, want)
+			}
 		}
-	})
+	}
+	f("", true)
+	f("data: {}\n\n", true)
+	f("data: {}\r\n\r\n", true)
+	f("data: {}\r\r", true)
+	f(": comment\n", true) // an event may follow a comment
+	f(": comm", false)
+	f("d", false)
+	f("data:", false)
+	f("data: {}", false)
+	f("data: {}\n", false)
+	f("data: {}\r\n", false)
+	f("event: ping\n", false)
+	f("id\n", false)
+	f("data: {}\n\nevent: x\n", false)
 }
 
-// FuzzScannerUsage: on valid JSON the counts are those that encoding/json
-// reads.
-func FuzzScannerUsage(f *testing.F) {
-	f.Add([]byte(`{"usage":{"prompt_tokens":12,"prompt_tokens_details":{"cached_tokens":3}}}`))
-	f.Add([]byte(`{"a":"\"usage\":{","usage":{"prompt_tokens":7,"x":{"prompt_tokens":9}}}`))
-	f.Fuzz(func(t *testing.T, answer []byte) {
-		var std struct {
-			Usage map[string]json.RawMessage `json:"usage"`
-		}
-		if strings.Count(strings.ToLower(string(answer)), "usage") != 1 || strings.Contains(string(answer), `\u`) ||
-			strings.Count(string(answer), "prompt_tokens\"") != 1 || json.Unmarshal(answer, &std) != nil {
-			return
-		}
-		raw, ok := std.Usage["prompt_tokens"]
-		n, err := strconv.ParseInt(string(raw), 10, 64)
-		want := Count{}
-		if ok && err == nil && n >= 0 && n <= maxCount && string(raw) != "-0" {
-			want = count(n)
-		}
-		if !strings.Contains(string(answer), `"usage"`) {
-			return // encoding/json matches names regardless of case
-		}
-		if got := verdictOf(scan(DialectChat, FormatJSON, string(answer), 5)).usage.Input; got != want {
-			t.Fatalf("%s: got %+v, want %+v", answer, got, want)
-		}
-	})
+func TestFinishTwiceCountsOnce(t *testing.T) {
+	s := scan(DialectChat, FormatSSE, "data: {}", 3)
+	s.Finish()
+	s.Finish()
+	if s.Events() != 1 {
+		t.Errorf("got %d events", s.Events())
+	}
+}
+
+func TestResetForgets(t *testing.T) {
+	s := scan(DialectChat, FormatSSE, "data: {\"model\":\"m\",\"error\":1}\n\ndata: {\"usage\":{\"prompt_tokens\":1", 5)
+	s.Finish()
+	s.Reset(DialectChat, FormatSSE)
+	if got := verdictOf(s); got != (verdict{between: true}) {
+		t.Errorf("got %+v", got)
+	}
 }

@@ -10,7 +10,8 @@ type Edit struct {
 
 // StripModelPrefix plans the removal of the first n bytes of the decoded model
 // name, such as "openai/", from the body it was read from. It also finds them
-// where the name was written with escapes (PHP writes "openai\/gpt-4o").
+// where the name was written with escapes (PHP writes "openai\/gpt-4o"). The
+// prefix must end where a character ends.
 func (h *Head) StripModelPrefix(n int) Edit {
 	var scratch [utf8Max]byte
 	raw, decoded := 0, 0
@@ -32,16 +33,25 @@ const maxEdits = 4
 // Body is a text with edits, ready to be sent. The text is not copied.
 type Body struct {
 	text  Text
-	edits [maxEdits]Edit
+	edits [maxEdits]plannedEdit
 	n     int
 }
 
+// plannedEdit is an edit that prints no more than the text does.
+type plannedEdit struct {
+	start, end int
+	with       hidden
+}
+
 // NewBody makes a body of a text and at most four edits, in ascending order
-// and without overlap.
+// and without overlap. It borrows the bytes of both and does not allocate.
 func NewBody(t Text, edits ...Edit) Body {
-	b := Body{text: t, n: len(edits)}
-	if copy(b.edits[:], edits) != len(edits) {
+	if len(edits) > maxEdits {
 		panic("BUG: more edits than a request can have")
+	}
+	b := Body{text: t, n: len(edits)}
+	for i, e := range edits {
+		b.edits[i] = plannedEdit{e.Start, e.End, hide(e.With)}
 	}
 	return b
 }
@@ -50,33 +60,34 @@ func NewBody(t Text, edits ...Edit) Body {
 func (b *Body) Len() int {
 	n := b.text.Len()
 	for _, e := range b.edits[:b.n] {
-		n += len(e.With) - (e.End - e.Start)
+		n += e.with.n - (e.end - e.start)
 	}
 	return n
 }
 
-// WriteTo writes the body with its edits; all other bytes as they came.
+// WriteTo writes the body with its edits; all other bytes as they came. An
+// error is the writer's.
 func (b *Body) WriteTo(w io.Writer) (int64, error) {
+	text, at := b.text.Reveal(), 0
 	var total int64
-	rest, at := b.text.Reveal(), 0
-	for i := 0; i <= b.n; i++ {
-		e := Edit{Start: at + len(rest)}
-		if i < b.n {
-			e = b.edits[i]
+	for _, e := range b.edits[:b.n] {
+		if err := writePart(w, text[at:e.start], &total); err != nil {
+			return total, err
 		}
-		for _, part := range [2][]byte{rest[:e.Start-at], e.With} {
-			if len(part) == 0 {
-				continue
-			}
-			n, err := w.Write(part)
-			total += int64(n)
-			if err != nil {
-				return total, err
-			}
+		if err := writePart(w, e.with.bytes(), &total); err != nil {
+			return total, err
 		}
-		if i < b.n {
-			rest, at = rest[e.End-at:], e.End
-		}
+		at = e.end
 	}
-	return total, nil
+	err := writePart(w, text[at:], &total)
+	return total, err
+}
+
+func writePart(w io.Writer, part []byte, total *int64) error {
+	if len(part) == 0 {
+		return nil
+	}
+	n, err := w.Write(part)
+	*total += int64(n)
+	return err
 }

@@ -31,6 +31,21 @@ func (u *Usage) set(name key, n int64) {
 	}
 }
 
+// merge takes the counts that a later report has.
+func (u *Usage) merge(later *Usage) {
+	for _, c := range [...]struct{ to, from *Count }{
+		{&u.Input, &later.Input},
+		{&u.Output, &later.Output},
+		{&u.CachedInput, &later.CachedInput},
+		{&u.CacheWrite, &later.CacheWrite},
+		{&u.Reasoning, &later.Reasoning},
+	} {
+		if c.from.Set {
+			*c.to = *c.from
+		}
+	}
+}
+
 // key is a member name that the scanner knows.
 type key uint8
 

@@ -1,0 +1,25 @@
+package wire
+
+// name is a short string that a provider sent, kept if it is an identifier.
+type name struct {
+	b [maxNameBytes]byte
+	n int
+}
+
+func (s *name) set(b []byte) {
+	for _, c := range b {
+		if !identifierByte(c) {
+			return
+		}
+	}
+	if len(b) > 0 {
+		s.n = copy(s.b[:], b)
+	}
+}
+
+func (s *name) bytes() []byte { return s.b[:s.n] }
+
+func identifierByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+		c == '.' || c == '_' || c == ':' || c == '/' || c == '@' || c == '+' || c == '-'
+}
