@@ -135,6 +135,9 @@ func TestProviderThatBreaksOffIsTold(t *testing.T) {
 	if a := h.do("POST", chat, chatBody("fake:error-event", true)); a.err != nil || strings.Count(a.body, `"error"`) != 1 {
 		t.Errorf("a provider's own error event: %v %q", a.err, a.body)
 	}
+	if r := h.records(n + 2)[n+1]; r["outcome"] != "upstream_error" || r["error_code"] != nil {
+		t.Errorf("a provider's own error event: record %v", r)
+	}
 	if a := h.do("POST", chat, chatBody("fake:trickle", true)); a.err != nil || !strings.HasSuffix(a.body, "data: [DONE]\n\n") {
 		t.Errorf("a byte at a time: %v %q", a.err, a.body)
 	}

@@ -204,7 +204,7 @@ func (s *relay) end(w io.Writer, err error) error {
 		}
 	}
 	if err == nil || s.sse && r.scanner.Ended() {
-		s.close(meter.OutcomeCompleted)
+		s.close(s.wholeOutcome())
 		return nil
 	}
 	if errors.Is(err, upstream.ErrCanceled) {
@@ -225,9 +225,18 @@ func (s *relay) end(w io.Writer, err error) error {
 // they have seen the last event, which is a normal end.
 func (s *relay) leftOutcome() meter.Outcome {
 	if s.sse && s.r.scanner.Ended() {
-		return meter.OutcomeCompleted
+		return s.wholeOutcome()
 	}
 	return meter.OutcomeClientCancelled
+}
+
+// wholeOutcome is the outcome of an answer that was relayed to its real end,
+// which may be the provider's own word that it failed.
+func (s *relay) wholeOutcome() meter.Outcome {
+	if s.sse && s.r.scanner.Failed() {
+		return meter.OutcomeUpstreamError
+	}
+	return meter.OutcomeCompleted
 }
 
 func (s *relay) close(o meter.Outcome) { s.over, s.outcome = true, o }

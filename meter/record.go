@@ -22,7 +22,8 @@ const (
 	OutcomeUpstreamTruncated
 	// OutcomeUpstreamTimeout: a limit passed while waiting for the provider.
 	OutcomeUpstreamTimeout
-	// OutcomeUpstreamError: no usable answer began.
+	// OutcomeUpstreamError: no usable answer began, or a stream ended with the
+	// provider's own word that it failed.
 	OutcomeUpstreamError
 	// OutcomeInternalError: our own fault.
 	OutcomeInternalError
