@@ -2,8 +2,8 @@ package vaultbridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strconv"
 	"time"
 
@@ -16,8 +16,9 @@ const maxCached = 10_000
 
 // Ref says which credential is wanted.
 type Ref struct {
-	Context Context
-	Blob    string
+	Bound
+	// Keyring is the name of the one that sealed it.
+	Keyring string
 	// Generation is the row's. A cached secret of another generation is not
 	// used: the row is the truth, the cache is not.
 	Generation int64
@@ -26,8 +27,10 @@ type Ref struct {
 // Cache keeps unsealed credentials for a short time. It may forget one at any
 // moment; it never extends a life. It is safe for concurrent use.
 type Cache struct {
-	keyring Keyring
+	ring    *Ring
 	ttl     time.Duration
+	grace   time.Duration
+	onGrace func()
 	entries *ristretto.Cache[string, *entry]
 	flights singleflight.Group
 }
@@ -38,14 +41,26 @@ type Cache struct {
 type entry struct {
 	*Credential
 	generation int64
+	fresh      time.Time // until when it is used without asking again
 	expiry     *time.Timer
 }
 
-// NewCache makes a cache over a keyring. With a ttl of 0 nothing is kept and
-// each request unseals for itself.
-func NewCache(k Keyring, ttl time.Duration) (*Cache, error) {
-	c := &Cache{keyring: k, ttl: ttl}
-	if ttl == 0 {
+// CacheOptions say how long credentials stay in memory.
+type CacheOptions struct {
+	// TTL is the life of a credential. With 0 nothing is kept and each request
+	// unseals for itself.
+	TTL time.Duration
+	// Grace is how much longer a credential is kept, to be used only while the
+	// key store can not be reached. It needs a TTL.
+	Grace time.Duration
+	// OnGrace is called for each use of that kind.
+	OnGrace func()
+}
+
+// NewCache makes a cache over a ring of keyrings.
+func NewCache(r *Ring, o CacheOptions) (*Cache, error) {
+	c := &Cache{ring: r, ttl: o.TTL, grace: o.Grace, onGrace: o.OnGrace}
+	if c.ttl == 0 {
 		return c, nil
 	}
 	var err error
@@ -98,6 +113,9 @@ func (l *Lease) Use(f func(secret []byte)) bool {
 // Version is the version of the key that had sealed the secret.
 func (l *Lease) Version() int { return l.credential.Version() }
 
+// UnsealID names the unseal that the secret came from.
+func (l *Lease) UnsealID() string { return l.credential.UnsealID() }
+
 // Release ends the lease. The secret is wiped when it is not cached.
 func (l *Lease) Release() {
 	if l.credential == nil {
@@ -116,10 +134,16 @@ func (c *Cache) Credential(ctx context.Context, ref *Ref) (Lease, error) {
 	if c.entries == nil {
 		return c.fresh(ctx, ref)
 	}
-	if e, ok := c.entries.Get(ref.Context.CredentialID); ok && e.generation == ref.Generation && e.acquire() {
-		return Lease{credential: e.Credential, Hit: true}, nil
+	held, ok := c.entries.Get(ref.Context.CredentialID)
+	ok = ok && held.generation == ref.Generation
+	if ok && (c.grace == 0 || time.Now().Before(held.fresh)) && held.acquire() {
+		return Lease{credential: held.Credential, Hit: true}, nil
 	}
 	e, err := c.unsealOnce(ctx, ref)
+	if ok && errors.Is(err, ErrUnavailable) && held.acquire() { // wiped when the grace is over
+		c.onGrace()
+		return Lease{credential: held.Credential, Hit: true}, nil
+	}
 	if err != nil {
 		return Lease{}, err
 	}
@@ -131,12 +155,20 @@ func (c *Cache) Credential(ctx context.Context, ref *Ref) (Lease, error) {
 
 // fresh unseals for one lease alone.
 func (c *Cache) fresh(ctx context.Context, ref *Ref) (Lease, error) {
-	credential, err := c.keyring.Unseal(ctx, ref.Context, ref.Blob)
+	credential, err := c.unseal(ctx, ref)
 	if err != nil {
 		return Lease{}, err
 	}
 	credential.acquire()
 	return Lease{credential: credential, alone: true}, nil
+}
+
+func (c *Cache) unseal(ctx context.Context, ref *Ref) (*Credential, error) {
+	k, err := c.ring.Of(ref.Keyring)
+	if err != nil {
+		return nil, err
+	}
+	return k.Unseal(ctx, ref.Bound)
 }
 
 // unsealOnce unseals and keeps a credential. All who miss it at the same time
@@ -145,23 +177,18 @@ func (c *Cache) unsealOnce(ctx context.Context, ref *Ref) (*entry, error) {
 	shared := *ref // the caller's may be gone before the unseal ends
 	key := shared.Context.CredentialID + "/" + strconv.FormatInt(shared.Generation, 10)
 	v, err, _ := c.flights.Do(key, func() (any, error) {
-		credential, err := c.keyring.Unseal(context.WithoutCancel(ctx), shared.Context, shared.Blob)
+		credential, err := c.unseal(context.WithoutCancel(ctx), &shared)
 		if err != nil {
 			return nil, err
 		}
-		e := &entry{Credential: credential, generation: shared.Generation}
-		e.expiry = time.AfterFunc(jitter(c.ttl), credential.Wipe)
-		c.entries.SetWithTTL(shared.Context.CredentialID, e, 1, c.ttl)
+		life := jitter(c.ttl)
+		e := &entry{Credential: credential, generation: shared.Generation, fresh: time.Now().Add(life)}
+		e.expiry = time.AfterFunc(life+c.grace, credential.Wipe)
+		c.entries.SetWithTTL(shared.Context.CredentialID, e, 1, c.ttl+c.grace)
 		return e, nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return v.(*entry), nil //nolint:forcetypeassert // the flight's own value
-}
-
-// jitter shortens a life by up to a tenth, so that what was unsealed together
-// is not unsealed again together. It never lengthens it.
-func jitter(ttl time.Duration) time.Duration {
-	return ttl - time.Duration(rand.Int64N(int64(ttl)/10+1)) //nolint:gosec // spreads load, guards nothing
 }

@@ -18,29 +18,42 @@ type counting struct {
 	*Local
 	unseals atomic.Int64
 	hold    chan struct{} // when set, Unseal waits for it
+	away    atomic.Bool   // Unseal is ErrUnavailable
 	last    atomic.Pointer[Credential]
 }
 
-func (k *counting) Unseal(ctx context.Context, c Context, blob string) (*Credential, error) {
+func (k *counting) Unseal(ctx context.Context, b Bound) (*Credential, error) {
 	k.unseals.Add(1)
 	if k.hold != nil {
 		<-k.hold
 	}
-	credential, err := k.Local.Unseal(ctx, c, blob)
+	if k.away.Load() {
+		return nil, ErrUnavailable
+	}
+	credential, err := k.Local.Unseal(ctx, b)
 	k.last.Store(credential)
 	return credential, err
 }
 
 func newCache(t *testing.T, ttl time.Duration) (*Cache, *counting, *Ref) {
 	t.Helper()
+	return newGraceCache(t, CacheOptions{TTL: ttl})
+}
+
+func newGraceCache(t *testing.T, o CacheOptions) (*Cache, *counting, *Ref) {
+	t.Helper()
 	l, _ := newLocal(t)
 	k := &counting{Local: l}
-	c, err := NewCache(k, ttl)
+	ring, err := NewRing(k, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := NewCache(ring, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return c, k, &Ref{Context: testContext, Blob: seal(t, l, testContext, "sk-test").Blob, Generation: 1}
+	return c, k, &Ref{Bound: Bound{testContext, seal(t, l, testContext, "sk-test").Blob}, Keyring: LocalName, Generation: 1}
 }
 
 func lease(t *testing.T, c *Cache, ref *Ref) (secret string, hit bool) {
@@ -172,7 +185,7 @@ func TestLeaseOutlivesEvictionAndClose(t *testing.T) {
 // TestUseNeverSeesWipedBytes lets users and a wiper race.
 func TestUseNeverSeesWipedBytes(t *testing.T) {
 	for range 200 {
-		credential := NewCredential([]byte("sk-test"), 1)
+		credential := NewCredential([]byte("sk-test"), 1, "")
 		var all sync.WaitGroup
 		for range 8 {
 			all.Go(func() {
@@ -194,7 +207,7 @@ func TestUseNeverSeesWipedBytes(t *testing.T) {
 }
 
 func TestCredentialDoesNotPrint(t *testing.T) {
-	credential := NewCredential([]byte("sk-test"), 1)
+	credential := NewCredential([]byte("sk-test"), 1, "")
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
 		fmt.Fprintf(&out, verb+"\n", credential)
@@ -213,6 +226,32 @@ func TestUnsealErrorIsPassedOn(t *testing.T) {
 	bad.Context.Host = "elsewhere:443"
 	if _, err := c.Credential(context.Background(), &bad); !errors.Is(err, ErrUnsealable) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestGraceIsForAnOutageOnly: after its TTL a secret is asked for again; the
+// one in memory goes on only while the key store is away, and not for ever.
+func TestGraceIsForAnOutageOnly(t *testing.T) {
+	used := 0
+	c, k, ref := newGraceCache(t, CacheOptions{TTL: 50 * time.Millisecond, Grace: 400 * time.Millisecond, OnGrace: func() { used++ }})
+	lease(t, c, ref)
+	c.entries.Wait()
+	first := k.last.Load()
+	time.Sleep(60 * time.Millisecond)
+	if secret, hit := lease(t, c, ref); secret != "sk-test" || hit || k.unseals.Load() != 2 || used != 0 {
+		t.Errorf("after its time: hit %v, %d unseals, grace used %d times", hit, k.unseals.Load(), used)
+	}
+	eventually(t, "the replaced secret is zeroed", func() bool { return wiped(first) })
+	c.entries.Wait()
+	k.away.Store(true)
+	second := k.last.Load()
+	time.Sleep(60 * time.Millisecond)
+	if secret, hit := lease(t, c, ref); secret != "sk-test" || !hit || used != 1 {
+		t.Errorf("in an outage: got %q, hit %v, grace used %d times", secret, hit, used)
+	}
+	eventually(t, "the secret is zeroed after the grace", func() bool { return wiped(second) })
+	if _, err := c.Credential(context.Background(), ref); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("after the grace: %v", err)
 	}
 }
 
@@ -243,8 +282,9 @@ func benchCache(b *testing.B) (*Cache, *Ref) {
 		b.Fatal(err)
 	}
 	sealed, _ := l.Seal(context.Background(), testContext, []byte("sk-test"))
-	c, _ := NewCache(l, time.Minute)
-	ref := &Ref{Context: testContext, Blob: sealed.Blob}
+	ring, _ := NewRing(l, nil)
+	c, _ := NewCache(ring, CacheOptions{TTL: time.Minute})
+	ref := &Ref{Bound: Bound{testContext, sealed.Blob}, Keyring: LocalName}
 	_, _ = c.Credential(context.Background(), ref)
 	c.entries.Wait()
 	return c, ref

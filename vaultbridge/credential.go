@@ -1,10 +1,13 @@
 package vaultbridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
+
+	"github.com/google/uuid"
 )
 
 // masked is how a credential looks to everything that prints.
@@ -14,8 +17,9 @@ const masked = "[credential]"
 // gives them away; with every verb of fmt it prints as [credential]. It is
 // safe for concurrent use.
 type Credential struct {
-	secret  []byte
-	version int
+	secret   []byte
+	version  int
+	unsealID string
 	// state counts the users; wiping is added once Wipe was called. The last
 	// user to leave does the work.
 	state atomic.Int64
@@ -24,12 +28,24 @@ type Credential struct {
 const wiping = int64(1) << 32
 
 // NewCredential makes a handle. It takes plaintext over and will wipe it.
-func NewCredential(plaintext []byte, version int) *Credential {
-	return &Credential{secret: plaintext, version: version}
+func NewCredential(plaintext []byte, version int, unsealID string) *Credential {
+	return &Credential{secret: plaintext, version: version, unsealID: unsealID}
+}
+
+// newUnsealID names one unseal: a UUIDv7 (RFC 9562).
+func newUnsealID() string {
+	id, err := uuid.NewV7()
+	if err != nil {
+		panic("BUG: no random numbers: " + err.Error()) // crypto/rand never fails (Go 1.24 release notes)
+	}
+	return id.String()
 }
 
 // Version is the version of the key that had sealed the secret.
 func (c *Credential) Version() int { return c.version }
+
+// UnsealID names the unseal that the secret came from.
+func (c *Credential) UnsealID() string { return c.unsealID }
 
 // Use lends the secret to f for the call. It reports false, without calling
 // f, when the secret is wiped.
@@ -91,3 +107,15 @@ func (c *Credential) MarshalJSON() ([]byte, error) { return nil, errMarshal }
 
 // MarshalText always fails.
 func (c *Credential) MarshalText() ([]byte, error) { return nil, errMarshal }
+
+// Reseal opens a blob with one keyring and seals it with another. The
+// plaintext is wiped before it returns.
+func Reseal(ctx context.Context, from, to Keyring, b Bound) (sealed Sealed, err error) {
+	credential, err := from.Unseal(ctx, b)
+	if err != nil {
+		return Sealed{}, err
+	}
+	defer credential.Wipe()
+	credential.Use(func(secret []byte) { sealed, err = to.Seal(ctx, b.Context, secret) })
+	return sealed, err
+}

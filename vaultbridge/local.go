@@ -35,6 +35,12 @@ type Local struct {
 	newest int
 }
 
+// LocalName is the name of every local keyring.
+const LocalName = "local"
+
+// Name is LocalName.
+func (l *Local) Name() string { return LocalName }
+
 // Seal encrypts with the newest master key.
 func (l *Local) Seal(_ context.Context, c Context, plaintext []byte) (Sealed, error) {
 	aead, err := newAEAD(l.keys[l.newest], c)
@@ -45,12 +51,12 @@ func (l *Local) Seal(_ context.Context, c Context, plaintext []byte) (Sealed, er
 	_, _ = rand.Read(raw) // never fails (crypto/rand, Go 1.24)
 	raw = aead.Seal(raw, raw, plaintext, nil)
 	blob := blobPrefix + strconv.Itoa(l.newest) + ":" + base64.StdEncoding.EncodeToString(raw)
-	return Sealed{Blob: blob, KeyVersion: l.newest}, nil
+	return Sealed{Keyring: LocalName, Blob: blob, KeyVersion: l.newest, Fingerprint: l.fingerprint(c, plaintext)}, nil
 }
 
 // Unseal decrypts a blob of any version that the file still has.
-func (l *Local) Unseal(_ context.Context, c Context, blob string) (*Credential, error) {
-	version, encoded, ok := splitBlob(blob)
+func (l *Local) Unseal(_ context.Context, b Bound) (*Credential, error) {
+	version, encoded, ok := splitBlob(b.Blob)
 	if !ok || l.keys[version] == nil {
 		return nil, ErrUnsealable
 	}
@@ -58,7 +64,7 @@ func (l *Local) Unseal(_ context.Context, c Context, blob string) (*Credential, 
 	if err != nil {
 		return nil, ErrUnsealable
 	}
-	aead, err := newAEAD(l.keys[version], c)
+	aead, err := newAEAD(l.keys[version], b.Context)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +76,7 @@ func (l *Local) Unseal(_ context.Context, c Context, blob string) (*Credential, 
 	if err != nil {
 		return nil, ErrUnsealable
 	}
-	return NewCredential(plaintext, version), nil
+	return NewCredential(plaintext, version, newUnsealID()), nil
 }
 
 func splitBlob(blob string) (version int, encoded string, ok bool) {
@@ -96,9 +102,9 @@ func newAEAD(master []byte, c Context) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
-// Fingerprint is keyed by the first version of the master key, so that it
+// fingerprint is keyed by the first version of the master key, so that it
 // stays the same when keys are rotated.
-func (l *Local) Fingerprint(c Context, plaintext []byte) string {
+func (l *Local) fingerprint(c Context, plaintext []byte) string {
 	key := l.expand(fingerprintInfo, masterKeyBytes)
 	defer clear(key)
 	mac := hmac.New(sha256.New, key)
@@ -130,5 +136,35 @@ func (l *Local) expand(info string, n int) []byte {
 	return key
 }
 
+// Newest is the highest version in the file.
+func (l *Local) Newest(context.Context, string) (int, error) { return l.newest, nil }
+
+// Rotate is ErrUnsupported: a version is a line that the operator adds to the
+// file.
+func (l *Local) Rotate(context.Context, string) (int, error) { return 0, ErrUnsupported }
+
+// Rewrap opens each blob and seals it again.
+func (l *Local) Rewrap(ctx context.Context, _ string, blobs []Bound) ([]Sealed, error) {
+	all := make([]Sealed, 0, len(blobs))
+	for _, b := range blobs {
+		sealed, err := Reseal(ctx, l, l, b)
+		if err != nil {
+			return nil, err
+		}
+		sealed.Fingerprint = ""
+		all = append(all, sealed)
+	}
+	return all, nil
+}
+
+// Retire does nothing: a version ends when its line leaves the file.
+func (l *Local) Retire(context.Context, string, int) error { return nil }
+
+// Destroy is ErrUnsupported: there is one master key for all tenants.
+func (l *Local) Destroy(context.Context, string) error { return ErrUnsupported }
+
 // Ready is always true: the keys are in memory.
 func (l *Local) Ready(context.Context) error { return nil }
+
+// Close has nothing to end.
+func (l *Local) Close() {}

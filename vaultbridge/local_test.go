@@ -28,7 +28,7 @@ func newLocal(t *testing.T) (*Local, string) {
 
 func opened(t *testing.T, l *Local, c Context, blob string) string {
 	t.Helper()
-	credential, err := l.Unseal(context.Background(), c, blob)
+	credential, err := l.Unseal(context.Background(), Bound{c, blob})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestBlobOpensOnlyInItsContext(t *testing.T) {
 	}
 	f := func(name string, c Context, blob string) {
 		t.Helper()
-		if _, err := l.Unseal(context.Background(), c, blob); !errors.Is(err, ErrUnsealable) {
+		if _, err := l.Unseal(context.Background(), Bound{c, blob}); !errors.Is(err, ErrUnsealable) {
 			t.Errorf("%s: got %v, want ErrUnsealable", name, err)
 		}
 	}
@@ -116,7 +116,7 @@ func TestBlobOpensOnlyInItsContext(t *testing.T) {
 func TestNewVersionSealsAndOldOpens(t *testing.T) {
 	l, path := newLocal(t)
 	before := seal(t, l, testContext, "sk-test")
-	fingerprint := l.Fingerprint(testContext, []byte("sk-test"))
+	fingerprint := l.fingerprint(testContext, []byte("sk-test"))
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -136,7 +136,7 @@ func TestNewVersionSealsAndOldOpens(t *testing.T) {
 	if opened(t, l, testContext, before.Blob) != "sk-test" || opened(t, l, testContext, after.Blob) != "sk-test" {
 		t.Error("a version does not open")
 	}
-	if l.Fingerprint(testContext, []byte("sk-test")) != fingerprint {
+	if l.fingerprint(testContext, []byte("sk-test")) != fingerprint {
 		t.Error("the fingerprint changed with the key")
 	}
 }
@@ -144,12 +144,12 @@ func TestNewVersionSealsAndOldOpens(t *testing.T) {
 func TestFingerprintAndDeriveAreSeparate(t *testing.T) {
 	l, _ := newLocal(t)
 	other, _ := newLocal(t)
-	a := l.Fingerprint(testContext, []byte("sk-1"))
-	if len(a) != 16 || a == l.Fingerprint(testContext, []byte("sk-2")) || a == other.Fingerprint(testContext, []byte("sk-1")) ||
-		a == l.Fingerprint(Context{Tenant: "x", Provider: "openai"}, []byte("sk-1")) {
+	a := l.fingerprint(testContext, []byte("sk-1"))
+	if len(a) != 16 || a == l.fingerprint(testContext, []byte("sk-2")) || a == other.fingerprint(testContext, []byte("sk-1")) ||
+		a == l.fingerprint(Context{Tenant: "x", Provider: "openai"}, []byte("sk-1")) {
 		t.Error("fingerprints do not tell secrets, tenants or key files apart")
 	}
-	if moved := testContext; a != l.Fingerprint(Context{Tenant: moved.Tenant, Provider: moved.Provider}, []byte("sk-1")) {
+	if moved := testContext; a != l.fingerprint(Context{Tenant: moved.Tenant, Provider: moved.Provider}, []byte("sk-1")) {
 		t.Error("the same secret of a tenant and provider has two fingerprints")
 	}
 	again := string(l.Derive("a", 40))

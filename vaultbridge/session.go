@@ -1,0 +1,167 @@
+package vaultbridge
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+)
+
+const (
+	loginTimeout = 5 * time.Second
+	// Between two tries to log in: doubled from one to the next.
+	minLoginPause = 500 * time.Millisecond
+	maxLoginPause = 30 * time.Second
+	// A token that is refused so soon after a login was not worth it: the next
+	// one waits longer.
+	soon = time.Minute
+	// tokenFilePoll is how often a token file is looked at.
+	tokenFilePoll = 5 * time.Second
+)
+
+// Event is a change of state that an operator wants to read once.
+type Event struct {
+	Identity string // "data" or "admin"
+	Good     bool   // back again, or gone
+	What     string // "login" or "vault"
+	Reason   Reason
+	Detail   error         // what a login failed with; never of an unseal
+	After    time.Duration // how long it was gone
+}
+
+// session is one identity that stays logged in. Its goroutine renews the
+// token well before it ends, with jitter, and logs in again when that is no
+// longer possible or when Vault has refused the token.
+type session struct {
+	identity string
+	login    Login
+	client   *api.Client // holds the token
+	notify   func(Event)
+	ready    atomic.Bool   // it has had a token, or needs none
+	first    chan struct{} // closed after the first try
+	refused  chan struct{}
+	stop     context.CancelFunc
+	done     sync.WaitGroup
+}
+
+func newSession(identity string, o *TransitOptions, l Login) (*session, error) {
+	client, err := newClient(o, &l)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{identity: identity, login: l, client: client, notify: o.Notify, first: make(chan struct{}), refused: make(chan struct{}, 1)}
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.done.Go(func() { s.keep(ctx) })
+	return s, nil
+}
+
+func (s *session) close() {
+	s.stop()
+	s.done.Wait()
+}
+
+// distrust asks for a new login: Vault has refused the token. It never waits.
+func (s *session) distrust() {
+	select {
+	case s.refused <- struct{}{}:
+	default:
+	}
+}
+
+// keep stays logged in until it is stopped.
+func (s *session) keep(ctx context.Context) {
+	pause := minLoginPause
+	var failing time.Time // since when; zero for not
+	for first := true; ctx.Err() == nil; first = false {
+		began := time.Now()
+		try, done := context.WithTimeout(ctx, loginTimeout)
+		secret, err := s.logIn(try)
+		done()
+		if ctx.Err() != nil {
+			return
+		}
+		switch {
+		case err != nil && failing.IsZero():
+			failing = began
+			s.notify(Event{Identity: s.identity, What: "login", Reason: reasonOf(err), Detail: err})
+		case err == nil && !failing.IsZero():
+			s.notify(Event{Identity: s.identity, What: "login", Good: true, After: time.Since(failing)})
+			failing = time.Time{}
+		}
+		var refused bool
+		if err == nil {
+			refused = s.hold(ctx, secret, first)
+		} else if first {
+			close(s.first)
+		}
+		if err == nil && (time.Since(began) > soon || !refused && time.Since(began) > minLoginPause) {
+			pause = minLoginPause
+			continue
+		}
+		sleep(ctx, jitter(pause))
+		pause = min(2*pause, maxLoginPause)
+	}
+}
+
+// hold uses a token until another one is needed: refused says that Vault did
+// not take it any more.
+func (s *session) hold(ctx context.Context, secret *api.Secret, first bool) (refused bool) {
+	if secret != nil {
+		s.client.SetToken(secret.Auth.ClientToken)
+	}
+	s.ready.Store(true)
+	select {
+	case <-s.refused: // it was the token before
+	default:
+	}
+	if first {
+		close(s.first)
+	}
+	var ends <-chan error
+	if secret != nil && secret.Auth.LeaseDuration > 0 {
+		w, err := s.client.NewLifetimeWatcher(&api.LifetimeWatcherInput{Secret: secret}) // renews with jitter
+		if err != nil {
+			return false
+		}
+		go w.Start()
+		defer w.Stop()
+		ends = w.DoneCh()
+	}
+	var look <-chan time.Time
+	if s.login.Method == MethodTokenFile {
+		tick := time.NewTicker(tokenFilePoll)
+		defer tick.Stop()
+		look = tick.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-ends:
+			return false
+		case <-s.refused:
+			return true
+		case <-look:
+			if token, err := readSecretFile(s.login.TokenFile); err == nil && token != s.client.Token() {
+				return false
+			}
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// jitter shortens a time by up to a tenth, so that what began together does
+// not happen again together. It never lengthens it.
+func jitter(d time.Duration) time.Duration {
+	return d - time.Duration(rand.Int64N(int64(d)/10+1)) //nolint:gosec // spreads load, guards nothing
+}
