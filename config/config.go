@@ -39,11 +39,81 @@ type Admin struct {
 type Keyring struct {
 	// Master key file of the local keyring; `ownkey keygen` makes one. It must
 	// be readable by its owner only and lie outside data, so that no backup of
-	// the database brings its key along. Required.
+	// the database brings its key along. This or vault.address is required.
 	MasterKeyFile string `yaml:"master_key_file"`
+	// HashiCorp Vault's transit engine, in place of the local keyring;
+	// `ownkey vault policy` prints how to set it up.
+	Vault Vault `yaml:"vault"`
+	// What sealed before: its rows still open, and `ownkey rewrap` moves them
+	// over. Remove it when that is done.
+	Previous Previous `yaml:"previous"`
 	// How long an unsealed credential stays in memory; 0s unseals for each
 	// request. At most 15m.
 	CacheTTL time.Duration `yaml:"cache_ttl"`
+	// How much longer it stays, to be used only while Vault can not be reached.
+	// It lengthens the life of every plaintext in memory. At most 15m.
+	Grace time.Duration `yaml:"grace"`
+	// Rows that a rewrap takes in a second, at most.
+	RewrapRate int64 `yaml:"rewrap_rate"`
+}
+
+// Previous is a keyring that no longer seals.
+type Previous struct {
+	// Master key file that sealed before.
+	MasterKeyFile string `yaml:"master_key_file"`
+	// Vault that sealed before. It needs another name than the present one.
+	Vault Vault `yaml:"vault"`
+}
+
+// Vault is a transit engine and who we are to it.
+type Vault struct {
+	// Stored with each row that it seals. Give another Vault another name.
+	Name string `yaml:"name"`
+	// https://HOST:PORT; or Vault Agent's listener, http://127.0.0.1:PORT or
+	// unix:///PATH.
+	Address string `yaml:"address"`
+	// Vault namespace.
+	Namespace string `yaml:"namespace"`
+	// Where the transit engine is mounted.
+	Mount string `yaml:"mount"`
+	// Certificate authorities to trust in place of the system's, a PEM file.
+	CAFile string `yaml:"ca_file"`
+	// Allow plain http to an address that is not loopback.
+	AllowPlainHTTP bool `yaml:"allow_plain_http"`
+	// Deadline of an unseal. A second try on another connection begins after a
+	// fifth of it. Between 20ms and 5s.
+	Timeout time.Duration `yaml:"timeout"`
+	// The identity that opens credentials: it can decrypt and nothing else.
+	Data VaultLogin `yaml:"data"`
+	// The identity that seals, rewraps, rotates and destroys; it can not
+	// decrypt. Without it this gateway serves and stores nothing.
+	Admin VaultLogin `yaml:"admin"`
+}
+
+// VaultLogin says how an identity logs in. Files are read at each login.
+type VaultLogin struct {
+	// approle (role_id_file, secret_id_file), kubernetes (role), jwt (role,
+	// jwt_file), cert (cert_file, key_file), token_file (token_file) or agent
+	// (Vault Agent adds the token).
+	Method string `yaml:"method"`
+	// Where the auth method is mounted; empty for its own name.
+	Mount string `yaml:"mount"`
+	// Role of kubernetes and jwt; of cert, the certificate role, if any.
+	Role string `yaml:"role"`
+	// File with AppRole's role id.
+	RoleIDFile string `yaml:"role_id_file"`
+	// File with AppRole's secret id.
+	SecretIDFile string `yaml:"secret_id_file"`
+	// File with the JWT; for kubernetes, empty is the pod's own.
+	JWTFile string `yaml:"jwt_file"`
+	// File with a token that something else keeps fresh.
+	TokenFile string `yaml:"token_file"`
+	// TLS client certificate, PEM.
+	CertFile string `yaml:"cert_file"`
+	// Its key, PEM.
+	KeyFile string `yaml:"key_file"`
+	// Vault Agent's listener of this identity, in place of address.
+	Address string `yaml:"address"`
 }
 
 // Provider is a vendor that requests are sent to.
@@ -110,13 +180,15 @@ const (
 	AuthXAPIKey = "x-api-key"
 )
 
+var defaultVault = Vault{Name: "vault", Mount: "transit", Timeout: 250 * time.Millisecond}
+
 // Default is the configuration that a file changes.
 func Default() Config {
 	return Config{
 		Listen:  "127.0.0.1:8080",
 		Admin:   Admin{Listen: "127.0.0.1:8081"},
 		Data:    "./ownkey-data",
-		Keyring: Keyring{CacheTTL: 30 * time.Second},
+		Keyring: Keyring{Vault: defaultVault, Previous: Previous{Vault: defaultVault}, CacheTTL: 30 * time.Second, RewrapRate: 500},
 		Limits: Limits{
 			MaxBodyBytes:        32 << 20, // Anthropic's limit for messages (its documentation, 2026-11)
 			MaxBufferedBytes:    1 << 30,

@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"sort"
 	"strconv"
@@ -21,8 +20,6 @@ var providerName = regexp.MustCompile(`^[a-z0-9][a-z0-9_-]{0,31}$`)
 // ValidProviderName reports whether a provider may be called so. v1 is taken:
 // it begins the paths that name no provider.
 func ValidProviderName(name string) bool { return providerName.MatchString(name) && name != "v1" }
-
-const maxCacheTTL = 15 * time.Minute
 
 // validate checks the values. It changes nothing.
 func (d *decoder) validate(c *Config) {
@@ -54,20 +51,6 @@ func (d *decoder) validate(c *Config) {
 	sort.Strings(names)
 	for _, name := range names {
 		d.provider(name, c.Providers[name])
-	}
-}
-
-func (d *decoder) keyring(c *Config) {
-	if c.Keyring.CacheTTL < 0 || c.Keyring.CacheTTL > maxCacheTTL {
-		d.add(nil, "keyring.cache_ttl", "must be between 0s and 15m")
-	}
-	if !d.required("keyring.master_key_file", c.Keyring.MasterKeyFile) {
-		return
-	}
-	key, kerr := filepath.Abs(c.Keyring.MasterKeyFile)
-	data, derr := filepath.Abs(c.Data)
-	if kerr == nil && derr == nil && strings.HasPrefix(key, data+string(filepath.Separator)) {
-		d.add(nil, "keyring.master_key_file", "must lie outside data: a copy of the data must not bring its key along")
 	}
 }
 

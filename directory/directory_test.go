@@ -119,7 +119,7 @@ func TestEveryBadTokenIsTheSame(t *testing.T) {
 	if err := d.RevokeToken(ctx, "acme", token.ID); !errors.Is(err, ErrNotFound) {
 		t.Errorf("revoked twice: %v", err)
 	}
-	if err := d.DeleteTenant(ctx, "acme"); err != nil {
+	if err := d.DeleteTenant(ctx, "acme", false); err != nil {
 		t.Fatal(err)
 	}
 	f("of a deleted tenant", other, now)

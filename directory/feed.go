@@ -79,13 +79,13 @@ func (d *Directory) pullTenants(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (d *Directory) pullCredentials(ctx context.Context, tx *sql.Tx) error {
-	const query = "SELECT id, tenant_id, provider, label, base_url, host, organization, project, sealed, fingerprint, key_version," +
+	const query = "SELECT id, tenant_id, provider, label, base_url, host, organization, project, sealed, fingerprint, key_version, keyring," +
 		" created_at, updated_at, deleted_at, revision FROM credentials"
 	return d.each(ctx, tx, query, func(rows *sql.Rows) error {
 		c := &Credential{}
 		var created, updated, deleted int64
 		if err := rows.Scan(&c.ID, &c.TenantID, &c.Provider, &c.Label, &c.BaseURL, &c.Host, &c.Organization, &c.Project, &c.Sealed,
-			&c.Fingerprint, &c.KeyVersion, &created, &updated, &deleted, &c.Generation); err != nil {
+			&c.Fingerprint, &c.KeyVersion, &c.Keyring, &created, &updated, &deleted, &c.Generation); err != nil {
 			return err
 		}
 		c.CreatedAt, c.UpdatedAt = fromUnix(created), fromUnix(updated)

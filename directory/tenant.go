@@ -61,6 +61,7 @@ type Credential struct {
 	Host         string // host:port that the secret is bound to
 	Organization string
 	Project      string
+	Keyring      string // that sealed it
 	Sealed       string
 	Fingerprint  string
 	KeyVersion   int

@@ -37,7 +37,7 @@ func (d *Directory) write(ctx context.Context, change func(tx *sql.Tx, revision,
 	if err := tx.Commit(); err != nil {
 		return unavailable(err)
 	}
-	return d.sync(ctx)
+	return d.sync(context.WithoutCancel(ctx)) // it is written: who leaves now does not make it a failure
 }
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
@@ -63,6 +63,12 @@ func encode[T any](list []T) string {
 		panic("BUG: list of strings: " + err.Error())
 	}
 	return string(b)
+}
+
+// liveTenant reports ErrNotFound for a tenant that was deleted meanwhile,
+// perhaps by another process.
+func liveTenant(ctx context.Context, tx *sql.Tx, id string) error {
+	return one(tx.ExecContext(ctx, "UPDATE tenants SET revision = revision WHERE id = ? AND deleted_at = 0", id))
 }
 
 // CreateTenant adds a tenant. An id that was used before is ErrExists, also
@@ -132,10 +138,15 @@ func (d *Directory) UpdateTenant(ctx context.Context, id string, c TenantChange)
 }
 
 // DeleteTenant ends a tenant with its tokens and credentials; ciphertexts are
-// overwritten.
-func (d *Directory) DeleteTenant(ctx context.Context, id string) error {
+// overwritten. With shred it is noted that the tenant's key is to be destroyed
+// (PendingShreds).
+func (d *Directory) DeleteTenant(ctx context.Context, id string, shred bool) error {
 	return d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
-		if err := one(tx.ExecContext(ctx, "UPDATE tenants SET deleted_at = ?, revision = ? WHERE id = ? AND deleted_at = 0", now, revision, id)); err != nil {
+		if err := one(tx.ExecContext(ctx, "UPDATE tenants SET deleted_at = ?, shred = ?, revision = ? WHERE id = ? AND deleted_at = 0", now, shred, revision, id)); err != nil {
+			return err
+		}
+		const replaced = "DELETE FROM replaced_credentials WHERE credential_id IN (SELECT id FROM credentials WHERE tenant_id = ?)"
+		if _, err := tx.ExecContext(ctx, replaced, id); err != nil {
 			return err
 		}
 		_, tokens := tx.ExecContext(ctx, "UPDATE tokens SET revoked_at = ?, revision = ? WHERE tenant_id = ? AND revoked_at = 0", now, revision, id)
@@ -181,6 +192,9 @@ func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n N
 	id, _ := idOf([]byte(plain))
 	digest := sha256.Sum256([]byte(plain))
 	err := d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
+		if err := liveTenant(ctx, tx, tenantID); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, memory, bucket, created_at, expires_at, revision)"+
 			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", string(id[:]), tenantID, n.Label, digest[:], encode(n.Scopes), encode(n.Models),
 			cmp.Or(n.Memory, "off"), cmp.Or(n.Bucket, "default"), now, toUnix(n.ExpiresAt), revision)
@@ -223,7 +237,7 @@ func (d *Directory) CredentialID(tenantID, provider, label string) (string, erro
 }
 
 // PutCredential stores a sealed credential under the id that CredentialID
-// gave, in place of the one that is there.
+// gave, in place of the one that is there, which is kept to go back to.
 func (d *Directory) PutCredential(ctx context.Context, c Credential) (*Credential, error) {
 	if err := errors.Join(check("provider", c.Provider, providerName), check("label", c.Label, labelName),
 		check("organization", c.Organization, headerValue), check("project", c.Project, headerValue)); err != nil {
@@ -233,12 +247,19 @@ func (d *Directory) PutCredential(ctx context.Context, c Credential) (*Credentia
 		return nil, err
 	}
 	err := d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
+		if err := liveTenant(ctx, tx, c.TenantID); err != nil {
+			return err
+		}
+		if err := keepReplaced(ctx, tx, &c, now); err != nil {
+			return err
+		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO credentials (id, tenant_id, provider, label, base_url, host, organization, project, sealed,"+
-			" fingerprint, key_version, created_at, updated_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
+			" fingerprint, key_version, keyring, created_at, updated_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
 			" ON CONFLICT (id) DO UPDATE SET base_url = excluded.base_url, host = excluded.host, organization = excluded.organization,"+
 			" project = excluded.project, sealed = excluded.sealed, fingerprint = excluded.fingerprint, key_version = excluded.key_version,"+
+			" keyring = excluded.keyring,"+
 			" updated_at = excluded.updated_at, revision = excluded.revision WHERE deleted_at = 0",
-			c.ID, c.TenantID, c.Provider, c.Label, c.BaseURL, c.Host, c.Organization, c.Project, c.Sealed, c.Fingerprint, c.KeyVersion, now, now, revision)
+			c.ID, c.TenantID, c.Provider, c.Label, c.BaseURL, c.Host, c.Organization, c.Project, c.Sealed, c.Fingerprint, c.KeyVersion, c.Keyring, now, now, revision)
 		return err
 	})
 	if err != nil {
@@ -254,6 +275,10 @@ func (d *Directory) PutCredential(ctx context.Context, c Credential) (*Credentia
 // DeleteCredential ends a credential; its ciphertext is overwritten.
 func (d *Directory) DeleteCredential(ctx context.Context, tenantID, provider, label string) error {
 	return d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
+		const replaced = "DELETE FROM replaced_credentials WHERE credential_id IN (SELECT id FROM credentials WHERE tenant_id = ? AND provider = ? AND label = ? AND deleted_at = 0)"
+		if _, err := tx.ExecContext(ctx, replaced, tenantID, provider, label); err != nil {
+			return err
+		}
 		return one(tx.ExecContext(ctx, "UPDATE credentials SET deleted_at = ?, sealed = '', revision = ?"+
 			" WHERE tenant_id = ? AND provider = ? AND label = ? AND deleted_at = 0", now, revision, tenantID, provider, label))
 	})

@@ -59,7 +59,7 @@ type Timeouts struct {
 type Options struct {
 	Directory   *directory.Directory
 	Credentials *vaultbridge.Cache
-	Keyring     vaultbridge.Keyring
+	Ring        *vaultbridge.Ring
 	Upstream    *upstream.Client
 	Providers   []*Provider
 	Records     *meter.Log
@@ -72,7 +72,7 @@ type Options struct {
 type Gateway struct {
 	directory     *directory.Directory
 	credentials   *vaultbridge.Cache
-	keyring       vaultbridge.Keyring
+	ring          *vaultbridge.Ring
 	upstream      *upstream.Client
 	providers     map[string]*Provider
 	providerNames string
@@ -95,7 +95,7 @@ const writeBufferBytes = 3 << 10
 // New makes a gateway. Serve starts it, Shutdown ends it.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		directory: o.Directory, credentials: o.Credentials, keyring: o.Keyring, upstream: o.Upstream,
+		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream,
 		records: o.Records, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 		watcher:   newWatcher(),

@@ -252,7 +252,8 @@ func (r *request) unseal() error {
 	if err != nil {
 		return err
 	}
-	r.record.CredentialID, r.record.KeyVersion, r.record.CacheHit = stored.ID, r.lease.Version(), r.lease.Hit
+	r.record.CredentialID, r.record.Fingerprint = stored.ID, stored.Fingerprint
+	r.record.KeyVersion, r.record.UnsealID, r.record.CacheHit = r.lease.Version(), r.lease.UnsealID(), r.lease.Hit
 	r.asked = began.Add(r.record.UnsealTime)
 	r.attempt.Begin(target, r.asked)
 	return nil
@@ -262,8 +263,11 @@ func (r *request) unseal() error {
 // not to the one that its row claims.
 func refOf(c *directory.Credential, t *upstream.Target) vaultbridge.Ref {
 	return vaultbridge.Ref{
-		Context:    vaultbridge.Context{Tenant: c.TenantID, CredentialID: c.ID, Provider: c.Provider, Host: t.HostPort},
-		Blob:       c.Sealed,
+		Bound: vaultbridge.Bound{
+			Context: vaultbridge.Context{Tenant: c.TenantID, CredentialID: c.ID, Provider: c.Provider, Host: t.HostPort},
+			Blob:    c.Sealed,
+		},
+		Keyring:    c.Keyring,
 		Generation: c.Generation,
 	}
 }

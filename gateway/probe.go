@@ -5,39 +5,33 @@ import (
 	"errors"
 	"time"
 
+	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/upstream"
 )
 
-// TestCredential asks a provider for its list of models with a stored
-// credential, the cheapest call there is, and gives the status. The error's
-// text is a public sentence.
-func (g *Gateway) TestCredential(ctx context.Context, tenantID, provider, label string) (status int, err error) {
-	status, err = g.probe(ctx, tenantID, provider, label)
+// TestCredential asks a provider for its list of models with a sealed
+// credential, the cheapest call there is, and gives the status. The credential
+// is unsealed for it; it may be one that is not stored yet. The error's text is
+// a public sentence.
+func (g *Gateway) TestCredential(ctx context.Context, sealed *directory.Credential) (status int, err error) {
+	status, err = g.probe(ctx, sealed)
 	if err != nil {
 		return 0, errors.New(refusalOf(err, false).message)
 	}
 	return status, nil
 }
 
-func (g *Gateway) probe(ctx context.Context, tenantID, name, label string) (int, error) {
-	tenant, err := g.directory.Tenant(tenantID)
-	if err != nil {
-		return 0, err
-	}
-	provider := g.providers[name]
+func (g *Gateway) probe(ctx context.Context, stored *directory.Credential) (int, error) {
+	provider := g.providers[stored.Provider]
 	if provider == nil {
 		return 0, refuse(codeUnknownProvider, "there is no such provider; known are: "+g.providerNames)
-	}
-	stored, err := tenant.Credential(name, label)
-	if err != nil {
-		return 0, err
 	}
 	target, err := g.target(provider, stored)
 	if err != nil {
 		return 0, err
 	}
 	ref := refOf(stored, target)
-	lease, err := g.credentials.Credential(ctx, &ref)
+	lease, err := g.credentials.Fresh(ctx, &ref)
 	if err != nil {
 		return 0, err
 	}

@@ -53,6 +53,7 @@ func (r *request) answerHead(format wire.Format) {
 	r.lease.Use(func(secret []byte) {
 		copyAnswerHeader(h, &r.attempt.Head, func(value []byte) bool { return bytes.Contains(value, secret) })
 	})
+	r.lease.Release() // a stream may go on for an hour; its secret need not
 	r.ownHeaders(h)
 	if format == wire.FormatSSE {
 		h.Set(fasthttp.HeaderCacheControl, "no-cache")

@@ -20,8 +20,8 @@ const windowBytes = 4 << 20
 // more.
 var ErrNotWritten = errors.New("cannot write record log: records are waiting")
 
-// Log is an append-only file of records, one JSON object a line, in the order
-// in which requests ended. It is written through a shared mapping: a record is
+// Log is an append-only file of records, one JSON object a line: requests, in
+// the order in which they ended, and unseals. It is written through a shared mapping: a record is
 // in the operating system's hands when Append returns, so it outlives the
 // process, and the path of a request has no system call (a write cost 2 to
 // 3 µs of 22, benchmarks/NOTES.md). Power loss may take the last ones. While
@@ -29,7 +29,8 @@ var ErrNotWritten = errors.New("cannot write record log: records are waiting")
 //
 // It is safe for concurrent use. One process can have it open.
 type Log struct {
-	encoder zerolog.Logger
+	encoder zerolog.Logger // of requests: to the file, and to the operator
+	unseals zerolog.Logger // to the file
 
 	mu      sync.Mutex
 	file    *os.File
@@ -49,7 +50,8 @@ func OpenLog(path string, copyTo io.Writer) (*Log, error) {
 		return nil, fmt.Errorf("cannot open record log: %w", err)
 	}
 	l := &Log{file: f}
-	l.encoder = zerolog.New((*appender)(l))
+	l.unseals = zerolog.New((*appender)(l))
+	l.encoder = l.unseals
 	if copyTo != nil {
 		l.encoder = zerolog.New(io.MultiWriter((*appender)(l), copyTo))
 	}
@@ -120,7 +122,7 @@ func (l *Log) mapFrom(at int64) error {
 // Append adds a record. An error means that the record is held in memory and
 // will be written before the next one; until then Ready fails.
 func (l *Log) Append(r *Record) error {
-	l.encoder.Info().EmbedObject(r).Msg("request done")
+	l.encoder.Info().EmbedObject(r).Msg(MessageRequest)
 	return l.state()
 }
 

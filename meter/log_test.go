@@ -221,7 +221,7 @@ func TestRecordHasNoRoomForText(t *testing.T) {
 	named := map[string]string{
 		"RequestID": "ours", "TenantID": "ours", "TokenID": "ours", "CredentialID": "ours", "Provider": "table", "Endpoint": "table",
 		"ModelAsked": "identifier", "ModelServed": "identifier", "ProviderRequestID": "identifier", "ProviderOrganization": "identifier",
-		"SDK": "table", "ErrorCode": "table",
+		"SDK": "table", "ErrorCode": "table", "Fingerprint": "ours", "UnsealID": "ours",
 	}
 	for field := range reflect.TypeFor[Record]().Fields() {
 		switch field.Type.Kind() {

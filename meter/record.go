@@ -72,6 +72,8 @@ type Record struct {
 	TokenID      string
 	CredentialID string
 	KeyVersion   int
+	Fingerprint  string // of the secret: a keyed hash
+	UnsealID     string // of the unseal that the secret came from; several requests may share one
 
 	Provider             string
 	Endpoint             string // wire's name for the dialect, "none" for any other path
@@ -115,6 +117,8 @@ func (r *Record) MarshalZerologObject(e *zerolog.Event) {
 	name(e, "token", r.TokenID)
 	name(e, "credential", r.CredentialID)
 	number(e, "key_version", int64(r.KeyVersion))
+	name(e, "fingerprint", r.Fingerprint)
+	name(e, "unseal", r.UnsealID)
 	name(e, "provider", r.Provider)
 	name(e, "endpoint", r.Endpoint)
 	name(e, "model", r.ModelAsked)

@@ -132,7 +132,7 @@ func (l *Lease) Release() {
 // lease must be released.
 func (c *Cache) Credential(ctx context.Context, ref *Ref) (Lease, error) {
 	if c.entries == nil {
-		return c.fresh(ctx, ref)
+		return c.Fresh(ctx, ref)
 	}
 	held, ok := c.entries.Get(ref.Context.CredentialID)
 	ok = ok && held.generation == ref.Generation
@@ -150,11 +150,11 @@ func (c *Cache) Credential(ctx context.Context, ref *Ref) (Lease, error) {
 	if e.acquire() {
 		return Lease{credential: e.Credential}, nil
 	}
-	return c.fresh(ctx, ref) // ristretto had no room and wiped it before we got here
+	return c.Fresh(ctx, ref) // ristretto had no room and wiped it before we got here
 }
 
-// fresh unseals for one lease alone.
-func (c *Cache) fresh(ctx context.Context, ref *Ref) (Lease, error) {
+// Fresh unseals for one lease alone, whatever is in memory.
+func (c *Cache) Fresh(ctx context.Context, ref *Ref) (Lease, error) {
 	credential, err := c.unseal(ctx, ref)
 	if err != nil {
 		return Lease{}, err

@@ -58,4 +58,3 @@ func (m *meters) lastReason() Reason {
 	r, _ := m.reason.Load().(Reason)
 	return r
 }
-

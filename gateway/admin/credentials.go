@@ -2,9 +2,11 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
@@ -19,17 +21,39 @@ type credentialView struct {
 	Host         string     `json:"host"`
 	Organization string     `json:"organization"`
 	Project      string     `json:"project"`
+	Keyring      string     `json:"keyring"`
 	Fingerprint  string     `json:"fingerprint"`
 	KeyVersion   int        `json:"key_version"`
 	CreatedAt    *time.Time `json:"created_at"`
 	UpdatedAt    *time.Time `json:"updated_at"`
+	// Replaced is what a rollback brings back; in lists it is left out.
+	Replaced *replacedView `json:"replaced,omitempty"`
+}
+
+type replacedView struct {
+	Fingerprint string     `json:"fingerprint"`
+	KeyVersion  int        `json:"key_version"`
+	ReplacedAt  *time.Time `json:"replaced_at"`
 }
 
 func viewCredential(c *directory.Credential) credentialView {
 	return credentialView{
-		c.ID, c.Provider, c.Label, c.BaseURL, c.Host, c.Organization, c.Project, c.Fingerprint, c.KeyVersion,
-		at(c.CreatedAt), at(c.UpdatedAt),
+		ID: c.ID, Provider: c.Provider, Label: c.Label, BaseURL: c.BaseURL, Host: c.Host, Organization: c.Organization, Project: c.Project,
+		Keyring: c.Keyring, Fingerprint: c.Fingerprint, KeyVersion: c.KeyVersion, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt),
 	}
+}
+
+// writeCredential answers with one credential and what it was before.
+func (s *server) writeCredential(w http.ResponseWriter, r *http.Request, c *directory.Credential) error {
+	view := viewCredential(c)
+	before, err := s.Directory.Replaced(r.Context(), c.ID)
+	switch {
+	case err == nil:
+		view.Replaced = &replacedView{before.Fingerprint, before.KeyVersion, at(before.ReplacedAt)}
+	case !errors.Is(err, directory.ErrNotFound):
+		return err
+	}
+	return write(w, http.StatusOK, view)
 }
 
 // plaintext is a secret on its way into the keyring: bytes, never a string, so
@@ -67,12 +91,18 @@ func badSecret(why string) *failure {
 
 var _ json.Unmarshaler = (*plaintext)(nil)
 
+// sealTime bounds the time from sealing a credential to having it stored. It is
+// shorter than the rotation's settle time: no key version is shut while a
+// ciphertext of it is on its way into the database.
+const sealTime = 5 * time.Second
+
 func (s *server) putCredential(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Secret       plaintext `json:"secret"`
 		BaseURL      string    `json:"base_url"`
 		Organization string    `json:"organization"`
 		Project      string    `json:"project"`
+		Test         bool      `json:"test"`
 	}
 	defer func() { clear(in.Secret) }()
 	if err := read(r, &in); err != nil {
@@ -81,30 +111,58 @@ func (s *server) putCredential(w http.ResponseWriter, r *http.Request) error {
 	if len(in.Secret) == 0 {
 		return badSecret("missing")
 	}
-	tenant, provider, label := r.PathValue("tenant"), r.PathValue("provider"), r.PathValue("label")
-	host, err := s.host(provider, in.BaseURL)
+	next := directory.Credential{
+		TenantID: r.PathValue("tenant"), Provider: r.PathValue("provider"), Label: r.PathValue("label"),
+		BaseURL: in.BaseURL, Organization: in.Organization, Project: in.Project,
+	}
+	var err error
+	if next.Host, err = s.host(next.Provider, in.BaseURL); err != nil {
+		return err
+	}
+	if next.ID, err = s.Directory.CredentialID(next.TenantID, next.Provider, next.Label); err != nil {
+		return err
+	}
+	if in.Test {
+		if err := s.tryCredential(r.Context(), next, in.Secret); err != nil {
+			return err
+		}
+	}
+	ctx, stop := context.WithTimeout(r.Context(), sealTime)
+	defer stop()
+	if err := s.seal(ctx, &next, in.Secret); err != nil {
+		return err
+	}
+	c, err := s.Directory.PutCredential(ctx, next)
 	if err != nil {
 		return err
 	}
-	id, err := s.Directory.CredentialID(tenant, provider, label)
-	if err != nil {
+	s.changed("credential stored", c.TenantID, c.ID)
+	return s.writeCredential(w, r, c)
+}
+
+func (s *server) seal(ctx context.Context, c *directory.Credential, secret []byte) error {
+	sealed, err := s.Ring.Current().Seal(ctx, vaultbridge.Context{Tenant: c.TenantID, CredentialID: c.ID, Provider: c.Provider, Host: c.Host}, secret)
+	c.Keyring, c.Sealed, c.KeyVersion, c.Fingerprint = sealed.Keyring, sealed.Blob, sealed.KeyVersion, sealed.Fingerprint
+	return err
+}
+
+// tryCredential has the provider asked with a credential that is not stored
+// yet, the whole way that a request takes. What is stored stays in use.
+func (s *server) tryCredential(ctx context.Context, c directory.Credential, secret []byte) error { //nolint:gocritic // a copy is what it wants
+	if err := s.seal(ctx, &c, secret); err != nil {
 		return err
 	}
-	bound := vaultbridge.Context{Tenant: tenant, CredentialID: id, Provider: provider, Host: host}
-	sealed, err := s.Keyring.Seal(r.Context(), bound, in.Secret)
+	status, err := s.Test(ctx, &c)
 	if err != nil {
-		return err
+		return &failure{http.StatusBadGateway, "upstream_unreachable", "", "nothing was changed; the provider could not be asked: " + err.Error()}
 	}
-	c, err := s.Directory.PutCredential(r.Context(), directory.Credential{
-		ID: id, TenantID: tenant, Provider: provider, Label: label, BaseURL: in.BaseURL, Host: host,
-		Organization: in.Organization, Project: in.Project,
-		Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion, Fingerprint: s.Keyring.Fingerprint(bound, in.Secret),
-	})
-	if err != nil {
-		return err
+	if status < 200 || status > 299 {
+		return &failure{
+			http.StatusUnprocessableEntity, "credential_refused", "secret",
+			"nothing was changed; the provider answered with status " + strconv.Itoa(status) + " to a call with this secret",
+		}
 	}
-	s.changed("credential stored", tenant, c.ID)
-	return write(w, http.StatusOK, viewCredential(c))
+	return nil
 }
 
 func (s *server) host(provider, baseURL string) (string, error) {
@@ -131,7 +189,7 @@ func (s *server) getCredential(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return write(w, http.StatusOK, viewCredential(c))
+	return s.writeCredential(w, r, c)
 }
 
 func (s *server) listCredentials(w http.ResponseWriter, r *http.Request) error {
@@ -160,15 +218,42 @@ func (s *server) deleteCredential(w http.ResponseWriter, r *http.Request) error 
 }
 
 // testCredential tells whether the provider accepts a stored credential, by
-// asking for its list of models.
+// asking for its list of models. When it does, the new secret is proven, and
+// what it has replaced is forgotten.
 func (s *server) testCredential(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.find(r)
 	if err != nil {
 		return err
 	}
-	status, err := s.Test(r.Context(), c.TenantID, c.Provider, c.Label)
+	status, err := s.Test(r.Context(), c)
 	if err != nil {
 		return &failure{http.StatusBadGateway, "upstream_unreachable", "", "the provider could not be asked: " + err.Error()}
 	}
-	return write(w, http.StatusOK, map[string]any{"ok": status >= 200 && status < 300, "status": status})
+	ok := status >= 200 && status < 300
+	if ok {
+		if err := s.Directory.ForgetReplaced(r.Context(), c.ID); err != nil {
+			return err
+		}
+	}
+	return write(w, http.StatusOK, map[string]any{"ok": ok, "status": status})
+}
+
+// rollBackCredential puts back what a credential was before it was replaced.
+func (s *server) rollBackCredential(w http.ResponseWriter, r *http.Request) error {
+	c, err := s.find(r)
+	if err != nil {
+		return err
+	}
+	c, err = s.Directory.RollBackCredential(r.Context(), c)
+	if errors.Is(err, directory.ErrNotFound) {
+		return &failure{
+			http.StatusConflict, "nothing_to_roll_back", "",
+			"there is nothing to go back to: the credential was never replaced, or a test has proven it since",
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.changed("credential rolled back", c.TenantID, c.ID)
+	return s.writeCredential(w, r, c)
 }

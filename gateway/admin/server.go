@@ -3,8 +3,8 @@
 // of any request, so it is built for clarity, on net/http.
 //
 // It sees a credential's plaintext once, when it is stored: as bytes that are
-// sealed and wiped. It may import directory and vaultbridge, config for
-// secrets, and never sees the body of a client's request.
+// sealed and wiped. It may import directory, vaultbridge and rotation, config
+// for secrets, and never sees the body of a client's request.
 package admin
 
 import (
@@ -18,8 +18,10 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
 )
@@ -34,16 +36,18 @@ var ErrUnknownProvider = errors.New("there is no such provider")
 // Options are the admin plane's parts. All fields are required.
 type Options struct {
 	Directory *directory.Directory
-	Keyring   vaultbridge.Keyring
+	Ring      *vaultbridge.Ring
+	Walker    *rotation.Walker
+	Metrics   *metrics.Set
 	Log       *zerolog.Logger
 	// Token is what admin calls present.
 	Token config.Secret
 	// Host gives the host:port that a credential is bound to: that of baseURL,
 	// or of the provider where it is empty.
 	Host func(provider, baseURL string) (string, error)
-	// Test makes one cheap call with a stored credential and gives the
+	// Test makes one cheap call with a sealed credential and gives the
 	// provider's status.
-	Test func(ctx context.Context, tenant, provider, label string) (status int, err error)
+	Test func(ctx context.Context, sealed *directory.Credential) (status int, err error)
 }
 
 type server struct {
@@ -57,19 +61,25 @@ func New(o Options) http.Handler {
 	o.Token.Use(func(value []byte) { s.digest = sha256.Sum256(value) })
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
-		"POST /admin/v1/tenants":                                              s.createTenant,
-		"GET /admin/v1/tenants":                                               s.listTenants,
-		"GET /admin/v1/tenants/{tenant}":                                      s.getTenant,
-		"PATCH /admin/v1/tenants/{tenant}":                                    s.updateTenant,
-		"DELETE /admin/v1/tenants/{tenant}":                                   s.deleteTenant,
-		"POST /admin/v1/tenants/{tenant}/tokens":                              s.createToken,
-		"GET /admin/v1/tenants/{tenant}/tokens":                               s.listTokens,
-		"DELETE /admin/v1/tenants/{tenant}/tokens/{token}":                    s.revokeToken,
-		"GET /admin/v1/tenants/{tenant}/credentials":                          s.listCredentials,
-		"PUT /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":       s.putCredential,
-		"GET /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":       s.getCredential,
-		"DELETE /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":    s.deleteCredential,
-		"POST /admin/v1/tenants/{tenant}/credentials/{provider}/{label}/test": s.testCredential,
+		"POST /admin/v1/tenants":                                                  s.createTenant,
+		"GET /admin/v1/tenants":                                                   s.listTenants,
+		"GET /admin/v1/tenants/{tenant}":                                          s.getTenant,
+		"PATCH /admin/v1/tenants/{tenant}":                                        s.updateTenant,
+		"DELETE /admin/v1/tenants/{tenant}":                                       s.deleteTenant,
+		"POST /admin/v1/tenants/{tenant}/tokens":                                  s.createToken,
+		"GET /admin/v1/tenants/{tenant}/tokens":                                   s.listTokens,
+		"DELETE /admin/v1/tenants/{tenant}/tokens/{token}":                        s.revokeToken,
+		"GET /admin/v1/tenants/{tenant}/credentials":                              s.listCredentials,
+		"PUT /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":           s.putCredential,
+		"GET /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":           s.getCredential,
+		"DELETE /admin/v1/tenants/{tenant}/credentials/{provider}/{label}":        s.deleteCredential,
+		"POST /admin/v1/tenants/{tenant}/credentials/{provider}/{label}/test":     s.testCredential,
+		"POST /admin/v1/tenants/{tenant}/credentials/{provider}/{label}/rollback": s.rollBackCredential,
+		"POST /admin/v1/tenants/{tenant}/rotate":                                  s.rotate,
+		"POST /admin/v1/rewrap":                                                   s.startRewrap,
+		"GET /admin/v1/rewrap":                                                    s.getRewrap,
+		"GET /admin/v1/doctor":                                                    s.doctor,
+		"GET /metrics":                                                            s.metrics,
 		"/": func(http.ResponseWriter, *http.Request) error {
 			return &failure{http.StatusNotFound, "not_found", "", "no such admin call; see docs/admin.md"}
 		},
@@ -124,7 +134,11 @@ func failureOf(err error) *failure {
 	case errors.Is(err, directory.ErrUnavailable):
 		return &failure{http.StatusServiceUnavailable, "store_unavailable", "", "the tenant store can not be reached; try again"}
 	case errors.Is(err, vaultbridge.ErrUnavailable):
-		return &failure{http.StatusServiceUnavailable, "vault_unavailable", "", "the key store can not be reached; try again"}
+		return &failure{http.StatusServiceUnavailable, "vault_unavailable", "", "the key store can not be used (" + err.Error() + "); try again, or ask: ownkey doctor"}
+	case errors.Is(err, vaultbridge.ErrKeySettings):
+		return &failure{http.StatusConflict, "key_settings", "", err.Error() + "; change the key, or make the tenant under another id"}
+	case errors.Is(err, vaultbridge.ErrUnsupported):
+		return &failure{http.StatusNotImplemented, "not_supported", "", err.Error()}
 	}
 	return &failure{http.StatusInternalServerError, "internal_error", "", "the admin plane failed"}
 }

@@ -1,10 +1,14 @@
 package admin
 
 import (
+	"context"
+	"errors"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/vaultbridge"
 )
 
 type tenantView struct {
@@ -82,18 +86,64 @@ func (s *server) updateTenant(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusOK, viewTenant(t))
 }
 
+// deleteTenant ends a tenant, and with ?shred=true its key. Both are written
+// down together, so that the key ends even if Vault is away now. A call that
+// finds the tenant deleted and its key not yet destroyed goes on with that.
 func (s *server) deleteTenant(w http.ResponseWriter, r *http.Request) error {
-	if r.URL.Query().Get("shred") == "true" {
+	tenant := r.PathValue("tenant")
+	shred := r.URL.Query().Get("shred")
+	if shred != "" && shred != "true" && shred != "false" {
+		return &failure{http.StatusBadRequest, "invalid_request", "shred", "shred: must be true or false"}
+	}
+	if shred == "true" {
+		if err := s.mayShred(r.Context(), tenant); err != nil {
+			return err
+		}
+	}
+	err := s.Directory.DeleteTenant(r.Context(), tenant, shred == "true")
+	if err != nil && !(shred == "true" && errors.Is(err, directory.ErrNotFound) && s.shredPending(r.Context(), tenant)) {
+		return err
+	}
+	if err == nil {
+		s.changed("tenant deleted", tenant, tenant)
+	}
+	if shred == "true" {
+		if err := s.Walker.Shred(r.Context(), tenant); err != nil {
+			return &failure{
+				http.StatusServiceUnavailable, "vault_unavailable", "",
+				"the tenant is deleted; its key is not destroyed yet, because the key store can not be used. The gateway goes on trying; repeat the call to see",
+			}
+		}
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *server) shredPending(ctx context.Context, tenant string) bool {
+	ids, err := s.Directory.PendingShreds(ctx)
+	return err == nil && slices.Contains(ids, tenant)
+}
+
+// mayShred refuses to promise what the keyrings can not do: rows under a
+// keyring without a key per tenant would outlive the tenant's key.
+func (s *server) mayShred(ctx context.Context, tenant string) error {
+	if s.Ring.Current().Name() == vaultbridge.LocalName {
 		return &failure{
 			http.StatusNotImplemented, "not_supported", "shred",
 			"the local keyring has one master key for all tenants, so there is no key of this tenant to destroy; delete without shred overwrites its ciphertexts",
 		}
 	}
-	tenant := r.PathValue("tenant")
-	if err := s.Directory.DeleteTenant(r.Context(), tenant); err != nil {
+	rows, err := s.Directory.SealedRows(ctx, tenant)
+	if err != nil {
 		return err
 	}
-	s.changed("tenant deleted", tenant, tenant)
-	w.WriteHeader(http.StatusNoContent)
+	for i := range rows {
+		if rows[i].Keyring != s.Ring.Current().Name() {
+			return &failure{
+				http.StatusConflict, "not_rewrapped", "shred",
+				"credentials of this tenant are still sealed by keyring " + rows[i].Keyring + "; run ownkey rewrap --tenant " + tenant + " first, or delete without shred",
+			}
+		}
+	}
 	return nil
 }

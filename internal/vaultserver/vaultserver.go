@@ -100,7 +100,7 @@ func (s *Server) launch(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("cannot start Vault: %w", err)
 	}
-	defer log.Close() //nolint:errcheck // the child has its own
+	defer log.Close()                                                                                          //nolint:errcheck // the child has its own
 	s.process = exec.CommandContext(context.WithoutCancel(ctx), s.options.Binary, "server", "-config", config) //nolint:gosec // the caller's program
 	s.process.Stdout, s.process.Stderr = log, log
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -1,0 +1,131 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/vaultbridge"
+)
+
+// rotate adds a version to a tenant's key. Rows keep theirs until a rewrap.
+func (s *server) rotate(w http.ResponseWriter, r *http.Request) error {
+	tenant := r.PathValue("tenant")
+	if _, err := s.Directory.Tenant(tenant); err != nil {
+		return err
+	}
+	version, err := s.Ring.Current().Rotate(r.Context(), tenant)
+	if errors.Is(err, vaultbridge.ErrUnsupported) && s.Ring.Current().Name() == vaultbridge.LocalName {
+		return &failure{
+			http.StatusNotImplemented, "not_supported", "",
+			"the local keyring has no key of one tenant; add a line with a higher version to the master key file, restart, and run ownkey rewrap",
+		}
+	}
+	if err != nil {
+		return err
+	}
+	s.changed("key rotated", tenant, tenant)
+	return write(w, http.StatusOK, map[string]any{"tenant": tenant, "key_version": version})
+}
+
+type rewrapView struct {
+	Tenant      string                `json:"tenant"` // empty for all
+	State       directory.RewrapState `json:"state"`
+	Tenants     int                   `json:"tenants"`
+	TenantsDone int                   `json:"tenants_done"`
+	RowsDone    int                   `json:"rows_done"`
+	RowsFailed  int                   `json:"rows_failed"`
+	Trouble     string                `json:"trouble"`
+	StartedAt   *time.Time            `json:"started_at"`
+	FinishedAt  *time.Time            `json:"finished_at"`
+}
+
+func viewRewrap(r *directory.Rewrap) rewrapView {
+	return rewrapView{r.TenantID, r.State, r.Tenants, r.TenantsDone, r.RowsDone, r.RowsFailed, r.Trouble, at(r.StartedAt), at(r.FinishedAt)}
+}
+
+// startRewrap begins a walk over the sealed rows, or shows the one that runs.
+func (s *server) startRewrap(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Tenant string `json:"tenant"`
+	}
+	if r.ContentLength != 0 {
+		if err := read(r, &in); err != nil {
+			return err
+		}
+	}
+	job, err := s.Directory.StartRewrap(r.Context(), in.Tenant)
+	if errors.Is(err, directory.ErrExists) {
+		return &failure{http.StatusConflict, "already_exists", "tenant", "another rewrap is running; see GET /admin/v1/rewrap, and try again when it is done"}
+	}
+	if err != nil {
+		return err
+	}
+	s.Walker.Wake()
+	return write(w, http.StatusAccepted, viewRewrap(job))
+}
+
+func (s *server) getRewrap(w http.ResponseWriter, r *http.Request) error {
+	job, err := s.Directory.LastRewrap(r.Context())
+	if errors.Is(err, directory.ErrNotFound) {
+		return &failure{http.StatusNotFound, "not_found", "", "there was no rewrap yet; start one with POST"}
+	}
+	if err != nil {
+		return err
+	}
+	return write(w, http.StatusOK, viewRewrap(job))
+}
+
+// doctor tells what can be proven about the key path as it runs.
+func (s *server) doctor(w http.ResponseWriter, r *http.Request) error {
+	findings := []vaultbridge.Finding{}
+	for _, k := range s.Ring.All() {
+		transit, ok := k.(*vaultbridge.Transit)
+		if !ok {
+			findings = append(findings, vaultbridge.Finding{
+				Check: "keyring " + k.Name(), OK: true,
+				Detail: "a master key file on this machine: whoever has it and the database has every credential",
+			})
+			continue
+		}
+		tenants, err := s.tenantsSealedBy(r, k.Name())
+		if err != nil {
+			return err
+		}
+		for _, f := range transit.Examine(r.Context(), tenants) {
+			f.Check = "keyring " + k.Name() + ": " + f.Check
+			findings = append(findings, f)
+		}
+	}
+	ok := true
+	for _, f := range findings {
+		ok = ok && f.OK
+	}
+	return write(w, http.StatusOK, map[string]any{"ok": ok, "findings": findings})
+}
+
+// tenantsSealedBy lists the tenants that have a row of a keyring.
+func (s *server) tenantsSealedBy(r *http.Request, keyring string) ([]string, error) {
+	var ids []string
+	for _, t := range s.Directory.Tenants() {
+		all, err := s.Directory.Credentials(t.ID)
+		if err != nil {
+			continue // deleted meanwhile
+		}
+		for _, c := range all {
+			if c.Keyring == keyring {
+				ids = append(ids, t.ID)
+				break
+			}
+		}
+	}
+	return ids, r.Context().Err()
+}
+
+// metrics writes the metrics as Prometheus reads them.
+func (s *server) metrics(w http.ResponseWriter, _ *http.Request) error {
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	s.Metrics.WritePrometheus(w)
+	return nil
+}
