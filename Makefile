@@ -1,16 +1,17 @@
 # Two commands matter: `make run` and `make test`. Tools that tests need are
 # built or installed into .tools, once.
 
-.PHONY: run test check lint fmt docs fuzz bench tools clean
+.PHONY: run test check lint fmt docs fuzz bench vault clean
 
 GO ?= go
 LINT := .tools/golangci-lint
+VAULT := .tools/vault
 FUZZTIME ?= 10s
 
 run: ## Start everything embedded; prints a curl line to paste.
 	$(GO) run ./cmd/ownkey dev
 
-test: check ## Everything: lint, all tests with the race detector, official SDKs.
+test: check $(VAULT) ## Everything: lint, all tests with the race detector, official SDKs.
 	$(GO) test -race -shuffle=on -timeout 30m ./...
 	$(GO) test ./wire ./directory ./gateway -run 'Alloc' -count=1
 
@@ -40,6 +41,12 @@ bench: ## The gateway beside nginx; prints tables.
 $(LINT): internal/tools/lint/go.mod
 	cd internal/tools/lint && $(GO) build -o ../../../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch $(LINT)
+
+vault: $(VAULT) ## A real Vault server for tests and dev (6 minutes on 2 cores, once).
+
+$(VAULT): internal/tools/vaultserver/go.mod
+	cd internal/tools/vaultserver && $(GO) build -trimpath -ldflags '-s -w' -o ../../../$(VAULT) github.com/hashicorp/vault
+	@touch $(VAULT)
 
 clean:
 	rm -rf .tools ownkey-data

@@ -16,8 +16,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway"
+	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
 	"github.com/ownkey/ownkey/meter"
@@ -37,6 +39,9 @@ type house struct {
 	directory *directory.Directory
 	database  *db.DB
 	keyring   *vaultbridge.Local
+	ring      *vaultbridge.Ring // of keyring, unless the test has a Vault
+	walker    *rotation.Walker
+	metrics   *metrics.Set
 	client    *upstream.Client
 	gateway   *gateway.Gateway
 	log       *bytes.Buffer
@@ -55,6 +60,9 @@ type options struct {
 	limits   upstream.Limits
 	timeouts gateway.Timeouts
 	maxBody  int64
+	cache    vaultbridge.CacheOptions
+	// vault makes the ring one of this Vault, with the local keyring before it.
+	vault *vaultbridge.TransitOptions
 }
 
 func newHouse(t testing.TB, change ...func(*options)) *house {
@@ -63,6 +71,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		limits:   limits,
 		timeouts: gateway.Timeouts{ClientHeader: 5 * time.Second, ClientIdle: 5 * time.Second, ClientSilence: 5 * time.Second, ClientWrite: 5 * time.Second},
 		maxBody:  32 << 20,
+		cache:    vaultbridge.CacheOptions{TTL: 30 * time.Second, OnGrace: func() {}},
 	}
 	for _, c := range change {
 		c(&o)
@@ -84,11 +93,14 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	check(err)
 	h.keyring, err = vaultbridge.CreateLocal(filepath.Join(t.TempDir(), "master.key"))
 	check(err)
-	cache, err := vaultbridge.NewCache(h.keyring, 30*time.Second)
-	check(err)
 	records, err := meter.OpenLog(h.path("records.jsonl"), nil)
 	check(err)
-	log := zerolog.New(h.log)
+	log := zerolog.New(zerolog.SyncWriter(h.log))
+	h.metrics = metrics.NewSet()
+	h.ring = h.makeRing(o.vault, records, &log)
+	cache, err := vaultbridge.NewCache(h.ring, o.cache)
+	check(err)
+	h.walker = rotation.New(rotation.Options{Directory: h.directory, Ring: h.ring, Log: &log, Rate: 2000, Settle: time.Second})
 	h.client = upstream.NewClient()
 	base, err := url.Parse(h.provider.URL())
 	check(err)
@@ -99,7 +111,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		return &gateway.Provider{Name: name, Target: target, CredentialHeader: header, MaxBodyBytes: o.maxBody}
 	}
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Keyring: h.keyring, Upstream: h.client, Records: records, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Records: records, Log: &log,
 		Providers: []*gateway.Provider{
 			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
 			provider("anthropic", base, "x-api-key: "), provider("dead", dead, "Authorization: Bearer "),
@@ -123,7 +135,9 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		}
 		_ = h.provider.Close()
 		h.client.Close()
+		h.walker.Close()
 		cache.Close()
+		h.ring.Close()
 		if err := records.Close(); err != nil {
 			t.Error(err)
 		}
@@ -139,6 +153,30 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	check(err)
 	h.token = h.mint("acme", directory.NewToken{})
 	return h
+}
+
+func (h *house) makeRing(o *vaultbridge.TransitOptions, records *meter.Log, log *zerolog.Logger) *vaultbridge.Ring {
+	h.t.Helper()
+	var current, previous vaultbridge.Keyring = h.keyring, nil
+	if o != nil {
+		o.Metrics = h.metrics
+		o.Journal = func(u vaultbridge.Unsealing) {
+			_ = records.AppendUnseal(&meter.Unseal{ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring})
+		}
+		o.Notify = func(e vaultbridge.Event) {
+			log.Info().Str("identity", e.Identity).Bool("good", e.Good).Str("reason", string(e.Reason)).Msg("event of " + e.What)
+		}
+		transit, err := vaultbridge.NewTransit(context.Background(), *o)
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		current, previous = transit, h.keyring
+	}
+	ring, err := vaultbridge.NewRing(current, previous)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return ring
 }
 
 func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
@@ -159,12 +197,13 @@ func (h *house) store(tenant, provider, label, secret string) *directory.Credent
 		h.t.Fatal(err)
 	}
 	bound := vaultbridge.Context{Tenant: tenant, CredentialID: id, Provider: provider, Host: h.hosts[provider]}
-	sealed, err := h.keyring.Seal(ctx, bound, []byte(secret))
+	sealed, err := h.ring.Current().Seal(ctx, bound, []byte(secret))
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	c, err := h.directory.PutCredential(ctx, directory.Credential{
-		ID: id, TenantID: tenant, Provider: provider, Label: label, Host: bound.Host, Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion,
+		ID: id, TenantID: tenant, Provider: provider, Label: label, Host: bound.Host, Keyring: sealed.Keyring, Sealed: sealed.Blob,
+		KeyVersion: sealed.KeyVersion, Fingerprint: sealed.Fingerprint,
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -264,8 +303,9 @@ func (h *house) raw(path, body string) string {
 // record is a line of the log of records.
 type record map[string]any
 
-// records reads the log of records. It waits until there are at least n: the
-// client may have its answer a moment before the request is over.
+// records reads the requests in the log of records. It waits until there are
+// at least n: the client may have its answer a moment before the request is
+// over.
 func (h *house) records(n int) []record {
 	h.t.Helper()
 	var all []record
@@ -280,7 +320,9 @@ func (h *house) records(n int) []record {
 			if err := json.Unmarshal(line, &r); err != nil {
 				return false // being written
 			}
-			all = append(all, r)
+			if r["message"] == meter.MessageRequest {
+				all = append(all, r)
+			}
 		}
 		return len(all) >= n
 	})

@@ -4,63 +4,35 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
-	"github.com/ownkey/ownkey/internal/vaultserver"
+	"github.com/ownkey/ownkey/internal/vaultserver/vaulttest"
 )
 
 // vault is a real server, set up by the script that `ownkey vault policy`
 // prints, and the journal and events of the keyrings that tests make on it.
 type vault struct {
-	*vaultserver.Server
-	t   *testing.T
-	dir string // with the role and secret ids
+	*vaulttest.Vault
+	t *testing.T
 
 	mu      sync.Mutex
 	journal []Unsealing
 	events  []Event
 }
 
-func startVault(t *testing.T, o vaultserver.Options) *vault {
+func startVault(t *testing.T, tls bool) *vault {
 	t.Helper()
-	binary, err := vaultserver.Binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	o.Binary, o.Dir = binary, t.TempDir()
-	s, err := vaultserver.Start(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v := &vault{Server: s, t: t, dir: t.TempDir()}
-	t.Cleanup(func() {
-		if err := s.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	v.run(SetupScript("transit", "unused"))
-	return v
-}
-
-func (v *vault) run(script string) string {
-	v.t.Helper()
-	out, err := v.Run(context.Background(), v.dir, script)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	return out
+	return &vault{Vault: vaulttest.Start(t, SetupScript("transit", "unused"), tls), t: t}
 }
 
 func (v *vault) appRole(identity string) Login {
 	return Login{
-		Method: MethodAppRole, RoleIDFile: filepath.Join(v.dir, "ownkey-"+identity+".role-id"),
-		SecretIDFile: filepath.Join(v.dir, "ownkey-"+identity+".secret-id"),
+		Method: MethodAppRole, RoleIDFile: v.File("ownkey-" + identity + ".role-id"),
+		SecretIDFile: v.File("ownkey-" + identity + ".secret-id"),
 	}
 }
 
@@ -115,7 +87,7 @@ func mustOpen(t *testing.T, k Keyring, c Context, blob string) (secret string, c
 }
 
 func TestTransitSealsForOneContextOnly(t *testing.T) {
-	v := startVault(t, vaultserver.Options{})
+	v := startVault(t, false)
 	k := v.keyring()
 	s := mustSeal(t, k, testContext, "sk-test")
 	if s.Keyring != "vault" || s.KeyVersion != 1 || !strings.HasPrefix(s.Blob, "vault:v1:") || len(s.Fingerprint) != 16 {
@@ -146,7 +118,7 @@ func TestTransitSealsForOneContextOnly(t *testing.T) {
 }
 
 func TestTransitRotatesRewrapsAndRetires(t *testing.T) {
-	v := startVault(t, vaultserver.Options{})
+	v := startVault(t, false)
 	k := v.keyring()
 	ctx := context.Background()
 	var blobs []Bound
@@ -192,12 +164,12 @@ func TestTransitRotatesRewrapsAndRetires(t *testing.T) {
 
 // TestTransitRefusesAnExportableKey: somebody made the key by hand.
 func TestTransitRefusesAnExportableKey(t *testing.T) {
-	v := startVault(t, vaultserver.Options{})
+	v := startVault(t, false)
 	k := v.keyring()
 	for key, settings := range map[string]string{
 		"exportable": "derived=true exportable=true", "plain": "derived=false", "backup": "derived=true allow_plaintext_backup=true", "short": "derived=true type=aes128-gcm96",
 	} {
-		v.run("vault write transit/keys/ownkey-" + key + " " + settings)
+		v.Script("vault write transit/keys/ownkey-" + key + " " + settings)
 		c := testContext
 		c.Tenant = key
 		if _, err := k.Seal(context.Background(), c, []byte("sk-test")); !errors.Is(err, ErrKeySettings) {
@@ -209,7 +181,7 @@ func TestTransitRefusesAnExportableKey(t *testing.T) {
 // TestMissesOfOneTenantGoTogether: a hundred credentials of one tenant, missed
 // at once, take a few calls of Vault and have an id each.
 func TestMissesOfOneTenantGoTogether(t *testing.T) {
-	v := startVault(t, vaultserver.Options{})
+	v := startVault(t, false)
 	k := v.keyring()
 	const n = 100
 	blobs := make([]Bound, n)
@@ -218,7 +190,7 @@ func TestMissesOfOneTenantGoTogether(t *testing.T) {
 		c.CredentialID = fmt.Sprint("cred_", i)
 		blobs[i] = Bound{c, mustSeal(t, k, c, fmt.Sprint("sk-", i)).Blob}
 	}
-	before := v.decrypts()
+	before := v.Decrypts()
 	var all sync.WaitGroup
 	for i, b := range blobs {
 		all.Go(func() {
@@ -228,7 +200,7 @@ func TestMissesOfOneTenantGoTogether(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if calls := v.decrypts() - before; calls > n/5 || calls == 0 {
+	if calls := v.Decrypts() - before; calls > n/5 || calls == 0 {
 		t.Errorf("%d calls for %d unseals", calls, n)
 	}
 	ids := map[string]bool{}
@@ -252,23 +224,8 @@ func TestMissesOfOneTenantGoTogether(t *testing.T) {
 	bad.Wait()
 }
 
-// decrypts counts the calls in Vault's audit log.
-func (v *vault) decrypts() int {
-	b, err := os.ReadFile(v.AuditFile)
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	n := 0
-	for line := range strings.Lines(string(b)) {
-		if strings.Contains(line, `"type":"response"`) && strings.Contains(line, "transit/decrypt/") {
-			n++
-		}
-	}
-	return n
-}
-
 func TestDoctorProvesBothIdentities(t *testing.T) {
-	v := startVault(t, vaultserver.Options{})
+	v := startVault(t, false)
 	k := v.keyring()
 	mustSeal(t, k, testContext, "sk-test")
 	ctx := context.Background()
@@ -302,11 +259,11 @@ func TestDoctorProvesBothIdentities(t *testing.T) {
 		"no audit device": {"vault audit disable file", "vault audit enable file file_path=" + v.AuditFile, "audit device"},
 		"deletable key":   {"vault write transit/keys/ownkey-acme/config deletion_allowed=true", "vault write transit/keys/ownkey-acme/config deletion_allowed=false", "keys of tenants"},
 	} {
-		v.run(broken.breakIt)
+		v.Script(broken.breakIt)
 		if names := failing(); len(names) != 1 || !strings.HasPrefix(names[0], broken.names) {
 			t.Errorf("%s: %q", what, names)
 		}
-		v.run(broken.mend)
+		v.Script(broken.mend)
 		if names := failing(); len(names) > 0 {
 			t.Errorf("%s, mended: %q", what, names)
 		}

@@ -15,10 +15,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway"
 	"github.com/ownkey/ownkey/gateway/admin"
+	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
@@ -30,7 +32,9 @@ import (
 type app struct {
 	cfg         *config.Config
 	log         *zerolog.Logger
-	keyring     *vaultbridge.Local
+	metrics     *metrics.Set
+	ring        *vaultbridge.Ring
+	walker      *rotation.Walker
 	database    *db.DB
 	directory   *directory.Directory
 	credentials *vaultbridge.Cache
@@ -42,38 +46,51 @@ type app struct {
 	control     net.Listener
 }
 
+// Files in the data directory.
+const (
+	databaseFile = "ownkey.db"
+	recordsFile  = "records.jsonl"
+)
+
 // open wires the rooms and opens the listeners; run serves on them. lines is
 // where the operator's log goes: the lines of requests are written there as
 // they are kept. After an error nothing is left open.
-func open(ctx context.Context, cfg *config.Config, keyring *vaultbridge.Local, log *zerolog.Logger, lines io.Writer) (a *app, err error) {
-	a = &app{cfg: cfg, log: log, keyring: keyring}
+func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io.Writer) (a *app, err error) {
+	a = &app{cfg: cfg, log: log, metrics: metrics.NewSet()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())
 		}
 	}()
-	if a.database, err = db.Open(ctx, filepath.Join(cfg.Data, "ownkey.db")); err != nil {
+	if a.database, err = db.Open(ctx, filepath.Join(cfg.Data, databaseFile)); err != nil {
 		return a, err
 	}
 	if a.directory, err = directory.Open(ctx, a.database, directory.Options{}); err != nil {
 		return a, err
 	}
-	if a.credentials, err = vaultbridge.NewCache(keyring, cfg.Keyring.CacheTTL); err != nil {
-		return a, err
-	}
 	if log.GetLevel() > zerolog.InfoLevel {
 		lines = nil
 	}
-	if a.records, err = meter.OpenLog(filepath.Join(cfg.Data, "records.jsonl"), lines); err != nil {
+	if a.records, err = meter.OpenLog(filepath.Join(cfg.Data, recordsFile), lines); err != nil {
 		return a, err
 	}
+	if a.ring, err = a.openRing(ctx); err != nil {
+		return a, err
+	}
+	graceUses := a.metrics.NewCounter("ownkey_credential_grace_uses_total")
+	if a.credentials, err = vaultbridge.NewCache(a.ring, vaultbridge.CacheOptions{
+		TTL: cfg.Keyring.CacheTTL, Grace: cfg.Keyring.Grace, OnGrace: graceUses.Inc,
+	}); err != nil {
+		return a, err
+	}
+	a.walker = rotation.New(rotation.Options{Directory: a.directory, Ring: a.ring, Log: log, Rate: int(cfg.Keyring.RewrapRate)})
 	a.client = upstream.NewClient()
 	providers, err := a.providers()
 	if err != nil {
 		return a, err
 	}
 	a.gateway = gateway.New(gateway.Options{
-		Directory: a.directory, Credentials: a.credentials, Keyring: keyring, Upstream: a.client,
+		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client,
 		Providers: providers, Records: a.records, Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
@@ -137,7 +154,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 
 func (a *app) adminServer() *http.Server {
 	handler := admin.New(admin.Options{
-		Directory: a.directory, Keyring: a.keyring, Log: a.log, Token: a.cfg.Admin.Token,
+		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Token: a.cfg.Admin.Token,
 		Host: func(provider, baseURL string) (string, error) {
 			if baseURL == "" {
 				p, ok := a.cfg.AllProviders()[provider]
@@ -193,8 +210,14 @@ func (a *app) close() error {
 	if a.client != nil {
 		a.client.Close()
 	}
+	if a.walker != nil {
+		a.walker.Close()
+	}
 	if a.credentials != nil {
 		a.credentials.Close()
+	}
+	if a.ring != nil {
+		a.ring.Close()
 	}
 	if a.records != nil {
 		errs = append(errs, a.records.Close())

@@ -14,6 +14,7 @@ import (
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
+	"github.com/ownkey/ownkey/internal/vaultserver"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
 )
@@ -25,6 +26,7 @@ type DevCmd struct {
 	AdminListen string   `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Admin plane; port 0 picks a free one."`
 	Provider    []string `sep:"none" placeholder:"NAME=URL" help:"Add or repoint a provider, such as local=http://127.0.0.1:9999/v1. Repeatable."`
 	Credential  []string `sep:"none" placeholder:"NAME=SECRET" help:"Seal SECRET as the dev tenant's credential for provider NAME. Repeatable. With none, a built-in fake provider answers."`
+	Vault       string   `type:"existingfile" placeholder:"PROGRAM" help:"Seal with a real Vault: start this server (make vault builds .tools/vault), set it up, and keep it below DIR."`
 	ReadyFile   string   `type:"path" placeholder:"PATH" help:"Write addresses and tokens to PATH, as JSON, once both planes accept."`
 }
 
@@ -49,6 +51,16 @@ func (c *DevCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	if err := sealProcess(); err != nil {
+		return err
+	}
+	server, err := c.vault(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if server != nil {
+		defer server.Stop() //nolint:errcheck // the process ends
+	}
 	adminToken := devAdminToken(keyring)
 	cfg.Admin.Token = config.NewSecret(adminToken)
 	fake, err := fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{})
@@ -62,11 +74,11 @@ func (c *DevCmd) Run() error {
 		return err
 	}
 	defer lines.Close()
-	a, err := open(ctx, cfg, keyring, log, lines)
+	a, err := open(ctx, cfg, log, lines)
 	if err != nil {
 		return err
 	}
-	token, err := c.tenant(ctx, a)
+	token, err := c.tenant(ctx, a, keyring)
 	if err != nil {
 		return errors.Join(err, a.close())
 	}
@@ -79,6 +91,34 @@ func (c *DevCmd) Run() error {
 		return errors.Join(err, a.close())
 	}
 	return a.run(ctx)
+}
+
+// vault starts a Vault server, if one is wanted, and configures it as the
+// keyring: the key file goes on as the previous one. The server is set up by
+// the very script that `ownkey vault policy` prints.
+func (c *DevCmd) vault(ctx context.Context, cfg *config.Config) (*vaultserver.Server, error) {
+	cfg.Keyring.MasterKeyFile = filepath.Join(c.Data, "master.key")
+	if c.Vault == "" {
+		return nil, nil
+	}
+	dir := filepath.Join(c.Data, "vault")
+	server, err := vaultserver.Start(ctx, vaultserver.Options{Binary: c.Vault, Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	file := func(name string) string { return filepath.Join(dir, name) }
+	if _, err := os.Stat(file("ownkey-admin.secret-id")); errors.Is(err, fs.ErrNotExist) {
+		if _, err := server.Run(ctx, dir, vaultbridge.SetupScript("transit", server.AuditFile)); err != nil {
+			return nil, errors.Join(err, server.Stop())
+		}
+	}
+	login := func(identity string) config.VaultLogin {
+		return config.VaultLogin{Method: "approle", RoleIDFile: file("ownkey-" + identity + ".role-id"), SecretIDFile: file("ownkey-" + identity + ".secret-id")}
+	}
+	cfg.Keyring.Vault.Address, cfg.Keyring.Vault.Data, cfg.Keyring.Vault.Admin = server.URL, login("data"), login("admin")
+	cfg.Keyring.MasterKeyFile, cfg.Keyring.Previous.MasterKeyFile = "", cfg.Keyring.MasterKeyFile
+	fmt.Fprintf(os.Stderr, "\nVault is ready.\n\n  export VAULT_ADDR=%s VAULT_TOKEN=%s\n  audit log %s\n", server.URL, server.RootToken, server.AuditFile)
+	return server, nil
 }
 
 // devKeyring opens the key file in the data directory, or makes one. In
@@ -128,7 +168,7 @@ func devProvider(name, base string) config.Provider {
 
 // tenant makes the dev tenant with its credentials, and gives its token: the
 // same for the same data directory.
-func (c *DevCmd) tenant(ctx context.Context, a *app) (token string, err error) {
+func (c *DevCmd) tenant(ctx context.Context, a *app, keyring *vaultbridge.Local) (token string, err error) {
 	t, err := a.directory.Tenant(devTenant)
 	if errors.Is(err, directory.ErrNotFound) {
 		t, err = a.directory.CreateTenant(ctx, devTenant, "Development")
@@ -139,7 +179,7 @@ func (c *DevCmd) tenant(ctx context.Context, a *app) (token string, err error) {
 	if err := c.credentials(ctx, a, t); err != nil {
 		return "", err
 	}
-	token, _, err = a.directory.EnsureToken(ctx, devTenant, a.keyring.Derive("dev token", directory.TokenSeedBytes), directory.NewToken{Label: "dev"})
+	token, _, err = a.directory.EnsureToken(ctx, devTenant, keyring.Derive("dev token", directory.TokenSeedBytes), directory.NewToken{Label: "dev"})
 	if errors.Is(err, directory.ErrInvalidToken) { // somebody revoked it
 		token, _, err = a.directory.CreateToken(ctx, devTenant, directory.NewToken{Label: "dev"})
 	}
@@ -185,13 +225,13 @@ func putCredential(ctx context.Context, a *app, provider, secret string) error {
 		return fmt.Errorf("cannot seal credential for %s: %w", provider, err)
 	}
 	at := vaultbridge.Context{Tenant: devTenant, CredentialID: id, Provider: provider, Host: upstream.HostPort(base)}
-	sealed, err := a.keyring.Seal(ctx, at, []byte(secret))
+	sealed, err := a.ring.Current().Seal(ctx, at, []byte(secret))
 	if err != nil {
 		return fmt.Errorf("cannot seal credential for %s: %w", provider, err)
 	}
 	_, err = a.directory.PutCredential(ctx, directory.Credential{
 		ID: id, TenantID: devTenant, Provider: provider, Label: directory.DefaultLabel, Host: at.Host,
-		Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion, Fingerprint: a.keyring.Fingerprint(at, []byte(secret)),
+		Keyring: sealed.Keyring, Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion, Fingerprint: sealed.Fingerprint,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot store credential for %s: %w", provider, err)

@@ -25,11 +25,10 @@ func (c *ServeCmd) Run() error {
 		return err
 	}
 	defer lines.Close()
-	keyring, err := vaultbridge.OpenLocal(cfg.Keyring.MasterKeyFile)
-	if err != nil {
+	if err := sealProcess(); err != nil {
 		return err
 	}
-	a, err := open(context.Background(), cfg, keyring, log, lines)
+	a, err := open(context.Background(), cfg, log, lines)
 	if err != nil {
 		return err
 	}

@@ -14,9 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admin"
+	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
@@ -46,9 +48,14 @@ func newPlane(t *testing.T) *plane {
 	if p.keyring, err = vaultbridge.CreateLocal(filepath.Join(p.dir, "master.key")); err != nil {
 		t.Fatal(err)
 	}
-	log := zerolog.New(p.log)
+	log := zerolog.New(zerolog.SyncWriter(p.log))
+	ring, err := vaultbridge.NewRing(p.keyring, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	walker := rotation.New(rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
 	p.server = httptest.NewServer(admin.New(admin.Options{
-		Directory: p.directory, Keyring: p.keyring, Log: &log, Token: config.NewSecret("oka_test"),
+		Directory: p.directory, Ring: ring, Walker: walker, Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
 		Host: func(provider, baseURL string) (string, error) {
 			switch {
 			case provider != "openai":
@@ -60,9 +67,9 @@ func newPlane(t *testing.T) *plane {
 			}
 			return "example.com:443", nil
 		},
-		Test: func(context.Context, string, string, string) (int, error) { return p.status, nil },
+		Test: func(context.Context, *directory.Credential) (int, error) { return p.status, nil },
 	}))
-	t.Cleanup(func() { p.server.Close(); p.directory.Close(); _ = database.Close() })
+	t.Cleanup(func() { p.server.Close(); walker.Close(); p.directory.Close(); _ = database.Close() })
 	return p
 }
 
@@ -122,7 +129,9 @@ func TestLifeOfATenant(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	opened, err := p.keyring.Unseal(context.Background(), vaultbridge.Context{Tenant: "acme", CredentialID: c.ID, Provider: "openai", Host: "api.openai.com:443"}, c.Sealed)
+	opened, err := p.keyring.Unseal(context.Background(), vaultbridge.Bound{
+		Context: vaultbridge.Context{Tenant: "acme", CredentialID: c.ID, Provider: "openai", Host: "api.openai.com:443"}, Blob: c.Sealed,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,10 +64,28 @@ func open(ctx context.Context, path string, conns int, begin string) (*sql.DB, e
 	}
 	pool.SetMaxOpenConns(conns)
 	pool.SetMaxIdleConns(conns)
-	if err := pool.PingContext(ctx); err != nil {
+	if err := connect(ctx, pool, conns); err != nil {
 		return nil, errors.Join(fmt.Errorf("cannot open database %s: %w", path, err), pool.Close())
 	}
 	return pool, nil
+}
+
+// connect opens all connections now: what is wrong shows at the start, and the
+// number of open files stays the same from then on.
+func connect(ctx context.Context, pool *sql.DB, n int) (err error) {
+	held := make([]*sql.Conn, 0, n)
+	for range n {
+		c, cerr := pool.Conn(ctx)
+		if cerr == nil {
+			cerr = c.PingContext(ctx)
+			held = append(held, c)
+		}
+		err = errors.Join(err, cerr)
+	}
+	for _, c := range held {
+		err = errors.Join(err, c.Close())
+	}
+	return err
 }
 
 // Migrate brings the schema of one room up to date with the .sql files in

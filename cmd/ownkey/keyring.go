@@ -1,0 +1,66 @@
+package main
+
+import (
+	"context"
+
+	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/vaultbridge"
+)
+
+// openRing makes the keyring that seals and, if there is one, the one before
+// it.
+func (a *app) openRing(ctx context.Context) (*vaultbridge.Ring, error) {
+	c := &a.cfg.Keyring
+	current, err := a.openKeyring(ctx, c.MasterKeyFile, &c.Vault)
+	if err != nil {
+		return nil, err
+	}
+	previous, err := a.openKeyring(ctx, c.Previous.MasterKeyFile, &c.Previous.Vault)
+	if err != nil {
+		current.Close()
+		return nil, err
+	}
+	return vaultbridge.NewRing(current, previous)
+}
+
+// openKeyring makes one keyring; nil when neither kind is configured.
+func (a *app) openKeyring(ctx context.Context, keyFile string, v *config.Vault) (vaultbridge.Keyring, error) {
+	if v.Configured() {
+		return vaultbridge.NewTransit(ctx, vaultbridge.TransitOptions{
+			Name: v.Name, Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, CAFile: v.CAFile, Timeout: v.Timeout,
+			Data: login(&v.Data), Admin: login(&v.Admin), Journal: a.journal, Notify: a.vaultEvent, Metrics: a.metrics,
+		})
+	}
+	if keyFile == "" {
+		return nil, nil
+	}
+	return vaultbridge.OpenLocal(keyFile)
+}
+
+func login(l *config.VaultLogin) vaultbridge.Login {
+	return vaultbridge.Login{
+		Method: vaultbridge.Method(l.Method), Mount: l.Mount, Role: l.Role, RoleIDFile: l.RoleIDFile, SecretIDFile: l.SecretIDFile,
+		JWTFile: l.JWTFile, TokenFile: l.TokenFile, CertFile: l.CertFile, KeyFile: l.KeyFile, Address: l.Address,
+	}
+}
+
+// journal records an unseal before Vault is asked. A record that the disk does
+// not take waits in memory, and new requests are refused meanwhile.
+func (a *app) journal(u vaultbridge.Unsealing) {
+	err := a.records.AppendUnseal(&meter.Unseal{ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring})
+	if err != nil {
+		a.log.Error().Err(err).Str("unseal", u.ID).Msg("record of unseal waits in memory")
+	}
+}
+
+// vaultEvent writes one line for a change of state.
+func (a *app) vaultEvent(e vaultbridge.Event) {
+	line := a.log.Warn().Str("reason", string(e.Reason)).AnErr("detail", e.Detail)
+	message := map[string]string{"login": "cannot log in to Vault", "vault": "Vault is not usable; credentials in memory go on for their time"}[e.What]
+	if e.Good {
+		line = a.log.Info().Int64("after_ms", e.After.Milliseconds())
+		message = map[string]string{"login": "logged in to Vault again", "vault": "Vault is usable again"}[e.What]
+	}
+	line.Str("identity", e.Identity).Msg(message)
+}
