@@ -19,7 +19,9 @@ type CredentialCmd struct {
 	Put    CredentialPutCmd    `cmd:"" help:"Store a tenant's secret for a provider, sealed. The secret is read from standard input or a file."`
 	List   CredentialListCmd   `cmd:"" help:"List a tenant's credentials, without secrets."`
 	Delete CredentialDeleteCmd `cmd:"" help:"Delete a credential."`
-	Test   CredentialTestCmd   `cmd:"" help:"Ask the provider whether it accepts a stored credential."`
+	Test   CredentialTestCmd   `cmd:"" help:"Ask the provider whether it accepts a stored credential. If it does, what the credential replaced is forgotten."`
+	// Rollback is the way back from a replacement.
+	Rollback CredentialRollbackCmd `cmd:"" help:"Put back the secret that was replaced last."`
 }
 
 type credentialAnswer struct {
@@ -30,6 +32,9 @@ type credentialAnswer struct {
 	Fingerprint string     `json:"fingerprint"`
 	KeyVersion  int        `json:"key_version"`
 	UpdatedAt   *time.Time `json:"updated_at"`
+	Replaced    *struct {
+		Fingerprint string `json:"fingerprint"`
+	} `json:"replaced"`
 }
 
 // credentialName says which credential is meant.
@@ -51,6 +56,7 @@ type CredentialPutCmd struct {
 	BaseURL        string `name:"base-url" help:"Another address than the provider's own, such as a private deployment. The secret is bound to its host."`
 	Organization   string `help:"Sent as OpenAI-Organization."`
 	Project        string `help:"Sent as OpenAI-Project."`
+	Test           bool   `help:"Ask the provider first; if it refuses the secret, nothing changes."`
 }
 
 // maxSecretBytes is longer than any provider's credential.
@@ -70,7 +76,7 @@ func (c *CredentialPutCmd) Run() error {
 	if bytes.ContainsAny(secret, "\"\\\r\n") {
 		return usageError{errors.New("the secret holds a quote, a backslash or a line end; no provider's does")}
 	}
-	rest, err := json.Marshal(map[string]string{"base_url": c.BaseURL, "organization": c.Organization, "project": c.Project})
+	rest, err := json.Marshal(map[string]any{"base_url": c.BaseURL, "organization": c.Organization, "project": c.Project, "test": c.Test})
 	if err != nil {
 		return fmt.Errorf("cannot encode call: %w", err)
 	}
@@ -88,6 +94,10 @@ func (c *CredentialPutCmd) Run() error {
 		return err
 	}
 	fmt.Printf("stored credential %s/%s of tenant %s, fingerprint %s, key version %d\n", a.Provider, a.Label, c.Tenant, a.Fingerprint, a.KeyVersion)
+	if a.Replaced != nil {
+		fmt.Printf("the one before, fingerprint %s, is kept: ownkey credential rollback brings it back, ownkey credential test proves the new one and ends it\n",
+			a.Replaced.Fingerprint)
+	}
 	return nil
 }
 
@@ -161,5 +171,22 @@ func (c *CredentialTestCmd) Run() error {
 		return fmt.Errorf("%s answered with status %d", c.Provider, a.Status)
 	}
 	fmt.Printf("%s accepts the credential\n", c.Provider)
+	return nil
+}
+
+// CredentialRollbackCmd undoes a replacement.
+type CredentialRollbackCmd struct {
+	AdminFlags
+	credentialName `embed:""`
+}
+
+// Run makes the call.
+func (c *CredentialRollbackCmd) Run() error {
+	var a credentialAnswer
+	printed, err := c.call("POST", c.path()+"/rollback", nil, &a)
+	if err != nil || printed {
+		return err
+	}
+	fmt.Printf("credential %s/%s of tenant %s is the one before again, fingerprint %s\n", a.Provider, a.Label, c.Tenant, a.Fingerprint)
 	return nil
 }

@@ -19,7 +19,15 @@ type cli struct {
 	Tenant     TenantCmd     `cmd:"" help:"Manage tenants through the admin plane."`
 	Token      TokenCmd      `cmd:"" help:"Manage tenants' tokens through the admin plane."`
 	Credential CredentialCmd `cmd:"" help:"Manage tenants' provider credentials through the admin plane."`
-	Version    VersionCmd    `cmd:"" help:"Print the version and exit."`
+	Rotate     RotateCmd     `cmd:"" help:"Add a version to a tenant's transit key."`
+	Rewrap     RewrapCmd     `cmd:"" help:"Seal all stored credentials anew with the newest key, and shut older versions."`
+	Doctor     DoctorCmd     `cmd:"" help:"Prove that the key path is set up as it should be: identities, audit, keys."`
+	Vault      VaultCmd      `cmd:"" help:"What a Vault operator needs."`
+
+	Audit   AuditCmd   `cmd:"" help:"Compare Vault's audit log with our records."`
+	Backup  BackupCmd  `cmd:"" help:"Write tenants, token digests and sealed credentials to an archive."`
+	Restore RestoreCmd `cmd:"" help:"Bring an archive back."`
+	Version VersionCmd `cmd:"" help:"Print the version and exit."`
 }
 
 // Exit statuses: 1 for what failed, 2 for what was asked wrongly.

@@ -110,6 +110,20 @@ func (d *DB) Migrate(ctx context.Context, migrations fs.FS, table string) error 
 	return nil
 }
 
+// Snapshot writes the file at path, as it is at one moment, to a new file. The
+// database may be in use.
+func Snapshot(ctx context.Context, path, to string) error {
+	pool, err := open(ctx, path, 1, "deferred")
+	if err != nil {
+		return err
+	}
+	_, err = pool.ExecContext(ctx, "VACUUM INTO ?", to)
+	if err := errors.Join(err, pool.Close()); err != nil {
+		return fmt.Errorf("cannot copy database: %w", err)
+	}
+	return nil
+}
+
 // Close closes the file.
 func (d *DB) Close() error {
 	return errors.Join(d.Read.Close(), d.Write.Close())

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"compress/gzip"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/ownkey/ownkey/meter/audit"
+)
+
+// AuditCmd compares logs.
+type AuditCmd struct {
+	Verify AuditVerifyCmd `cmd:"" help:"Join Vault's audit log with our records; exit 0 when the books match, 1 when they do not."`
+}
+
+// AuditVerifyCmd joins the logs.
+type AuditVerifyCmd struct {
+	VaultAudit []string  `required:"" type:"existingfile" sep:"none" placeholder:"FILE" help:"Vault's audit log (file device). Repeatable, for rotated files; .gz is read as well."`
+	Data       string    `default:"./ownkey-data" type:"path" placeholder:"DIR" help:"Data directory with our records."`
+	Records    []string  `type:"existingfile" sep:"none" placeholder:"FILE" help:"Logs of records in place of the one in DIR: one for each gateway on this Vault. Repeatable."`
+	From       time.Time `placeholder:"TIME" help:"Beginning, such as 2026-11-23T10:00:00Z. The default is one hour before the end."`
+	To         time.Time `placeholder:"TIME" help:"End, not included. The default is now."`
+	Mount      string    `default:"transit" help:"Where the transit engine is mounted."`
+	JSON       bool      `name:"json" help:"Print the report as JSON."`
+}
+
+// shown is how many findings of a kind are printed; JSON has them all.
+const shown = 20
+
+// Run reads, compares and prints.
+func (c *AuditVerifyCmd) Run() error {
+	if c.To.IsZero() {
+		c.To = time.Now()
+	}
+	if c.From.IsZero() {
+		c.From = c.To.Add(-time.Hour)
+	}
+	if !c.From.Before(c.To) {
+		return usageError{errors.New("--from must be before --to")}
+	}
+	if len(c.Records) == 0 {
+		c.Records = []string{filepath.Join(c.Data, recordsFile)}
+	}
+	books := audit.New(c.Mount, audit.Window{From: c.From.UTC(), To: c.To.UTC()})
+	if err := readAll(c.Records, books.AddRecords); err != nil {
+		return err
+	}
+	if err := readAll(c.VaultAudit, books.AddVaultLog); err != nil {
+		return err
+	}
+	report := books.Close()
+	if c.JSON {
+		if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
+			return err
+		}
+	} else {
+		printReport(report)
+	}
+	if !report.Match {
+		return errors.New("the books do not match")
+	}
+	return nil
+}
+
+func readAll(paths []string, read func(io.Reader) error) error {
+	for _, path := range paths {
+		if err := readLog(path, read); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
+
+func readLog(path string, read func(io.Reader) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // it was read
+	if !strings.HasSuffix(path, ".gz") {
+		return read(f)
+	}
+	unzipped, err := gzip.NewReader(f)
+	if err != nil {
+		return err
+	}
+	return read(unzipped)
+}
+
+func printReport(r *audit.Report) {
+	fmt.Printf("from %s to %s\n", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
+	fmt.Printf("Vault answered %d decrypt calls and refused %d\n", r.Calls, r.Refused)
+	fmt.Printf("%d unseals are ours: they served %d requests, one of them up to %d; %d served none; %d more were not answered\n",
+		r.Unseals, r.Requests-len(r.WithoutUnseal), r.MostRequests, r.Idle, r.Unanswered)
+	fmt.Printf("%d requests without an unseal\n", len(r.WithoutUnseal))
+	for _, q := range r.WithoutUnseal[:min(shown, len(r.WithoutUnseal))] {
+		fmt.Printf("  %s request %s of tenant %s, unseal %q\n", q.At.Format(time.RFC3339Nano), q.ID, q.Tenant, q.Unseal)
+	}
+	fmt.Printf("%d unseals in Vault's log that we did not make\n", len(r.Foreign))
+	for _, f := range r.Foreign[:min(shown, len(r.Foreign))] {
+		fmt.Printf("  %s tenant %s from %s as %s: %s\n    Vault request %s, token accessor %s\n",
+			f.At.Format(time.RFC3339Nano), f.Tenant, f.RemoteAddress, f.DisplayName, f.Why, f.VaultRequest, f.Accessor)
+	}
+	if r.Match {
+		fmt.Println("the books match")
+	}
+}

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/ownkey/ownkey/vaultbridge"
+)
+
+// VaultCmd holds what a Vault operator needs.
+type VaultCmd struct {
+	Policy VaultPolicyCmd `cmd:"" help:"Print both policies and the commands that set Vault up, as a shell script."`
+}
+
+// VaultPolicyCmd prints the setup.
+type VaultPolicyCmd struct {
+	Mount     string `default:"transit" help:"Where the transit engine is, or is to be, mounted."`
+	AuditFile string `default:"/var/log/vault/audit.log" help:"File of the audit device that is turned on if there is none."`
+	Only      string `enum:"all,data,admin" default:"all" help:"all for the script; data or admin for one policy alone."`
+}
+
+// Run prints it.
+func (c *VaultPolicyCmd) Run() error {
+	switch c.Only {
+	case "data":
+		fmt.Print(vaultbridge.DataPolicy(c.Mount))
+	case "admin":
+		fmt.Print(vaultbridge.AdminPolicy(c.Mount))
+	default:
+		fmt.Print(vaultbridge.SetupScript(c.Mount, c.AuditFile))
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package audit
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+)
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// books joins lines made at minutes after noon; the window is the first hour.
+func books(t *testing.T, records, vault string) *Report {
+	t.Helper()
+	b := New("transit", Window{noon, noon.Add(time.Hour)})
+	if err := b.AddRecords(strings.NewReader(records)); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.AddVaultLog(strings.NewReader(vault)); err != nil {
+		t.Fatal(err)
+	}
+	return b.Close()
+}
+
+func at(minute int) time.Time { return noon.Add(time.Duration(minute) * time.Minute) }
+
+func unsealed(minute int, id, tenant string) string {
+	return fmt.Sprintf(`{"level":"info","unseal":%q,"start_unix_us":%d,"tenant":%q,"credential":"c","keyring":"vault","message":"unseal"}`+"\n", id, at(minute).UnixMicro(), tenant)
+}
+
+func requested(minute int, id, tenant, unseal string) string {
+	return fmt.Sprintf(`{"level":"info","request_id":%q,"start_unix_us":%d,"tenant":%q,"credential":"c","unseal":%q,"message":"request done"}`+"\n", id, at(minute).UnixMicro(), tenant, unseal)
+}
+
+func decrypted(minute int, tenant, header string, items int) string {
+	batch := strings.TrimSuffix(strings.Repeat(`{"ciphertext":"x"},`, items), ",")
+	line := func(kind string) string {
+		return fmt.Sprintf(`{"type":%q,"time":%q,"auth":{"display_name":"approle","accessor":"hmac-sha256:a"},"request":{"id":"v","path":"transit/decrypt/ownkey-%s","remote_address":"10.0.0.9","data":{"batch_input":[%s]},"headers":{"ownkey-unseal-id":[%q]}}}`+"\n",
+			kind, at(minute).Format(time.RFC3339Nano), tenant, batch, header)
+	}
+	return line("request") + line("response")
+}
+
+func TestHonestBooksMatch(t *testing.T) {
+	records := unsealed(-1, "early", "acme") + requested(1, "r1", "acme", "early") + // unsealed before the window
+		unsealed(2, "one", "acme") + unsealed(2, "two", "acme") + requested(2, "r2", "acme", "one") + requested(3, "r3", "acme", "one") +
+		unsealed(4, "idle", "zoo") + unsealed(5, "lost", "zoo") +
+		`{"request_id":"r4","start_unix_us":1,"tenant":"acme","message":"request done"}` + "\n" + // refused: no credential
+		requested(70, "r5", "acme", "nothing") + // after the window
+		"\x00\x00\x00" + `{"half`
+	vault := decrypted(-1, "acme", "early", 1) + decrypted(2, "acme", "one,two", 2) + decrypted(2, "acme", "one,two,hedge", 2) +
+		decrypted(4, "zoo", "idle", 1) + decrypted(80, "acme", "later", 1) +
+		`{"type":"response","request":{"path":"transit/encrypt/ownkey-acme"}}` + "\n" +
+		strings.ReplaceAll(decrypted(6, "zoo", "", 1), `"request":`, `"error":"permission denied","request":`)
+	r := books(t, records, vault)
+	if !r.Match || r.Calls != 3 || r.Refused != 1 || r.Unseals != 3 || r.Idle != 2 || r.Unanswered != 1 || r.MostRequests != 2 || r.Requests != 3 {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestWhatWeDidNotMakeIsNamed(t *testing.T) {
+	records := unsealed(1, "one", "acme") + unsealed(1, "two", "zoo") + requested(1, "r1", "acme", "one")
+	for what, vault := range map[string]string{
+		"no unseal id":                       decrypted(9, "acme", "", 1),
+		"id is not in our records":           decrypted(9, "acme", "made-up", 1),
+		"ours, but of tenant acme":           decrypted(9, "zoo", "one", 1),
+		"ours, and was used again":           decrypted(9, "acme", "one", 1),
+		"carries no unseal id":               decrypted(9, "zoo", "two", 2), // one more ciphertext in a call of ours
+		"is ours, and was used again":        decrypted(9, "acme", "one,hedge", 1) + decrypted(9, "acme", "one,hedge", 1),
+		"its unseal id is not in our record": decrypted(9, "acme", "hmac-sha256:00", 1),
+	} {
+		r := books(t, records, decrypted(1, "acme", "one", 1)+vault)
+		if r.Match || len(r.Foreign) != 1 || !strings.Contains(r.Foreign[0].Why, what) || r.Foreign[0].RemoteAddress != "10.0.0.9" || !r.Foreign[0].At.Equal(at(9)) {
+			t.Errorf("%s: %+v", what, r.Foreign)
+		}
+	}
+}
+
+func TestRequestsWithoutAnUnsealAreNamed(t *testing.T) {
+	for what, records := range map[string]string{
+		"unknown id":         requested(1, "r1", "acme", "never"),
+		"no id":              requested(1, "r1", "acme", ""),
+		"never answered":     unsealed(1, "lost", "acme") + requested(1, "r1", "acme", "lost"),
+		"of somebody else's": unsealed(1, "one", "zoo") + requested(1, "r1", "acme", "one"),
+	} {
+		r := books(t, records, decrypted(1, "zoo", "one", 1))
+		if len(r.WithoutUnseal) != 1 || r.WithoutUnseal[0].ID != "r1" || r.Match {
+			t.Errorf("%s: %+v", what, r)
+		}
+	}
+}
+
+func TestBrokenLogIsAnError(t *testing.T) {
+	b := New("transit", Window{noon, at(60)})
+	if err := b.AddRecords(strings.NewReader("{broken\n" + unsealed(1, "one", "acme"))); err == nil || !strings.Contains(err.Error(), "line 1") {
+		t.Errorf("got %v", err)
+	}
+}
