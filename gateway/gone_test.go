@@ -274,7 +274,7 @@ func TestNothingIsWrittenDown(t *testing.T) {
 	h.do("POST", "/v1/chat/completions", `{"model":"m","x": a prompt to be kept secret`)
 	h.do("GET", "/v1/a prompt to be kept secret", "")
 	h.records(13)
-	all := h.log.Bytes()
+	all := []byte(h.logText())
 	files, err := os.ReadDir(h.dir)
 	if err != nil {
 		t.Fatal(err)

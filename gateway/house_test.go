@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -44,7 +45,8 @@ type house struct {
 	metrics   *metrics.Set
 	client    *upstream.Client
 	gateway   *gateway.Gateway
-	log       *bytes.Buffer
+	logged    sync.Mutex
+	log       bytes.Buffer      // guarded by logged
 	hosts     map[string]string // host:port of each provider
 }
 
@@ -76,7 +78,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	for _, c := range change {
 		c(&o)
 	}
-	h := &house{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, hosts: map[string]string{}}
+	h := &house{t: t, dir: t.TempDir(), hosts: map[string]string{}}
 	ctx := context.Background()
 	var err error
 	check := func(err error) {
@@ -95,7 +97,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	check(err)
 	records, err := meter.OpenLog(h.path("records.jsonl"), nil)
 	check(err)
-	log := zerolog.New(zerolog.SyncWriter(h.log))
+	log := zerolog.New(h)
 	h.metrics = metrics.NewSet()
 	h.ring = h.makeRing(o.vault, records, &log)
 	cache, err := vaultbridge.NewCache(h.ring, o.cache)
@@ -337,4 +339,18 @@ func (h *house) eventually(what string, ok func() bool) {
 		}
 		time.Sleep(2 * time.Millisecond)
 	}
+}
+
+// logText is what was logged so far.
+func (h *house) logText() string {
+	h.logged.Lock()
+	defer h.logged.Unlock()
+	return h.log.String()
+}
+
+// Write takes a line of the log.
+func (h *house) Write(line []byte) (int, error) {
+	h.logged.Lock()
+	defer h.logged.Unlock()
+	return h.log.Write(line)
 }

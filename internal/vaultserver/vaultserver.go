@@ -250,9 +250,25 @@ func (s *Server) Unseal(ctx context.Context) error {
 	})
 }
 
-// Signal sends a signal: SIGSTOP makes a server that takes connections and
-// never answers.
-func (s *Server) Signal(sig syscall.Signal) error { return s.process.Process.Signal(sig) }
+// Pause stops the process: it takes connections and never answers. It returns
+// when all of its threads stand.
+func (s *Server) Pause(ctx context.Context) error {
+	if err := s.process.Process.Signal(syscall.SIGSTOP); err != nil {
+		return fmt.Errorf("cannot pause Vault: %w", err)
+	}
+	return s.await(ctx, "standstill", func() bool {
+		tasks, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", s.process.Process.Pid))
+		for _, t := range tasks {
+			if b, err := os.ReadFile(t); err == nil && !bytes.Contains(b, []byte(") T ")) {
+				return false
+			}
+		}
+		return len(tasks) > 0
+	})
+}
+
+// Resume lets a paused process go on.
+func (s *Server) Resume() error { return s.process.Process.Signal(syscall.SIGCONT) }
 
 // Kill ends the process at once.
 func (s *Server) Kill() error {
@@ -271,7 +287,7 @@ func (s *Server) Restart(ctx context.Context) error {
 
 // Stop ends the server.
 func (s *Server) Stop() error {
-	_ = s.process.Process.Signal(syscall.SIGCONT)
+	_ = s.Resume()
 	_ = s.process.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-s.ended:
