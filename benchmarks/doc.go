@@ -5,6 +5,7 @@
 //	go run ./benchmarks unary    CPU per request and requests per second
 //	go run ./benchmarks stream   time added to the first byte and between chunks
 //	go run ./benchmarks memory   resident memory of 5,000 open streams
+//	go run ./benchmarks vault    the key path on a real Vault (make vault), 10,000 tenants
 //
 // Every process is real: the gateway's own binary with token check, routing,
 // credential, header filter and record on; nginx from the system's packages.

@@ -20,9 +20,9 @@ func main() {
 }
 
 func run(which []string) error {
-	all := map[string]func(*bed) error{"unary": unary, "stream": streams, "memory": memory}
+	all := map[string]func(*bed) error{"unary": unary, "stream": streams, "memory": memory, "vault": vault}
 	if len(which) == 0 {
-		which = []string{"unary", "stream", "memory"}
+		which = []string{"unary", "stream", "memory", "vault"}
 	}
 	for _, name := range which {
 		if all[name] == nil {
