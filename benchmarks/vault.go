@@ -40,7 +40,6 @@ type vaultBed struct {
 	keyring *vaultbridge.Transit
 	data    string
 	tokens  []string
-	refs    []vaultbridge.Bound // one credential of each tenant
 	host    string
 }
 

@@ -112,8 +112,14 @@ const loginMethods = "want approle, kubernetes, jwt, cert, token_file or agent"
 // login checks that a method has what it needs, and nothing that it ignores.
 func (d *decoder) login(at string, l *VaultLogin, plain bool) {
 	fields := []struct{ name, value string }{
-		{"role", l.Role}, {"role_id_file", l.RoleIDFile}, {"secret_id_file", l.SecretIDFile}, {"jwt_file", l.JWTFile},
-		{"token_file", l.TokenFile}, {"cert_file", l.CertFile}, {"key_file", l.KeyFile}, {"mount", l.Mount},
+		{"role", l.Role},
+		{"role_id_file", l.RoleIDFile},
+		{"secret_id_file", l.SecretIDFile},
+		{"jwt_file", l.JWTFile},
+		{"token_file", l.TokenFile},
+		{"cert_file", l.CertFile},
+		{"key_file", l.KeyFile},
+		{"mount", l.Mount},
 	}
 	// What each method needs ("!") or may have.
 	takes := map[string]map[string]string{

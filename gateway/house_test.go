@@ -102,7 +102,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	h.ring = h.makeRing(o.vault, records, &log)
 	cache, err := vaultbridge.NewCache(h.ring, o.cache)
 	check(err)
-	h.walker = rotation.New(rotation.Options{Directory: h.directory, Ring: h.ring, Log: &log, Rate: 2000, Settle: time.Second})
+	h.walker = rotation.New(ctx, rotation.Options{Directory: h.directory, Ring: h.ring, Log: &log, Rate: 2000, Settle: time.Second})
 	h.client = upstream.NewClient()
 	base, err := url.Parse(h.provider.URL())
 	check(err)

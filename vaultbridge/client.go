@@ -176,8 +176,7 @@ func (e *unavailable) Unwrap() error { return ErrUnavailable }
 
 // statusOf is the status that Vault refused with; 0 when there was no answer.
 func statusOf(err error) int {
-	var answer *api.ResponseError
-	if errors.As(err, &answer) {
+	if answer, ok := errors.AsType[*api.ResponseError](err); ok {
 		return answer.StatusCode
 	}
 	return 0

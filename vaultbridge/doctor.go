@@ -155,7 +155,7 @@ func (t *Transit) examineAudit(ctx context.Context) error {
 			return err
 		}
 		if len(devices) == 0 {
-			return fmt.Errorf("no audit device; turn one on: vault audit enable file file_path=...")
+			return fmt.Errorf("no audit device; turn one on: vault audit enable file file_path=PATH")
 		}
 		for path, d := range devices {
 			if d.Options["log_raw"] == "true" {

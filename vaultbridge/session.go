@@ -47,13 +47,13 @@ type session struct {
 	done     sync.WaitGroup
 }
 
-func newSession(identity string, o *TransitOptions, l Login) (*session, error) {
+func newSession(ctx context.Context, identity string, o *TransitOptions, l Login) (*session, error) {
 	client, err := newClient(o, &l)
 	if err != nil {
 		return nil, err
 	}
 	s := &session{identity: identity, login: l, client: client, notify: o.Notify, first: make(chan struct{}), refused: make(chan struct{}, 1)}
-	ctx, stop := context.WithCancel(context.Background())
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.done.Go(func() { s.keep(ctx) })
 	return s, nil
@@ -141,7 +141,7 @@ func (s *session) hold(ctx context.Context, secret *api.Secret, first bool) (ref
 		select {
 		case <-ctx.Done():
 			return false
-		case <-ends:
+		case <-ends: //nolint:errcheck // whatever the reason is, a new login follows
 			return false
 		case <-s.refused:
 			return true

@@ -82,16 +82,16 @@ const (
 // NewTransit makes the keyring and begins to log in. It waits for the first
 // try of each identity, not for its success: a gateway may start before its
 // Vault does.
-func NewTransit(ctx context.Context, o TransitOptions) (*Transit, error) { //nolint:gocritic // once per process
+func NewTransit(ctx context.Context, o TransitOptions) (*Transit, error) {
 	t := &Transit{o: o}
 	t.meters.init(o.Metrics, o.Name)
 	t.breaker = gobreaker.NewCircuitBreaker[[]byte](t.breakerSettings())
 	var err error
-	if t.data, err = newSession("data", &o, o.Data); err != nil {
+	if t.data, err = newSession(ctx, "data", &o, o.Data); err != nil {
 		return nil, err
 	}
 	if o.Admin.Method != "" {
-		if t.admin, err = newSession("admin", &o, o.Admin); err != nil {
+		if t.admin, err = newSession(ctx, "admin", &o, o.Admin); err != nil {
 			t.Close()
 			return nil, err
 		}

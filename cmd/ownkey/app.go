@@ -83,7 +83,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	}); err != nil {
 		return a, err
 	}
-	a.walker = rotation.New(rotation.Options{Directory: a.directory, Ring: a.ring, Log: log, Rate: int(cfg.Keyring.RewrapRate)})
+	a.walker = rotation.New(ctx, rotation.Options{Directory: a.directory, Ring: a.ring, Log: log, Rate: int(cfg.Keyring.RewrapRate)})
 	a.client = upstream.NewClient()
 	providers, err := a.providers()
 	if err != nil {

@@ -56,11 +56,11 @@ func (a *app) journal(u vaultbridge.Unsealing) {
 
 // vaultEvent writes one line for a change of state.
 func (a *app) vaultEvent(e vaultbridge.Event) {
-	line := a.log.Warn().Str("reason", string(e.Reason)).AnErr("detail", e.Detail)
-	message := map[string]string{"login": "cannot log in to Vault", "vault": "Vault is not usable; credentials in memory go on for their time"}[e.What]
 	if e.Good {
-		line = a.log.Info().Int64("after_ms", e.After.Milliseconds())
-		message = map[string]string{"login": "logged in to Vault again", "vault": "Vault is usable again"}[e.What]
+		message := map[string]string{"login": "logged in to Vault again", "vault": "Vault is usable again"}[e.What]
+		a.log.Info().Str("identity", e.Identity).Int64("after_ms", e.After.Milliseconds()).Msg(message)
+		return
 	}
-	line.Str("identity", e.Identity).Msg(message)
+	message := map[string]string{"login": "cannot log in to Vault", "vault": "Vault is not usable; credentials in memory go on for their time"}[e.What]
+	a.log.Warn().Str("identity", e.Identity).Str("reason", string(e.Reason)).AnErr("detail", e.Detail).Msg(message)
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"time"
 )
 
@@ -107,7 +106,7 @@ func (c *DoctorCmd) Run() error {
 		if !f.OK {
 			mark = "FAIL"
 		}
-		fmt.Fprintf(os.Stdout, "%s  %s: %s\n", mark, f.Check, f.Detail)
+		fmt.Printf("%s  %s: %s\n", mark, f.Check, f.Detail)
 	}
 	if !a.OK {
 		return errors.New("not everything is as it should be")

@@ -20,13 +20,13 @@ type VaultPolicyCmd struct {
 
 // Run prints it.
 func (c *VaultPolicyCmd) Run() error {
+	text := vaultbridge.SetupScript(c.Mount, c.AuditFile)
 	switch c.Only {
 	case "data":
-		fmt.Print(vaultbridge.DataPolicy(c.Mount))
+		text = vaultbridge.DataPolicy(c.Mount)
 	case "admin":
-		fmt.Print(vaultbridge.AdminPolicy(c.Mount))
-	default:
-		fmt.Print(vaultbridge.SetupScript(c.Mount, c.AuditFile))
+		text = vaultbridge.AdminPolicy(c.Mount)
 	}
-	return nil
+	_, err := fmt.Print(text)
+	return err
 }

@@ -365,7 +365,7 @@ func dump(t *testing.T, database, to string) {
 	defer d.Close()
 	var out bytes.Buffer
 	tables := cells(t, d, "SELECT name FROM sqlite_master WHERE type = 'table'")
-	for _, table := range strings.Fields(tables) {
+	for table := range strings.FieldsSeq(tables) {
 		out.WriteString(cells(t, d, "SELECT * FROM "+table))
 	}
 	if !strings.Contains(out.String(), "vault:v2:") {

@@ -148,7 +148,7 @@ func (s *server) seal(ctx context.Context, c *directory.Credential, secret []byt
 
 // tryCredential has the provider asked with a credential that is not stored
 // yet, the whole way that a request takes. What is stored stays in use.
-func (s *server) tryCredential(ctx context.Context, c directory.Credential, secret []byte) error { //nolint:gocritic // a copy is what it wants
+func (s *server) tryCredential(ctx context.Context, c directory.Credential, secret []byte) error {
 	if err := s.seal(ctx, &c, secret); err != nil {
 		return err
 	}

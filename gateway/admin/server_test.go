@@ -53,7 +53,7 @@ func newPlane(t *testing.T) *plane {
 	if err != nil {
 		t.Fatal(err)
 	}
-	walker := rotation.New(rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
+	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
 	p.server = httptest.NewServer(admin.New(admin.Options{
 		Directory: p.directory, Ring: ring, Walker: walker, Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
 		Host: func(provider, baseURL string) (string, error) {

@@ -101,11 +101,12 @@ func (s *server) deleteTenant(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	err := s.Directory.DeleteTenant(r.Context(), tenant, shred == "true")
-	if err != nil && !(shred == "true" && errors.Is(err, directory.ErrNotFound) && s.shredPending(r.Context(), tenant)) {
-		return err
-	}
-	if err == nil {
+	switch {
+	case err == nil:
 		s.changed("tenant deleted", tenant, tenant)
+	case shred == "true" && errors.Is(err, directory.ErrNotFound) && s.shredPending(r.Context(), tenant):
+	default:
+		return err
 	}
 	if shred == "true" {
 		if err := s.Walker.Shred(r.Context(), tenant); err != nil {

@@ -112,7 +112,7 @@ func (s *store) walker(rate int, current, previous vaultbridge.Keyring) *Walker 
 		s.t.Fatal(err)
 	}
 	log := zerolog.Nop()
-	w := New(Options{Directory: s.directory, Ring: ring, Log: &log, Rate: rate, Settle: 50 * time.Millisecond})
+	w := New(context.Background(), Options{Directory: s.directory, Ring: ring, Log: &log, Rate: rate, Settle: 50 * time.Millisecond})
 	s.t.Cleanup(w.Close)
 	return w
 }
@@ -304,7 +304,9 @@ func TestWalkWaitsForVault(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.start(s.walker(1000, k, nil), "")
-	s.await("its trouble", func(j *directory.Rewrap) bool { return j.Trouble == "vault_unavailable" && j.State != directory.RewrapDone })
+	s.await("its trouble", func(j *directory.Rewrap) bool {
+		return j.Trouble == "vault_unavailable" && j.State != directory.RewrapDone
+	})
 	if err := v.Unseal(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -60,9 +60,9 @@ type Walker struct {
 	done      sync.WaitGroup
 }
 
-// New makes a walker and starts it.
-func New(o Options) *Walker {
-	ctx, stop := context.WithCancel(context.Background())
+// New makes a walker and starts it. It goes on when ctx ends, until Close.
+func New(ctx context.Context, o Options) *Walker {
+	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w := &Walker{
 		directory: o.Directory, ring: o.Ring, log: o.Log, settle: o.Settle, stop: stop,
 		limiter: rate.NewLimiter(rate.Limit(o.Rate), max(o.Rate, batchRows)),
