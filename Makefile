@@ -25,8 +25,9 @@ lint: $(LINT)
 fmt: $(LINT)
 	$(LINT) fmt ./...
 
-docs: ## Regenerate docs/config.md.
+docs: ## Regenerate docs/config.md and deploy/vault.
 	$(GO) generate ./config
+	$(GO) test ./vaultbridge -run TestDeployedPoliciesAreCurrent -update
 
 fuzz: ## Every fuzz target for FUZZTIME.
 	@for p in $$($(GO) list ./...); do \

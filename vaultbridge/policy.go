@@ -5,8 +5,6 @@ import (
 	"strings"
 )
 
-// Policies of the two identities, for a transit engine at mount.
-
 // DataPolicy lets the data plane open credentials and nothing else.
 func DataPolicy(mount string) string {
 	return fmt.Sprintf(`# Ownkey data plane: opens tenants' credentials, nothing else.
@@ -57,6 +55,7 @@ func SetupScript(mount, auditFile string) string {
 }
 
 const setupScript = `# Run as an operator of Vault (VAULT_ADDR, VAULT_TOKEN). Safe to run again.
+# Made by: ownkey vault policy
 set -eu
 
 # The transit engine, and an audit device. Ownkey's unseal ids are logged in clear.

@@ -96,8 +96,13 @@ func readLog(path string, read func(io.Reader) error) error {
 func printReport(r *audit.Report) {
 	fmt.Printf("from %s to %s\n", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	fmt.Printf("Vault answered %d decrypt calls and refused %d\n", r.Calls, r.Refused)
-	fmt.Printf("%d unseals are ours: they served %d requests, one of them up to %d; %d served none; %d more were not answered\n",
+	fmt.Printf("%d unseals are ours: they served %d requests, one of them %d; %d served none; %d more were not answered\n",
 		r.Unseals, r.Requests-len(r.WithoutUnseal), r.MostRequests, r.Idle, r.Unanswered)
+	for _, served := range r.Served {
+		if served.Unseals > 0 {
+			fmt.Printf("  %d unseals served %d to %d requests\n", served.Unseals, served.Least, 2*served.Least-1)
+		}
+	}
 	fmt.Printf("%d requests without an unseal\n", len(r.WithoutUnseal))
 	for _, q := range r.WithoutUnseal[:min(shown, len(r.WithoutUnseal))] {
 		fmt.Printf("  %s request %s of tenant %s, unseal %q\n", q.At.Format(time.RFC3339Nano), q.ID, q.Tenant, q.Unseal)

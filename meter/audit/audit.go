@@ -8,6 +8,7 @@ package audit
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"time"
 )
@@ -42,7 +43,7 @@ type unseal struct {
 func New(mount string, w Window) *Books {
 	return &Books{
 		prefix: mount + "/decrypt/ownkey-", window: w, unseals: map[string]*unseal{},
-		report: Report{From: w.From, To: w.To, WithoutUnseal: []Request{}, Foreign: []Foreign{}},
+		report: Report{From: w.From, To: w.To, Served: []Served{}, WithoutUnseal: []Request{}, Foreign: []Foreign{}},
 	}
 }
 
@@ -62,6 +63,8 @@ type Report struct {
 	Idle    int `json:"unseals_idle"`
 	// Unanswered are unseals that we asked for and Vault did not answer.
 	Unanswered int `json:"unseals_unanswered"`
+	// Served counts them by the number of requests that they served.
+	Served []Served `json:"unseals_by_requests_served"`
 	// MostRequests is the largest number of requests that one unseal served.
 	MostRequests int `json:"most_requests_of_one_unseal"`
 	// Requests are those that used a credential.
@@ -70,6 +73,13 @@ type Report struct {
 	WithoutUnseal []Request `json:"requests_without_unseal"`
 	// Foreign are the decrypts that we did not make.
 	Foreign []Foreign `json:"foreign_unseals"`
+}
+
+// Served is a number of unseals that served between Least and twice as many
+// requests less one: 1, 2 to 3, 4 to 7, and so on.
+type Served struct {
+	Least   int `json:"requests_from"`
+	Unseals int `json:"unseals"`
 }
 
 // Request is one that used a credential.
@@ -109,7 +119,13 @@ func (b *Books) Close() *Report {
 			r.MostRequests = max(r.MostRequests, u.requests)
 			if u.requests == 0 {
 				r.Idle++
+				continue
 			}
+			power := bits.Len(uint(u.requests)) - 1
+			for len(r.Served) <= power {
+				r.Served = append(r.Served, Served{Least: 1 << len(r.Served)})
+			}
+			r.Served[power].Unseals++
 		case u.calls+u.hedges == 0 && b.window.holds(u.at):
 			r.Unanswered++
 		}

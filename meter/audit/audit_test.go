@@ -53,7 +53,8 @@ func TestHonestBooksMatch(t *testing.T) {
 		`{"type":"response","request":{"path":"transit/encrypt/ownkey-acme"}}` + "\n" +
 		strings.ReplaceAll(decrypted(6, "zoo", "", 1), `"request":`, `"error":"permission denied","request":`)
 	r := books(t, records, vault)
-	if !r.Match || r.Calls != 3 || r.Refused != 1 || r.Unseals != 3 || r.Idle != 2 || r.Unanswered != 1 || r.MostRequests != 2 || r.Requests != 3 {
+	if !r.Match || r.Calls != 3 || r.Refused != 1 || r.Unseals != 3 || r.Idle != 2 || r.Unanswered != 1 || r.MostRequests != 2 || r.Requests != 3 ||
+		len(r.Served) != 2 || r.Served[1] != (Served{2, 1}) {
 		t.Errorf("%+v", r)
 	}
 }
