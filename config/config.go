@@ -94,7 +94,7 @@ type Vault struct {
 type VaultLogin struct {
 	// approle (role_id_file, secret_id_file), kubernetes (role), jwt (role,
 	// jwt_file), cert (cert_file, key_file), token_file (token_file) or agent
-	// (Vault Agent adds the token).
+	// (Vault Agent or Vault Proxy adds the token).
 	Method string `yaml:"method"`
 	// Where the auth method is mounted; empty for its own name.
 	Mount string `yaml:"mount"`

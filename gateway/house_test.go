@@ -193,13 +193,18 @@ func (h *house) tenant(id string) {
 // store seals a credential as the admin plane does.
 func (h *house) store(tenant, provider, label, secret string) *directory.Credential {
 	h.t.Helper()
+	return h.storeWith(h.ring.Current(), tenant, provider, label, secret)
+}
+
+func (h *house) storeWith(k vaultbridge.Keyring, tenant, provider, label, secret string) *directory.Credential {
+	h.t.Helper()
 	ctx := context.Background()
 	id, err := h.directory.CredentialID(tenant, provider, label)
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	bound := vaultbridge.Context{Tenant: tenant, CredentialID: id, Provider: provider, Host: h.hosts[provider]}
-	sealed, err := h.ring.Current().Seal(ctx, bound, []byte(secret))
+	sealed, err := k.Seal(ctx, bound, []byte(secret))
 	if err != nil {
 		h.t.Fatal(err)
 	}

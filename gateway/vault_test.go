@@ -409,6 +409,37 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 }
 
+// TestMoveToVaultUnderLoad moves rows from the local keyring to Vault while
+// calls go through.
+func TestMoveToVaultUnderLoad(t *testing.T) {
+	h, _ := newVaultHouse(t, cacheFor(200*time.Millisecond, 0), func(o *options) { o.vault.Timeout = 2 * time.Second })
+	ctx := context.Background()
+	tokens := []string{}
+	main := "main"
+	for i := range 50 {
+		id := fmt.Sprint("tenant-", i)
+		h.tenant(id)
+		h.storeWith(h.keyring, id, "main", "default", "sk-other")
+		if _, err := h.directory.UpdateTenant(ctx, id, directory.TenantChange{DefaultProvider: &main}); err != nil {
+			t.Fatal(err)
+		}
+		tokens = append(tokens, h.mint(id, directory.NewToken{}))
+	}
+	l := h.load(500, tokens...)
+	time.Sleep(500 * time.Millisecond)
+	job := h.rewrap("")
+	time.Sleep(500 * time.Millisecond)
+	l.stop()
+	if l.failed.Load() > 0 || l.done.Load() < 100 || job.RowsDone != 50 || job.RowsFailed != 0 {
+		t.Errorf("%d of %d calls failed (%v), %+v", l.failed.Load(), l.done.Load(), l.example.Load(), job)
+	}
+	for _, token := range tokens {
+		if a := h.as(token); a.status != 200 {
+			t.Errorf("%d %s", a.status, a.body)
+		}
+	}
+}
+
 // rewrap runs a walk to its end.
 func (h *house) rewrap(tenant string) *directory.Rewrap {
 	h.t.Helper()

@@ -135,9 +135,11 @@ func TestMissesShareOneUnseal(t *testing.T) {
 	k.hold = make(chan struct{})
 	gone, leave := context.WithCancel(context.Background())
 	leave() // one caller that has left does not spoil it for the others
-	var all sync.WaitGroup
+	var all, asked sync.WaitGroup
+	asked.Add(50)
 	for i := range 50 {
 		all.Go(func() {
+			asked.Done()
 			ctx := context.Background()
 			if i == 0 {
 				ctx = gone
@@ -155,6 +157,8 @@ func TestMissesShareOneUnseal(t *testing.T) {
 			})
 		})
 	}
+	asked.Wait()
+	time.Sleep(50 * time.Millisecond) // from being asked to waiting for the unseal
 	close(k.hold)
 	all.Wait()
 	if n := k.unseals.Load(); n > 25 {

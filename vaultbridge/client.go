@@ -9,8 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/vault/api"
@@ -27,8 +29,8 @@ const (
 )
 
 // newClient makes a client for one identity. Nothing is taken from the
-// environment, where vault/api would look for an address, a token and a way to
-// switch verification off.
+// environment, where vault/api would look for an address, a token, a way to
+// switch verification off, and one to have answers wrapped, plaintexts and all.
 func newClient(o *TransitOptions, l *Login) (*api.Client, error) {
 	address := o.Address
 	if l.Address != "" {
@@ -53,18 +55,42 @@ func newClient(o *TransitOptions, l *Login) (*api.Client, error) {
 	if unix {
 		address = "http://vault-agent"
 	}
+	defer withoutVaultEnvironment()()
 	client, err := api.NewClient(&api.Config{
 		Address: address, HttpClient: &http.Client{Transport: transport, CheckRedirect: noRedirect}, DisableRedirects: true,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot use Vault at %s: %w", address, err)
 	}
-	client.ClearToken()
-	client.ClearNamespace()
+	// Asked at every request, and by default of the environment.
+	client.SetWrappingLookupFunc(func(string, string) string { return "" })
 	if o.Namespace != "" {
 		client.SetNamespace(o.Namespace)
 	}
 	return client, nil
+}
+
+// environment guards what withoutVaultEnvironment takes away for a while.
+var environment sync.Mutex
+
+// withoutVaultEnvironment hides every VAULT_ variable from api.NewClient, which
+// takes headers from them and fails on one that it cannot read. The function
+// that it returns puts them back.
+func withoutVaultEnvironment() (restore func()) {
+	environment.Lock()
+	held := map[string]string{}
+	for _, line := range os.Environ() {
+		if name, value, _ := strings.Cut(line, "="); strings.HasPrefix(name, "VAULT_") {
+			held[name] = value
+			_ = os.Unsetenv(name)
+		}
+	}
+	return func() {
+		defer environment.Unlock()
+		for name, value := range held {
+			_ = os.Setenv(name, value)
+		}
+	}
 }
 
 // noRedirect keeps a token from following an answer to another host.
@@ -124,7 +150,7 @@ const (
 	ReasonStandby     Reason = "standby"     // a standby that does not forward
 	ReasonDenied      Reason = "denied"      // 403: token expired, or policy changed
 	ReasonThrottled   Reason = "throttled"   // 429: a quota of Vault's
-	ReasonFailing     Reason = "failing"     // any other answer that is of no use
+	ReasonFailing     Reason = "failing"     // any other answer that is of no use, or nothing to log in with
 	ReasonLogin       Reason = "no_login"    // this identity never got a token
 )
 
@@ -134,6 +160,7 @@ func reasonOf(err error) Reason {
 	var answer *api.ResponseError
 	var status statusError
 	var network net.Error
+	var transport *url.Error
 	switch {
 	case errors.As(err, &answer):
 		return reasonOfStatus(answer.StatusCode)
@@ -141,8 +168,10 @@ func reasonOf(err error) Reason {
 		return reasonOfStatus(int(status))
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return ReasonTimeout
+	case errors.As(err, &transport):
+		return ReasonUnreachable
 	}
-	return ReasonUnreachable
+	return ReasonFailing
 }
 
 func reasonOfStatus(status int) Reason {
@@ -153,7 +182,7 @@ func reasonOfStatus(status int) Reason {
 		return ReasonThrottled
 	case http.StatusServiceUnavailable:
 		return ReasonSealed
-	case http.StatusTemporaryRedirect, http.StatusMovedPermanently, http.StatusFound, 472, 473: // Vault's HTTP API, sys/health
+	case http.StatusTemporaryRedirect, http.StatusPermanentRedirect, http.StatusMovedPermanently, http.StatusFound, 472, 473: // Vault's HTTP API, sys/health
 		return ReasonStandby
 	}
 	return ReasonFailing

@@ -103,8 +103,17 @@ func (s *session) keep(ctx context.Context) {
 			continue
 		}
 		sleep(ctx, jitter(pause))
-		pause = min(2*pause, maxLoginPause)
+		pause = min(2*pause, s.maxPause())
 	}
+}
+
+// maxPause is short where nothing is logged in: to read a file again costs
+// Vault nothing.
+func (s *session) maxPause() time.Duration {
+	if s.login.Method == MethodTokenFile {
+		return tokenFilePoll
+	}
+	return maxLoginPause
 }
 
 // hold uses a token until another one is needed: refused says that Vault did

@@ -40,6 +40,7 @@ type site struct {
 	provider *fakeprovider.Server
 	dir      string
 	log      string // file
+	keyring  string // one more line of the configuration's keyring
 }
 
 func newSite(t *testing.T) *site {
@@ -67,13 +68,14 @@ admin: {listen: '127.0.0.1:0', token: '${OWNKEY_ADMIN_TOKEN}'}
 data: %s
 keyring:
   cache_ttl: 1s
+  %s
   vault:
     address: %s
     data: {method: approle, role_id_file: %s, secret_id_file: %s}
     admin: {method: approle, role_id_file: %s, secret_id_file: %s}
 providers:
   openai: {base_url: '%s'}
-`, data, s.vault.URL, s.vault.File("ownkey-data.role-id"), s.vault.File("ownkey-data.secret-id"),
+`, data, s.keyring, s.vault.URL, s.vault.File("ownkey-data.role-id"), s.vault.File("ownkey-data.secret-id"),
 		s.vault.File("ownkey-admin.role-id"), s.vault.File("ownkey-admin.secret-id"), s.provider.URL())
 	log, err := os.Create(s.log)
 	if err == nil {
@@ -254,6 +256,62 @@ vault write -field=plaintext transit/decrypt/ownkey-acme ciphertext=%s context=%
 		t.Errorf("%d %s", status, out)
 	}
 	s.stop()
+}
+
+// TestRewrapOutlivesKill kills the gateway in the middle of a rewrap; the next
+// one goes on by itself, and the audit's books still match.
+func TestRewrapOutlivesKill(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	const tenants = 30
+	tokens := make([]string, tenants)
+	for i := range tokens {
+		id := fmt.Sprint("tenant-", i)
+		tokens[i] = s.tenant(id, goodKey)
+		s.want("", "rotate", "--tenant", id)
+	}
+	s.stop()
+	s.keyring = "rewrap_rate: 5"
+	s.serve(t, filepath.Join(s.dir, "data"))
+	s.want("", "rewrap", "--detach")
+	for s.version2() < 5 {
+		time.Sleep(20 * time.Millisecond)
+	}
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+	if n := s.version2(); n >= tenants {
+		t.Fatalf("%d rows were done before the kill", n)
+	}
+	s.keyring = ""
+	s.serve(t, filepath.Join(s.dir, "data"))
+	for !strings.HasPrefix(s.want("", "rewrap", "--status"), "done") {
+		for _, token := range tokens[:3] {
+			s.chats(token, 200, "Hello")
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	for _, token := range tokens {
+		s.chats(token, 200, "Hello")
+	}
+	if n := s.version2(); n != tenants {
+		t.Errorf("%d of %d rows are at version 2", n, tenants)
+	}
+	s.want("", "audit", "verify", "--vault-audit", s.vault.AuditFile, "--data", filepath.Join(s.dir, "data"))
+	s.stop()
+}
+
+// version2 counts the rows of that version.
+func (s *site) version2() (n int) {
+	s.t.Helper()
+	database, err := db.Open(s.t.Context(), filepath.Join(s.dir, "data", databaseFile))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer database.Close()
+	if err := database.Read.QueryRow("SELECT count(*) FROM credentials WHERE key_version = 2 AND sealed LIKE 'vault:v2:%'").Scan(&n); err != nil {
+		s.t.Fatal(err)
+	}
+	return n
 }
 
 // row reads a tenant's credential from the database's file.
