@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -63,6 +64,7 @@ type options struct {
 	timeouts gateway.Timeouts
 	maxBody  int64
 	cache    vaultbridge.CacheOptions
+	provider string // base URL of one in another process, in place of our own
 	// vault makes the ring one of this Vault, with the local keyring before it.
 	vault *vaultbridge.TransitOptions
 }
@@ -104,7 +106,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	check(err)
 	h.walker = rotation.New(ctx, rotation.Options{Directory: h.directory, Ring: h.ring, Log: &log, Rate: 2000, Settle: time.Second})
 	h.client = upstream.NewClient()
-	base, err := url.Parse(h.provider.URL())
+	base, err := url.Parse(cmp.Or(o.provider, h.provider.URL()))
 	check(err)
 	dead := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1"}
 	provider := func(name string, u *url.URL, header string) *gateway.Provider {

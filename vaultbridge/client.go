@@ -31,7 +31,8 @@ const (
 // newClient makes a client for one identity. Nothing is taken from the
 // environment, where vault/api would look for an address, a token, a way to
 // switch verification off, and one to have answers wrapped, plaintexts and all.
-func newClient(o *TransitOptions, l *Login) (*api.Client, error) {
+// seals says that its calls carry plaintexts.
+func newClient(o *TransitOptions, l *Login, seals bool) (*api.Client, error) {
 	address := o.Address
 	if l.Address != "" {
 		address = l.Address
@@ -50,7 +51,7 @@ func newClient(o *TransitOptions, l *Login) (*api.Client, error) {
 		if err != nil {
 			return nil, err
 		}
-		return wipingConn{conn}, nil
+		return wipingConn{conn, seals}, nil
 	}
 	if unix {
 		address = "http://vault-agent"
@@ -131,12 +132,27 @@ func newTransport(caFile string, l *Login) (*http.Transport, error) {
 // for bytes. The transport's buffer, which held the last answer with its
 // plaintext, is empty as soon as the connection is idle. (Under TLS the
 // record layer has one more buffer, out of our reach.)
-type wipingConn struct{ net.Conn }
+type wipingConn struct {
+	net.Conn
+	wipeWritten bool
+}
 
 // Read zeroes p and fills its beginning.
 func (c wipingConn) Read(p []byte) (int, error) {
 	clear(p)
 	return c.Conn.Read(p)
+}
+
+// Write writes p and, where plaintexts are sent, zeroes it. A Writer should
+// leave p alone, but p is one of two things here: the transport's buffer, which
+// begins anew after each write, or the body of a call, which is ours to wipe and
+// is sent once (no retries, no redirects, no hedge).
+func (c wipingConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.wipeWritten {
+		clear(p)
+	}
+	return n, err
 }
 
 // Reason says why Vault was of no use: a word for logs and metrics.

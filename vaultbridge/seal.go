@@ -23,11 +23,8 @@ func (t *Transit) Seal(ctx context.Context, c Context, secret []byte) (Sealed, e
 	}
 	s := Sealed{Keyring: t.o.Name}
 	err := t.ask(ctx, func(ctx context.Context, _ *api.Client) error {
-		body := append([]byte(`{"plaintext":"`), base64.StdEncoding.AppendEncode(nil, secret)...)
-		defer func() { clear(body) }()
-		body = append(body, `","context":"`...)
-		body = base64.StdEncoding.AppendEncode(body, c.Bytes())
-		body = append(body, `"}`...)
+		body := plaintextBody(`{"context":"`+base64.StdEncoding.EncodeToString(c.Bytes())+`","plaintext":"`, secret)
+		defer clear(body)
 		var a struct {
 			Data struct {
 				Ciphertext string `json:"ciphertext"`
@@ -50,6 +47,16 @@ func (t *Transit) Seal(ctx context.Context, c Context, secret []byte) (Sealed, e
 	return s, err
 }
 
+// plaintextBody writes a call: what is before, the secret in base64, and the
+// end of both the string and the object. It is one allocation, to be wiped.
+func plaintextBody(before string, secret []byte) []byte {
+	const after = `"}`
+	body := make([]byte, 0, len(before)+base64.StdEncoding.EncodedLen(len(secret))+len(after))
+	body = append(body, before...)
+	body = base64.StdEncoding.AppendEncode(body, secret)
+	return append(body, after...)
+}
+
 // fingerprintBytes of the MAC are kept: collisions among one tenant's
 // credentials are out of reach.
 const fingerprintBytes = 8
@@ -59,11 +66,11 @@ const fingerprintBytes = 8
 func (t *Transit) fingerprint(ctx context.Context, c Context, secret []byte) (string, error) {
 	var print string
 	err := t.ask(ctx, func(ctx context.Context, _ *api.Client) error {
-		input := append(Context{Tenant: c.Tenant, Provider: c.Provider}.Bytes(), secret...)
+		scope := Context{Tenant: c.Tenant, Provider: c.Provider}.Bytes()
+		input := append(append(make([]byte, 0, len(scope)+len(secret)), scope...), secret...)
 		defer clear(input)
-		body := append([]byte(`{"key_version":1,"input":"`), base64.StdEncoding.AppendEncode(nil, input)...)
-		defer func() { clear(body) }()
-		body = append(body, `"}`...)
+		body := plaintextBody(`{"key_version":1,"input":"`, input)
+		defer clear(body)
 		var a struct {
 			Data struct {
 				HMAC string `json:"hmac"`

@@ -48,7 +48,7 @@ type session struct {
 }
 
 func newSession(ctx context.Context, identity string, o *TransitOptions, l Login) (*session, error) {
-	client, err := newClient(o, &l)
+	client, err := newClient(o, &l, identity == "admin")
 	if err != nil {
 		return nil, err
 	}

@@ -183,7 +183,7 @@ func (a *app) run(ctx context.Context) error {
 	defer stop()
 	failed := make(chan error, 2)
 	go func() { failed <- a.gateway.Serve(a.data) }()
-	go func() { failed <- a.admin.Serve(a.control) }()
+	go func() { failed <- a.admin.Serve(admin.Listener(a.control)) }()
 	a.log.Info().Str("listen", a.data.Addr().String()).Str("admin_listen", a.control.Addr().String()).Msg("serving")
 	var err error
 	select {

@@ -8,14 +8,16 @@
 package admin
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -169,23 +171,78 @@ func write(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// read decodes a call's body into v: one JSON object, no unknown members. The
-// bytes that were read are wiped: they may hold a secret.
+// read decodes a call's body into v: one JSON object, no unknown members.
+// Nothing of the body stays in memory: it may hold a secret.
 func read(r *http.Request, v any) error {
-	raw, err := io.ReadAll(r.Body)
-	defer clear(raw[:cap(raw)])
+	raw, err := readBody(r)
+	defer clear(raw)
 	if err != nil {
-		return &failure{http.StatusRequestEntityTooLarge, "too_large", "", "the body is larger than 1 MiB, or was cut"}
+		return err
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
+	// Two passes over the bytes, since json.Decoder, which knows unknown
+	// members, keeps a copy that can not be wiped.
+	var members map[string]json.RawMessage
+	err = json.Unmarshal(raw, &members)
+	for name, value := range members {
+		clear(value)
+		if err == nil && !slices.Contains(memberNames(v), name) {
+			err = &failure{http.StatusBadRequest, "invalid_request", name, "there is no member " + name}
+		}
+	}
+	if err == nil {
+		err = json.Unmarshal(raw, v)
+	}
+	if err != nil {
 		return badBody(err)
 	}
-	if d.More() {
-		return &failure{http.StatusBadRequest, "invalid_request", "", "something follows the JSON object"}
-	}
 	return nil
+}
+
+// readBody reads a body into a buffer of its own size.
+func readBody(r *http.Request) ([]byte, error) {
+	size := r.ContentLength
+	if size < 0 || size > maxBodyBytes {
+		size = maxBodyBytes
+	}
+	raw := make([]byte, size+1)
+	n, err := io.ReadFull(r.Body, raw)
+	if err == nil || !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
+		return raw, &failure{http.StatusRequestEntityTooLarge, "too_large", "", "the body is larger than 1 MiB, or was cut"}
+	}
+	return raw[:n], nil
+}
+
+// memberNames lists the members that a call takes: the JSON names of the struct
+// that v points to.
+func memberNames(v any) []string {
+	var names []string
+	for field := range reflect.TypeOf(v).Elem().Fields() {
+		names = append(names, field.Tag.Get("json"))
+	}
+	return names
+}
+
+// Listener wipes what was read from a connection as soon as the server waits
+// for more: a secret that was stored does not stay in its buffer.
+func Listener(l net.Listener) net.Listener { return wipingListener{l} }
+
+type wipingListener struct{ net.Listener }
+
+// Accept gives the next connection.
+func (l wipingListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return wipingConn{c}, nil
+}
+
+type wipingConn struct{ net.Conn }
+
+// Read zeroes p and fills its beginning.
+func (c wipingConn) Read(p []byte) (int, error) {
+	clear(p)
+	return c.Conn.Read(p)
 }
 
 // badBody says what is wrong with a body without quoting its values.
@@ -198,9 +255,6 @@ func badBody(err error) *failure {
 		return own
 	case errors.As(err, &kind):
 		f.param, f.message = kind.Field, kind.Field+": wrong type"
-	case strings.HasPrefix(err.Error(), "json: unknown field "):
-		f.param = strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
-		f.message = "there is no member " + f.param
 	}
 	return f
 }

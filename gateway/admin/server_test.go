@@ -34,7 +34,8 @@ type plane struct {
 	status    int // what the provider answers to a test
 }
 
-func newPlane(t *testing.T) *plane {
+// newPlane makes an admin plane over a keyring; without one, over a local one.
+func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 	t.Helper()
 	p := &plane{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, status: 200}
 	ctx := context.Background()
@@ -49,12 +50,12 @@ func newPlane(t *testing.T) *plane {
 		t.Fatal(err)
 	}
 	log := zerolog.New(zerolog.SyncWriter(p.log))
-	ring, err := vaultbridge.NewRing(p.keyring, nil)
+	ring, err := vaultbridge.NewRing(append(keyrings, p.keyring)[0], nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
-	p.server = httptest.NewServer(admin.New(admin.Options{
+	p.server = httptest.NewUnstartedServer(admin.New(admin.Options{
 		Directory: p.directory, Ring: ring, Walker: walker, Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
 		Host: func(provider, baseURL string) (string, error) {
 			switch {
@@ -69,6 +70,8 @@ func newPlane(t *testing.T) *plane {
 		},
 		Test: func(context.Context, *directory.Credential) (int, error) { return p.status, nil },
 	}))
+	p.server.Listener = admin.Listener(p.server.Listener)
+	p.server.Start()
 	t.Cleanup(func() { p.server.Close(); walker.Close(); p.directory.Close(); _ = database.Close() })
 	return p
 }

@@ -25,6 +25,7 @@ type Books struct {
 	prefix   string // of the paths of tenants' decrypts
 	window   Window
 	unseals  map[string]*unseal
+	seen     map[string]bool // Vault's request ids: a call is judged once
 	requests []Request
 	report   Report
 }
@@ -42,7 +43,7 @@ type unseal struct {
 // New makes empty books for a transit engine at mount.
 func New(mount string, w Window) *Books {
 	return &Books{
-		prefix: mount + "/decrypt/ownkey-", window: w, unseals: map[string]*unseal{},
+		prefix: mount + "/decrypt/ownkey-", window: w, unseals: map[string]*unseal{}, seen: map[string]bool{},
 		report: Report{From: w.From, To: w.To, Served: []Served{}, WithoutUnseal: []Request{}, Foreign: []Foreign{}},
 	}
 }

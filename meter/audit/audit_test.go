@@ -32,11 +32,14 @@ func requested(minute int, id, tenant, unseal string) string {
 	return fmt.Sprintf(`{"level":"info","request_id":%q,"start_unix_us":%d,"tenant":%q,"credential":"c","unseal":%q,"message":"request done"}`+"\n", id, at(minute).UnixMicro(), tenant, unseal)
 }
 
+var calls int
+
 func decrypted(minute int, tenant, header string, items int) string {
+	calls++
 	batch := strings.TrimSuffix(strings.Repeat(`{"ciphertext":"x"},`, items), ",")
 	line := func(kind string) string {
-		return fmt.Sprintf(`{"type":%q,"time":%q,"auth":{"display_name":"approle","accessor":"hmac-sha256:a"},"request":{"id":"v","path":"transit/decrypt/ownkey-%s","remote_address":"10.0.0.9","data":{"batch_input":[%s]},"headers":{"ownkey-unseal-id":[%q]}}}`+"\n",
-			kind, at(minute).Format(time.RFC3339Nano), tenant, batch, header)
+		return fmt.Sprintf(`{"type":%q,"time":%q,"auth":{"display_name":"approle","accessor":"hmac-sha256:a"},"request":{"id":"v%d","path":"transit/decrypt/ownkey-%s","remote_address":"10.0.0.9","data":{"batch_input":[%s]},"headers":{"ownkey-unseal-id":[%q]}}}`+"\n",
+			kind, at(minute).Format(time.RFC3339Nano), calls, tenant, batch, header)
 	}
 	return line("request") + line("response")
 }
@@ -52,7 +55,7 @@ func TestHonestBooksMatch(t *testing.T) {
 		decrypted(4, "zoo", "idle", 1) + decrypted(80, "acme", "later", 1) +
 		`{"type":"response","request":{"path":"transit/encrypt/ownkey-acme"}}` + "\n" +
 		strings.ReplaceAll(decrypted(6, "zoo", "", 1), `"request":`, `"error":"permission denied","request":`)
-	r := books(t, records, vault)
+	r := books(t, records, vault+vault) // two audit devices
 	if !r.Match || r.Calls != 3 || r.Refused != 1 || r.Unseals != 3 || r.Idle != 2 || r.Unanswered != 1 || r.MostRequests != 2 || r.Requests != 3 ||
 		len(r.Served) != 2 || r.Served[1] != (Served{2, 1}) {
 		t.Errorf("%+v", r)

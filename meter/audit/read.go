@@ -132,8 +132,13 @@ const (
 	hedgeMark = "hedge"
 )
 
-// judge compares one decrypt call with what our records know.
+// judge compares one decrypt call with what our records know. A call that
+// stands in two files (two audit devices, or one file given twice) is one.
 func (b *Books) judge(l *vaultLine, tenant string) {
+	if b.seen[l.Request.ID] {
+		return
+	}
+	b.seen[l.Request.ID] = true
 	in := b.window.holds(l.Time)
 	if l.Error != "" {
 		if in {
