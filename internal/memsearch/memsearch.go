@@ -64,7 +64,7 @@ func (s Secret) Copies(t *testing.T) (found int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Munmap(window)
+	defer unix.Munmap(window) //nolint:errcheck // the test ends
 	mine := fmt.Sprintf("%p", &window[0])[2:]
 	maps, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
@@ -74,7 +74,7 @@ func (s Secret) Copies(t *testing.T) (found int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer memory.Close()
+	defer memory.Close() //nolint:errcheck // it was read
 	lines := bufio.NewScanner(bytes.NewReader(maps))
 	for lines.Scan() {
 		var from, to int64
