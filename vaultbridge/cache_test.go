@@ -269,6 +269,35 @@ func BenchmarkWarm(b *testing.B) {
 	}
 }
 
+// BenchmarkWarmParallel is Warm on all cores at once, over a hundred
+// credentials: what it costs more is contention.
+func BenchmarkWarmParallel(b *testing.B) {
+	c, one := benchCache(b)
+	refs := make([]*Ref, 100)
+	for i := range refs {
+		ref := *one
+		ref.Context.CredentialID = fmt.Sprint("cred_", i)
+		sealed, err := c.ring.Current().Seal(context.Background(), ref.Context, []byte("sk-test"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		ref.Blob = sealed.Blob
+		refs[i] = &ref
+		if _, err := c.Credential(context.Background(), &ref); err != nil {
+			b.Fatal(err)
+		}
+	}
+	c.entries.Wait()
+	b.ReportAllocs()
+	b.RunParallel(func(pb *testing.PB) {
+		for i := 0; pb.Next(); i++ {
+			l, _ := c.Credential(context.Background(), refs[i%len(refs)])
+			l.Use(func([]byte) {})
+			l.Release()
+		}
+	})
+}
+
 func BenchmarkCold(b *testing.B) {
 	c, ref := benchCache(b)
 	c.entries = nil

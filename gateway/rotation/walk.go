@@ -3,6 +3,7 @@ package rotation
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
@@ -20,8 +21,10 @@ const (
 // run does what the walk's state asks for, and moves it on.
 func (w *walk) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
+	var saver sync.WaitGroup
+	saver.Go(func() { w.saveRegularly(ctx, stop) })
+	defer saver.Wait() // what it saves must not come after what the caller does
 	defer stop()
-	go w.saveRegularly(ctx, stop)
 	tenants := []string{w.job.TenantID}
 	if w.job.TenantID == "" {
 		tenants = tenants[:0]
@@ -159,7 +162,7 @@ func (w *walk) rewrapRows(ctx context.Context, tenant string, rows []directory.S
 		}
 		return nil
 	case errors.Is(err, vaultbridge.ErrUnsealable):
-		w.unusable(&rows[0])
+		w.unusable(&rows[0], err)
 		return nil
 	case err != nil:
 		return err
@@ -183,8 +186,8 @@ func (w *walk) moveRow(ctx context.Context, r *directory.SealedRow) error {
 	if err == nil {
 		sealed, err = vaultbridge.Reseal(ctx, from, w.ring.Current(), bound(r))
 	}
-	if errors.Is(err, vaultbridge.ErrUnsealable) {
-		w.unusable(r)
+	if errors.Is(err, vaultbridge.ErrUnsealable) || errors.Is(err, vaultbridge.ErrKeySettings) {
+		w.unusable(r, err)
 		return nil
 	}
 	if err != nil {
@@ -208,11 +211,12 @@ func (w *walk) store(ctx context.Context, changes []directory.Resealed) error {
 	return nil
 }
 
-// unusable counts a row that does not open. It stays as it is.
-func (w *walk) unusable(r *directory.SealedRow) {
+// unusable counts a row that does not open, or can not be sealed anew. It stays
+// as it is, and the walk goes on.
+func (w *walk) unusable(r *directory.SealedRow, err error) {
 	w.set(func(j *directory.Rewrap) { j.RowsFailed++ })
 	w.log.Error().Str("tenant", r.TenantID).Str("credential", r.CredentialID).Str("keyring", r.Keyring).Int("key_version", r.KeyVersion).
-		Msg("a stored credential does not open; store it again")
+		Err(err).Msg("a stored credential can not be rewrapped; store it again")
 }
 
 // retireTenant shuts the key versions that no row of the tenant needs. A tenant
