@@ -223,6 +223,9 @@ func TestBreakerOpensAndCloses(t *testing.T) {
 	}
 	hang.Store(false)
 	eventually(t, "service by itself", func() bool { return l.unseal() == nil })
+	if len(l.events) < 2 {
+		t.Fatalf("%d events, want 2", len(l.events))
+	}
 	away, back := <-l.events, <-l.events
 	if away.Good || away.Reason != ReasonTimeout || !back.Good || back.After < openFor/2 || len(l.events) != 0 {
 		t.Errorf("events %+v %+v, %d more", away, back, len(l.events))
