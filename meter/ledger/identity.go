@@ -1,0 +1,80 @@
+package ledger
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/uuid"
+	"golang.org/x/sys/unix"
+)
+
+// Identity names a ledger, and how often it was opened. No two frames of two
+// processes have the same gateway, epoch, file and offset.
+type Identity struct {
+	Gateway uuid.UUID `json:"gateway"`
+	Epoch   uint64    `json:"epoch"`
+}
+
+const identityFile = "identity.json"
+
+// nextIdentity counts this opening, durably, before anything is written under
+// its number.
+func nextIdentity(dir string) (id Identity, err error) {
+	path := filepath.Join(dir, identityFile)
+	held, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if id.Gateway, err = uuid.NewV7(); err != nil {
+			return id, err
+		}
+	case err != nil:
+		return id, err
+	default:
+		if err := json.Unmarshal(held, &id); err != nil || id.Gateway == uuid.Nil {
+			return id, fmt.Errorf("%s is damaged; restore it, or move the directory away", path)
+		}
+	}
+	id.Epoch++
+	next, err := json.Marshal(id)
+	if err != nil {
+		return id, err
+	}
+	return id, writeFile(path, next)
+}
+
+// writeFile puts a file in place whole, durably.
+func writeFile(path string, content []byte) error {
+	next := path + ".new"
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(next, path), syncDir(filepath.Dir(path)))
+}
+
+// lockDir keeps other processes out. The lock ends with the process.
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return nil, errors.Join(ErrInUse, f.Close())
+	}
+	return f, nil
+}
+
+func (l *Ledger) unlock() error {
+	if l.lock == nil {
+		return nil
+	}
+	return l.lock.Close()
+}
