@@ -67,6 +67,10 @@ func (c *RewrapCmd) Run() error {
 		return err
 	}
 	for last := ""; ; time.Sleep(followInterval) {
+		if a.State == "none" {
+			fmt.Println("there was no rewrap yet")
+			return nil
+		}
 		if line := a.line(); line != last {
 			fmt.Println(line)
 			last = line

@@ -69,7 +69,7 @@ func (s *server) startRewrap(w http.ResponseWriter, r *http.Request) error {
 func (s *server) getRewrap(w http.ResponseWriter, r *http.Request) error {
 	job, err := s.Directory.LastRewrap(r.Context())
 	if errors.Is(err, directory.ErrNotFound) {
-		return &failure{http.StatusNotFound, "not_found", "", "there was no rewrap yet; start one with POST"}
+		return write(w, http.StatusOK, rewrapView{State: "none"})
 	}
 	if err != nil {
 		return err

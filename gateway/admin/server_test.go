@@ -221,3 +221,63 @@ func TestBadCallsNameTheField(t *testing.T) {
 	f("PUT", "/tenants/nobody/credentials/openai/default", `{"secret":"sk-a"}`, 404, "not_found", "")
 	f("GET", "/nothing", "", 404, "not_found", "")
 }
+
+func TestRewrapOverTheAPI(t *testing.T) {
+	p := newPlane(t)
+	if got := p.want("GET", "/rewrap", "", 200); got["state"] != "none" {
+		t.Errorf("before any: %v", got)
+	}
+	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	p.want("PUT", "/tenants/acme/credentials/openai/default", `{"secret":"sk-1"}`, 200)
+	p.want("POST", "/rewrap", `{"tenant":"nobody"}`, 404)
+	p.want("POST", "/rewrap", `{"tenent":"acme"}`, 400)
+	if got := p.want("POST", "/rewrap", `{"tenant":"acme"}`, 202); got["tenant"] != "acme" {
+		t.Errorf("got %v", got)
+	}
+	for end := time.Now().Add(10 * time.Second); p.want("GET", "/rewrap", "", 200)["state"] != "done"; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the rewrap does not end")
+		}
+	}
+	p.want("POST", "/rewrap", "", 202)
+	p.want("POST", "/tenants/acme/rotate", "", 501)
+	if got := p.want("GET", "/doctor", "", 200); got["ok"] != true {
+		t.Errorf("doctor: %v", got)
+	}
+}
+
+func TestReplacedCredentialCanComeBack(t *testing.T) {
+	p := newPlane(t)
+	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	const path = "/tenants/acme/credentials/openai/default"
+	first := p.want("PUT", path, `{"secret":"sk-1"}`, 200)
+	if first["replaced"] != nil {
+		t.Errorf("got %v", first)
+	}
+	p.want("POST", path+"/rollback", "", 409)
+	p.status = 401 // the provider does not know the next one
+	p.want("PUT", path, `{"secret":"sk-2","test":true}`, 422)
+	if got := p.want("GET", path, "", 200); got["fingerprint"] != first["fingerprint"] {
+		t.Errorf("a refused secret was stored: %v", got)
+	}
+	second := p.want("PUT", path, `{"secret":"sk-2"}`, 200)
+	if kept, _ := second["replaced"].(map[string]any); kept["fingerprint"] != first["fingerprint"] {
+		t.Errorf("got %v", second)
+	}
+	if got := p.want("POST", path+"/test", "", 200); got["ok"] != false {
+		t.Errorf("got %v", got)
+	}
+	if back := p.want("POST", path+"/rollback", "", 200); back["fingerprint"] != first["fingerprint"] {
+		t.Errorf("got %v", back)
+	}
+	if again := p.want("POST", path+"/rollback", "", 200); again["fingerprint"] != second["fingerprint"] {
+		t.Errorf("a rollback of the rollback: %v", again)
+	}
+	p.status = 200
+	p.want("POST", path+"/test", "", 200)
+	p.want("POST", path+"/rollback", "", 409)
+	p.want("PUT", path, `{"secret":"sk-3","test":true}`, 200)
+	p.want("POST", path+"/rollback", "", 200)
+	p.want("DELETE", path, "", 204)
+	p.want("POST", path+"/rollback", "", 404)
+}
