@@ -134,6 +134,11 @@ func (s *server) mayShred(ctx context.Context, tenant string) error {
 			"the local keyring has one master key for all tenants, so there is no key of this tenant to destroy; delete without shred overwrites its ciphertexts",
 		}
 	}
+	for _, k := range s.Ring.All() {
+		if _, err := k.Newest(ctx, tenant); errors.Is(err, vaultbridge.ErrUnsupported) {
+			return err // no identity that could destroy anything; an outage is another matter
+		}
+	}
 	rows, err := s.Directory.SealedRows(ctx, tenant)
 	if err != nil {
 		return err

@@ -53,20 +53,30 @@ func newLocal(t *testing.T) *vaultbridge.Local {
 func newTransit(t *testing.T, name string) (*vaultbridge.Transit, *vaulttest.Vault) {
 	t.Helper()
 	v := vaulttest.Start(t, vaultbridge.SetupScript("transit", "unused"), false)
+	return transitOn(t, v, name, true), v
+}
+
+// transitOn makes a keyring on a Vault, with or without an admin identity.
+func transitOn(t *testing.T, v *vaulttest.Vault, name string, admin bool) *vaultbridge.Transit {
+	t.Helper()
 	login := func(identity string) vaultbridge.Login {
 		return vaultbridge.Login{
 			Method: vaultbridge.MethodAppRole, RoleIDFile: v.File("ownkey-" + identity + ".role-id"), SecretIDFile: v.File("ownkey-" + identity + ".secret-id"),
 		}
 	}
-	k, err := vaultbridge.NewTransit(context.Background(), vaultbridge.TransitOptions{
-		Name: name, Address: v.URL, Mount: "transit", Timeout: time.Second, Data: login("data"), Admin: login("admin"),
+	o := vaultbridge.TransitOptions{
+		Name: name, Address: v.URL, Mount: "transit", Timeout: time.Second, Data: login("data"),
 		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: metrics.NewSet(),
-	})
+	}
+	if admin {
+		o.Admin = login("admin")
+	}
+	k, err := vaultbridge.NewTransit(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(k.Close)
-	return k, v
+	return k
 }
 
 // fill makes tenants with one row each, sealed by k, and replaces one row so
@@ -385,4 +395,36 @@ func TestLocalKeysRotateByALineInTheFile(t *testing.T) {
 	s.start(s.walker(1000, next, nil), "")
 	s.await("the end", done)
 	s.opens(next, 3, 2)
+}
+
+// TestShredIsNotClaimedWithoutAnAdminIdentity: a gateway that can not destroy a
+// key leaves it to one that can.
+func TestShredIsNotClaimedWithoutAnAdminIdentity(t *testing.T) {
+	s := newStore(t)
+	k, v := newTransit(t, "vault")
+	s.fill(k, 1)
+	ctx := context.Background()
+	if err := s.directory.DeleteTenant(ctx, tenantName(0), true); err != nil {
+		t.Fatal(err)
+	}
+	w := s.walker(1000, transitOn(t, v, "vault", false), nil)
+	if err := w.Shred(ctx, tenantName(0)); !errors.Is(err, vaultbridge.ErrUnsupported) {
+		t.Errorf("got %v", err)
+	}
+	w.Close()
+	if ids, err := s.directory.PendingShreds(ctx); err != nil || len(ids) != 1 {
+		t.Errorf("pending: %v %v", ids, err)
+	}
+	s.walker(1000, k, nil)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		if ids, _ := s.directory.PendingShreds(ctx); len(ids) == 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the key is not destroyed")
+		}
+	}
+	if version, err := k.Newest(ctx, tenantName(0)); version != 0 || err != nil {
+		t.Errorf("the key is still there: version %d, %v", version, err)
+	}
 }
