@@ -55,6 +55,9 @@ func (s *server) startRewrap(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
+	if _, err := s.Ring.Current().Newest(r.Context(), in.Tenant); errors.Is(err, vaultbridge.ErrUnsupported) {
+		return err // it would wait for ever; in an outage it waits for its end
+	}
 	job, err := s.Directory.StartRewrap(r.Context(), in.Tenant)
 	if errors.Is(err, directory.ErrExists) {
 		return &failure{http.StatusConflict, "already_exists", "tenant", "another rewrap is running; see GET /admin/v1/rewrap, and try again when it is done"}
