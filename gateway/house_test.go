@@ -165,7 +165,7 @@ func (h *house) makeRing(o *vaultbridge.TransitOptions, records *meter.Log, log 
 	if o != nil {
 		o.Metrics = h.metrics
 		o.Journal = func(u vaultbridge.Unsealing) {
-			_ = records.AppendUnseal(&meter.Unseal{ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring})
+			_ = records.AppendUnseal(&meter.Unseal{ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring, Hedge: u.Hedge})
 		}
 		o.Notify = func(e vaultbridge.Event) {
 			log.Info().Str("identity", e.Identity).Bool("good", e.Good).Str("reason", string(e.Reason)).Msg("event of " + e.What)

@@ -15,12 +15,16 @@ type Unseal struct {
 	TenantID     string
 	CredentialID string
 	Keyring      string
+	Hedge        bool // it is asked for a second time
 }
 
 // MarshalZerologObject writes the unseal's columns.
 func (u *Unseal) MarshalZerologObject(e *zerolog.Event) {
 	e.Str("unseal", u.ID).Int64("start_unix_us", u.At.UnixMicro()).Str("tenant", u.TenantID).
 		Str("credential", u.CredentialID).Str("keyring", u.Keyring)
+	if u.Hedge {
+		e.Bool("hedge", true)
+	}
 }
 
 // Messages of the lines in the log of records.

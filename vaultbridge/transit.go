@@ -33,6 +33,7 @@ type Unsealing struct {
 	Tenant       string
 	CredentialID string
 	Keyring      string
+	Hedge        bool // it is asked for a second time
 }
 
 // TransitOptions say where Vault is and who we are to it.
@@ -47,8 +48,8 @@ type TransitOptions struct {
 	// Data may decrypt and nothing else. Admin may do all but decrypt; its
 	// Method is empty on a gateway that only serves.
 	Data, Admin Login
-	// Journal is told of every unseal before Vault is asked, on the path of
-	// the request that waits for it.
+	// Journal is told of every unseal before Vault is asked, and again before it
+	// is asked a second time, on the path of the request that waits for it.
 	Journal func(Unsealing)
 	// Notify is told of changes of state. It must not block.
 	Notify func(Event)

@@ -156,7 +156,8 @@ func (t *Transit) decrypt(tenant string, batch []*pending) ([]byte, error) {
 	}
 	ctx, stop := context.WithDeadline(context.Background(), batch[0].began.Add(t.o.Timeout))
 	defer stop()
-	body, ids, limit := t.batchBody(batch)
+	body, ids, limit := batchBody(batch)
+	t.journal(batch, false)
 	type answer struct {
 		raw []byte
 		err error
@@ -175,6 +176,7 @@ func (t *Transit) decrypt(tenant string, batch []*pending) ([]byte, error) {
 		case <-hedge.C:
 			asked++
 			t.meters.hedges.Inc()
+			t.journal(batch, true)
 			go ask(ids + "," + HedgeMark)
 			continue
 		case a := <-answers:
@@ -210,9 +212,17 @@ func (t *Transit) failed(err error) error {
 	return known
 }
 
-// batchBody writes the call and tells the journal. limit is more than the
-// answer can be: plaintexts are shorter than ciphertexts.
-func (t *Transit) batchBody(batch []*pending) (body []byte, ids string, limit int) {
+func (t *Transit) journal(batch []*pending, hedge bool) {
+	now := time.Now()
+	for _, p := range batch {
+		at := &p.bound.Context
+		t.o.Journal(Unsealing{ID: p.id, At: now, Tenant: at.Tenant, CredentialID: at.CredentialID, Keyring: t.o.Name, Hedge: hedge})
+	}
+}
+
+// batchBody writes the call. limit is more than the answer can be: plaintexts
+// are shorter than ciphertexts.
+func batchBody(batch []*pending) (body []byte, ids string, limit int) {
 	limit = 4 << 10
 	body = append(body, `{"partial_failure_response_code":200,"batch_input":[`...)
 	list := make([]string, 0, len(batch))
@@ -229,9 +239,6 @@ func (t *Transit) batchBody(batch []*pending) (body []byte, ids string, limit in
 		body = append(body, `"}`...)
 		list = append(list, p.id)
 		limit += len(p.bound.Blob) + 1<<10
-		t.o.Journal(Unsealing{
-			ID: p.id, At: time.Now(), Tenant: p.bound.Context.Tenant, CredentialID: p.bound.Context.CredentialID, Keyring: t.o.Name,
-		})
 	}
 	return append(body, "]}"...), strings.Join(list, ","), limit
 }

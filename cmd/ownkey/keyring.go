@@ -48,7 +48,7 @@ func login(l *config.VaultLogin) vaultbridge.Login {
 // journal records an unseal before Vault is asked. A record that the disk does
 // not take waits in memory, and new requests are refused meanwhile.
 func (a *app) journal(u vaultbridge.Unsealing) {
-	err := a.records.AppendUnseal(&meter.Unseal{ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring})
+	err := a.records.AppendUnseal(&meter.Unseal{ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring, Hedge: u.Hedge})
 	if err != nil {
 		a.log.Error().Err(err).Str("unseal", u.ID).Msg("record of unseal waits in memory")
 	}

@@ -36,6 +36,7 @@ type unseal struct {
 	at       time.Time
 	calls    int // in Vault's log, without those marked as a hedge
 	hedges   int
+	mayHedge bool // we have asked a second time
 	requests int
 	inWindow bool // Vault has answered it in the window
 }

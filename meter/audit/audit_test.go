@@ -28,6 +28,10 @@ func unsealed(minute int, id, tenant string) string {
 	return fmt.Sprintf(`{"level":"info","unseal":%q,"start_unix_us":%d,"tenant":%q,"credential":"c","keyring":"vault","message":"unseal"}`+"\n", id, at(minute).UnixMicro(), tenant)
 }
 
+func hedged(minute int, id, tenant string) string {
+	return strings.Replace(unsealed(minute, id, tenant), `"message"`, `"hedge":true,"message"`, 1)
+}
+
 func requested(minute int, id, tenant, unseal string) string {
 	return fmt.Sprintf(`{"level":"info","request_id":%q,"start_unix_us":%d,"tenant":%q,"credential":"c","unseal":%q,"message":"request done"}`+"\n", id, at(minute).UnixMicro(), tenant, unseal)
 }
@@ -46,7 +50,7 @@ func decrypted(minute int, tenant, header string, items int) string {
 
 func TestHonestBooksMatch(t *testing.T) {
 	records := unsealed(-1, "early", "acme") + requested(1, "r1", "acme", "early") + // unsealed before the window
-		unsealed(2, "one", "acme") + unsealed(2, "two", "acme") + requested(2, "r2", "acme", "one") + requested(3, "r3", "acme", "one") +
+		unsealed(2, "one", "acme") + unsealed(2, "two", "acme") + hedged(2, "one", "acme") + hedged(2, "two", "acme") + requested(2, "r2", "acme", "one") + requested(3, "r3", "acme", "one") +
 		unsealed(4, "idle", "zoo") + unsealed(5, "lost", "zoo") +
 		`{"request_id":"r4","start_unix_us":1,"tenant":"acme","message":"request done"}` + "\n" + // refused: no credential
 		requested(70, "r5", "acme", "nothing") + // after the window
@@ -63,7 +67,7 @@ func TestHonestBooksMatch(t *testing.T) {
 }
 
 func TestWhatWeDidNotMakeIsNamed(t *testing.T) {
-	records := unsealed(1, "one", "acme") + unsealed(1, "two", "zoo") + requested(1, "r1", "acme", "one")
+	records := unsealed(1, "one", "acme") + hedged(1, "one", "acme") + unsealed(1, "two", "zoo") + requested(1, "r1", "acme", "one")
 	for what, vault := range map[string]string{
 		"no unseal id":                       decrypted(9, "acme", "", 1),
 		"id is not in our records":           decrypted(9, "acme", "made-up", 1),
@@ -71,6 +75,7 @@ func TestWhatWeDidNotMakeIsNamed(t *testing.T) {
 		"ours, and was used again":           decrypted(9, "acme", "one", 1),
 		"carries no unseal id":               decrypted(9, "zoo", "two", 2), // one more ciphertext in a call of ours
 		"is ours, and was used again":        decrypted(9, "acme", "one,hedge", 1) + decrypted(9, "acme", "one,hedge", 1),
+		"a second call that we did not make": decrypted(9, "zoo", "two,hedge", 1),
 		"its unseal id is not in our record": decrypted(9, "acme", "hmac-sha256:00", 1),
 	} {
 		r := books(t, records, decrypted(1, "acme", "one", 1)+vault)

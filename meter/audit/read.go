@@ -51,6 +51,7 @@ func (b *Books) AddRecords(r io.Reader) error {
 			Tenant     string `json:"tenant"`
 			Credential string `json:"credential"`
 			Unseal     string `json:"unseal"`
+			Hedge      bool   `json:"hedge"`
 		}
 		if err := json.Unmarshal(line, &l); err != nil {
 			return errNotJSON
@@ -59,7 +60,7 @@ func (b *Books) AddRecords(r io.Reader) error {
 		switch {
 		case l.Message == meter.MessageUnseal:
 			u := b.known(l.Unseal)
-			u.tenant, u.at = l.Tenant, at
+			u.tenant, u.at, u.mayHedge = l.Tenant, at, u.mayHedge || l.Hedge
 		case l.Message == meter.MessageRequest && l.Credential != "" && b.window.holds(at):
 			b.requests = append(b.requests, Request{l.RequestID, at, l.Tenant, l.Unseal})
 			if u := b.unseals[l.Unseal]; u != nil {
@@ -165,6 +166,9 @@ func (b *Books) judge(l *vaultLine, tenant string) {
 			continue
 		case u.tenant != tenant:
 			blame(id, "its unseal id is ours, but of tenant "+u.tenant)
+			continue
+		case hedge && !u.mayHedge:
+			blame(id, "its unseal id is ours, but marked as a second call that we did not make")
 			continue
 		case hedge:
 			u.hedges++
