@@ -237,11 +237,11 @@ func TestUnsealErrorIsPassedOn(t *testing.T) {
 // one in memory goes on only while the key store is away, and not for ever.
 func TestGraceIsForAnOutageOnly(t *testing.T) {
 	used := 0
-	c, k, ref := newGraceCache(t, CacheOptions{TTL: 50 * time.Millisecond, Grace: 400 * time.Millisecond, OnGrace: func() { used++ }})
+	c, k, ref := newGraceCache(t, CacheOptions{TTL: 300 * time.Millisecond, Grace: 1500 * time.Millisecond, OnGrace: func() { used++ }})
 	lease(t, c, ref)
 	c.entries.Wait()
 	first := k.last.Load()
-	time.Sleep(60 * time.Millisecond)
+	time.Sleep(350 * time.Millisecond)
 	if secret, hit := lease(t, c, ref); secret != "sk-test" || hit || k.unseals.Load() != 2 || used != 0 {
 		t.Errorf("after its time: hit %v, %d unseals, grace used %d times", hit, k.unseals.Load(), used)
 	}
@@ -249,11 +249,11 @@ func TestGraceIsForAnOutageOnly(t *testing.T) {
 	c.entries.Wait()
 	k.away.Store(true)
 	second := k.last.Load()
-	time.Sleep(60 * time.Millisecond)
+	time.Sleep(350 * time.Millisecond)
 	if secret, hit := lease(t, c, ref); secret != "sk-test" || !hit || used != 1 {
 		t.Errorf("in an outage: got %q, hit %v, grace used %d times", secret, hit, used)
 	}
-	time.Sleep(500 * time.Millisecond) // ristretto alone would take up to five seconds
+	time.Sleep(1600 * time.Millisecond) // ristretto alone would take up to five seconds
 	if !wiped(second) {
 		t.Error("the secret is there after the grace")
 	}
