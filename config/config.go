@@ -11,8 +11,9 @@ type Config struct {
 	Listen string `yaml:"listen"`
 	// The admin plane.
 	Admin Admin `yaml:"admin"`
-	// Directory for state: the database and the log of records. Created if
-	// need be, readable by its owner only.
+	// Directory for state: databases and the ledger of records. One gateway has
+	// it to itself; it must survive a restart. Created if need be, readable by
+	// its owner only.
 	Data string `yaml:"data"`
 	// What seals and unseals credentials.
 	Keyring Keyring `yaml:"keyring"`
@@ -23,6 +24,8 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// How long the gateway waits for clients.
 	Timeouts Timeouts `yaml:"timeouts"`
+	// What is recorded about requests, and where it goes.
+	Meter Meter `yaml:"meter"`
 	// The operator's log, JSON lines on stderr.
 	Log Log `yaml:"log"`
 }
@@ -168,6 +171,44 @@ type Timeouts struct {
 	Drain time.Duration `yaml:"drain"`
 }
 
+// Meter is what is recorded about requests, and where it goes.
+type Meter struct {
+	// Bound of what waits on this machine's disk, in bytes: half for the ledger
+	// of records, half for segments that ClickHouse has not taken. When it is
+	// reached, requests are refused (503 ledger_full) before a provider is asked.
+	MaxBytes int64 `yaml:"max_bytes"`
+	// Records are flushed to the disk together, this long after the first of
+	// them. A crash of the process costs none, loss of power those of this time;
+	// 0s leaves the flushing to the operating system.
+	FsyncInterval time.Duration `yaml:"fsync_interval"`
+	// ClickHouse to keep records in. Without it they are kept in SQLite, in the
+	// data directory.
+	ClickHouse ClickHouse `yaml:"clickhouse"`
+}
+
+// ClickHouse is a server or cluster that keeps records.
+type ClickHouse struct {
+	// https://HOST:8443 or http:// for the HTTP interface, clickhouses://HOST:9440
+	// (TLS) or clickhouse:// for the native protocol. Several servers, separated
+	// by commas, are tried in turn.
+	URL string `yaml:"url"`
+	// Database of the meter's tables. `ownkey migrate` creates it.
+	Database string `yaml:"database"`
+	// User that inserts and reads; migrate needs one that may create tables.
+	User string `yaml:"user"`
+	// Its password.
+	Password Secret `yaml:"password"`
+	// Certificate authorities to trust in place of the system's, a PEM file.
+	CAFile string `yaml:"ca_file"`
+	// Allow clear text to an address that is not loopback.
+	AllowPlain bool `yaml:"allow_plain"`
+	// Name of the cluster, as in remote_servers: tables become Replicated, and
+	// Distributed over its shards. Empty for a single server.
+	Cluster string `yaml:"cluster"`
+	// Deadline of one insert. Longer than the server's own max_execution_time.
+	Timeout time.Duration `yaml:"timeout"`
+}
+
 // Log is the operator's log.
 type Log struct {
 	// debug, info, warn or error. No level shows a body or a header.
@@ -198,6 +239,10 @@ func Default() Config {
 		Timeouts: Timeouts{
 			ClientHeader: 10 * time.Second, ClientIdle: 2 * time.Minute, ClientSilence: 30 * time.Second,
 			ClientWrite: time.Minute, Drain: 30 * time.Second,
+		},
+		Meter: Meter{
+			MaxBytes: 2 << 30, FsyncInterval: 5 * time.Millisecond,
+			ClickHouse: ClickHouse{Database: "ownkey", User: "default", Timeout: 2 * time.Minute},
 		},
 		Log: Log{Level: "info"},
 	}

@@ -39,6 +39,7 @@ func (d *decoder) validate(c *Config) {
 	d.positive("timeouts.client_silence", c.Timeouts.ClientSilence)
 	d.positive("timeouts.client_write", c.Timeouts.ClientWrite)
 	d.positive("timeouts.drain", c.Timeouts.Drain)
+	d.meter(&c.Meter)
 	switch c.Log.Level {
 	case "debug", "info", "warn", "error":
 	default:
@@ -88,11 +89,10 @@ func (d *decoder) address(path, value string) {
 	}
 }
 
-func (d *decoder) required(path, value string) bool {
+func (d *decoder) required(path, value string) {
 	if value == "" {
 		d.add(nil, path, "missing")
 	}
-	return value != ""
 }
 
 func (d *decoder) between(path string, value, low, high int64) {

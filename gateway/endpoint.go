@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 
+	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/wire"
 )
 
@@ -100,6 +101,17 @@ func (e *endpoint) reserved() bool {
 	}
 	first, _, _ := cutSegment(e.path)
 	return string(first) == "buckets" || string(first) == "query"
+}
+
+// usage reports whether a path asks what the tenant has used.
+func (e *endpoint) usage() bool { return len(e.provider) == 0 && string(e.path) == "/usage" }
+
+// scope is what a token needs to be allowed.
+func (e *endpoint) scope() string {
+	if e.usage() {
+		return directory.ScopeUsage
+	}
+	return directory.ScopeInference
 }
 
 // anthropic reports whether a path belongs to Anthropic's API.

@@ -62,10 +62,12 @@ type Options struct {
 	Ring        *vaultbridge.Ring
 	Upstream    *upstream.Client
 	Providers   []*Provider
-	Records     *meter.Log
-	Limits      Limits
-	Timeouts    Timeouts
-	Log         *zerolog.Logger
+	Journal     *meter.Journal
+	// Usage answers GET /v1/usage about a tenant, in JSON.
+	Usage    func(ctx context.Context, tenant, rawQuery string) (status int, body []byte)
+	Limits   Limits
+	Timeouts Timeouts
+	Log      *zerolog.Logger
 }
 
 // Gateway serves the data plane.
@@ -76,7 +78,8 @@ type Gateway struct {
 	upstream      *upstream.Client
 	providers     map[string]*Provider
 	providerNames string
-	records       *meter.Log
+	journal       *meter.Journal
+	usage         func(ctx context.Context, tenant, rawQuery string) (status int, body []byte)
 	limits        Limits
 	timeouts      Timeouts
 	log           *zerolog.Logger
@@ -96,7 +99,7 @@ const writeBufferBytes = 3 << 10
 func New(o Options) *Gateway {
 	g := &Gateway{
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream,
-		records: o.Records, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
+		journal: o.Journal, usage: o.Usage, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 		watcher:   newWatcher(),
 	}
@@ -164,10 +167,12 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	return nil
 }
 
-// keep hands a finished request's record to the log of records.
+// keep hands a finished request's record to the ledger. It fails only if the
+// disk breaks: the log then has the line that the ledger has not.
 func (g *Gateway) keep(r *meter.Record) {
-	if err := g.records.Append(r); err != nil {
-		g.log.Error().Err(err).Str("request_id", r.RequestID).Msg("record waits in memory")
+	if err := g.journal.Close(r); err != nil {
+		g.log.Error().Err(err).Stringer("request_id", r.RequestID).Str("tenant", r.TenantID).
+			Stringer("outcome", r.Outcome).Str("error_code", r.ErrorCode).Msg("record is not in the ledger")
 	}
 }
 
@@ -256,7 +261,7 @@ func (r *request) recover() {
 	for frame, more := frames.Next(); more && len(at) < 8; frame, more = frames.Next() {
 		at = append(at, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
 	}
-	r.g.log.Error().Str("request_id", r.record.RequestID).Strs("at", at).Msg("request failed by a bug")
+	r.g.log.Error().Stringer("request_id", r.record.RequestID).Strs("at", at).Msg("request failed by a bug")
 	ctx := r.ctx
 	r.refuse(refuse(codeInternal, "the gateway failed; its log has the request id"))
 	ctx.SetConnectionClose()

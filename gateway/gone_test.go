@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -275,16 +276,16 @@ func TestNothingIsWrittenDown(t *testing.T) {
 	h.do("GET", "/v1/a prompt to be kept secret", "")
 	h.records(13)
 	all := []byte(h.logText())
-	files, err := os.ReadDir(h.dir)
+	err := filepath.WalkDir(h.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		all = append(all, b...)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(h.path(f.Name()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, b...)
 	}
 	for _, secret := range []string{mainKey, secondKey, h.token, "kept secret", "fake provider: you are"} {
 		if bytes.Contains(all, []byte(secret)) {

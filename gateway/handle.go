@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"strconv"
 	"sync"
 	"time"
@@ -41,6 +42,7 @@ type request struct {
 	watching bool
 	scanner  wire.Scanner
 	relay    relay
+	admitted bool // room in the ledger is taken
 	record   meter.Record
 }
 
@@ -72,6 +74,9 @@ func (r *request) serve() error {
 	if err := r.authenticate(); err != nil {
 		return err
 	}
+	if r.endpoint.usage() {
+		return r.tellUsage()
+	}
 	if err := r.read(); err != nil {
 		return err
 	}
@@ -91,18 +96,23 @@ func (r *request) begin(g *Gateway, ctx *fasthttp.RequestCtx) {
 	r.g, r.ctx = g, ctx
 	g.inFlight.Add(1)
 	r.record.Start = time.Now()
-	r.record.RequestID = newRequestID()
+	r.record.RequestID = meter.NewEventID()
+	r.record.EventID = r.record.RequestID
 	r.record.RequestBytes = max(0, int64(ctx.Request.Header.ContentLength()))
 	r.record.SDK, r.record.SDKRetries = sdk(&ctx.Request.Header)
 }
 
-// newRequestID makes a UUIDv7 (RFC 9562): ids that sort by time.
-func newRequestID() string {
-	id, err := uuid.NewV7()
-	if err != nil {
-		panic("BUG: no random numbers: " + err.Error()) // crypto/rand never fails (Go 1.24 release notes)
+// appendUUID appends an id's text without making a string of it.
+func appendUUID(dst []byte, id uuid.UUID) []byte {
+	n := len(dst)
+	dst = append(dst, "00000000-0000-0000-0000-000000000000"...)
+	for i, at := 0, n; i < len(id); i, at = i+1, at+2 {
+		if dst[at] == '-' {
+			at++
+		}
+		hex.Encode(dst[at:], id[i:i+1])
 	}
-	return id.String()
+	return dst
 }
 
 // admit refuses what the gateway can not carry through to its record.
@@ -112,9 +122,11 @@ func (r *request) admit() error {
 		return refuse(codeDraining, "this gateway is stopping; try again")
 	case r.g.inFlight.Load() > r.g.limits.MaxRequestsInFlight:
 		return refuse(codeTooManyInFlight, "too many requests are in flight; try again")
-	case r.g.records.Ready() != nil:
-		return refuse(codeLedgerFull, "records can not be written; try again")
 	}
+	if r.g.journal.Admit() != nil {
+		return refuse(codeLedgerFull, "the ledger of records is full; try again")
+	}
+	r.admitted = true
 	return nil
 }
 
@@ -136,9 +148,25 @@ func (r *request) authenticate() error {
 		return refuse(codeNotSupported, "the memory API is not part of this release")
 	case r.ctx.Request.Header.ConnectionUpgrade():
 		return refuse(codeNotSupported, "WebSocket and other upgrades are not supported")
-	case !caller.Token.AllowsScope("inference"):
-		return refuse(codeNotAllowed, "the token's scopes do not include inference")
+	case !caller.Token.AllowsScope(r.endpoint.scope()):
+		return refuse(codeNotAllowed, "the token's scopes do not include "+r.endpoint.scope())
 	}
+	return nil
+}
+
+// tellUsage answers what the token's tenant has used. No provider is asked.
+func (r *request) tellUsage() error {
+	if !r.ctx.IsGet() {
+		return refuse(codeNotSupported, "usage can only be read: GET /v1/usage")
+	}
+	_, query, _ := bytes.Cut(r.endpoint.forward, []byte("?"))
+	status, body := r.g.usage(r.ctx, r.caller.Tenant.ID, string(query))
+	r.ctx.SetStatusCode(status)
+	r.ctx.SetContentType("application/json")
+	r.ownHeaders(&r.ctx.Response.Header)
+	writeError(r.ctx, body)
+	r.record.Status = int64(status)
+	r.finish(meter.OutcomeCompleted)
 	return nil
 }
 
@@ -253,7 +281,7 @@ func (r *request) unseal() error {
 		return err
 	}
 	r.record.CredentialID, r.record.Fingerprint = stored.ID, stored.Fingerprint
-	r.record.KeyVersion, r.record.UnsealID, r.record.CacheHit = r.lease.Version(), r.lease.UnsealID(), r.lease.Hit
+	r.record.KeyVersion, r.record.UnsealID, r.record.CacheHit = int64(r.lease.Version()), r.lease.UnsealID(), r.lease.Hit
 	r.asked = began.Add(r.record.UnsealTime)
 	r.attempt.Begin(target, r.asked)
 	return nil
@@ -292,8 +320,11 @@ func (r *request) ask() error {
 	case r.upload.ctx != nil:
 		r.send.Body, r.send.BodyBytes = &r.upload, int64(h.ContentLength())
 	}
+	r.record.Attempt = 1
+	if err := r.g.journal.Open(&r.record); err != nil {
+		return refuse(codeLedgerFull, "the ledger of records can not be written; try again")
+	}
 	r.watch()
-	r.record.Attempts = 1
 	err := r.attempt.Send(&r.send)
 	r.record.FirstByteTime = time.Since(r.asked)
 	if r.upload.ctx != nil {
@@ -335,14 +366,14 @@ func (r *request) refuse(why *refusal) {
 	if r.endpoint.anthropic() {
 		dialect = wire.DialectMessages
 	}
-	writeError(ctx, why.appendError(r.header[:0], dialect, r.record.RequestID))
+	writeError(ctx, why.appendError(r.header[:0], dialect, r.record.RequestID.String()))
 	switch {
 	case why.code == codeClientGone:
 		ctx.SetConnectionClose()
 	case r.caller.Token != nil && (why.code == codeTooLarge || why.code == codeTooManyInFlight):
 		dropBody(ctx) // for one whom we know: it costs time and bandwidth
 	}
-	r.record.ErrorCode, r.record.Status = string(why.code), answers[why.code].status
+	r.record.ErrorCode, r.record.Status = string(why.code), int64(answers[why.code].status)
 	r.finish(outcomeOf(why.code))
 }
 
@@ -377,7 +408,7 @@ var (
 // ownHeaders sets the headers of ours that every answer carries.
 func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
 	b := r.header[:0]
-	b = append(b, r.record.RequestID...)
+	b = appendUUID(b, r.record.RequestID)
 	h.SetCanonical(headerRequestID, b)
 	h.SetCanonical(headerMemory, memoryOff)
 	if r.provider != nil {
@@ -388,7 +419,7 @@ func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
 	if r.record.CredentialID != "" {
 		b = append(b, r.stored.Label...)
 		b = append(b, ";v="...)
-		b = strconv.AppendInt(b, int64(r.record.KeyVersion), 10)
+		b = strconv.AppendInt(b, r.record.KeyVersion, 10)
 		h.SetCanonical(headerCredential, b)
 		b = b[:0]
 	}
@@ -433,7 +464,10 @@ func (r *request) finish(outcome meter.Outcome) {
 	r.lease.Release()
 	r.body.release()
 	r.record.TotalTime = now.Sub(r.record.Start)
-	r.g.keep(&r.record)
+	if r.admitted || r.g.journal.Admit() == nil { // a full ledger has no room to say so
+		r.g.keep(&r.record)
+		r.g.journal.Leave()
+	}
 	r.g.inFlight.Add(-1)
 	r.reset()
 	requests.Put(r)
@@ -443,7 +477,7 @@ func (r *request) finish(outcome meter.Outcome) {
 func (r *request) reset() {
 	r.g, r.ctx, r.provider, r.stored = nil, nil, nil, nil
 	r.endpoint, r.caller, r.upload, r.outgoing = endpoint{}, directory.Caller{}, upload{}, wire.Body{}
-	r.model, r.watching = nil, false
+	r.model, r.watching, r.admitted = nil, false, false
 	r.ref, r.lease, r.send, r.record = vaultbridge.Ref{}, vaultbridge.Lease{}, upstream.Request{}, meter.Record{}
 	r.head.Reset()
 	r.scanner.Reset(wire.DialectNone, wire.FormatOpaque)

@@ -27,7 +27,7 @@ func (g *Gateway) health(ctx *fasthttp.RequestCtx) bool {
 func (g *Gateway) ready(ctx *fasthttp.RequestCtx) {
 	wait, stop := context.WithTimeout(context.Background(), readyTimeout)
 	defer stop()
-	store, keyring, ledger := g.directory.Ready(), g.ring.Current().Ready(wait), g.records.Ready()
+	store, keyring, ledger := g.directory.Ready(), g.ring.Current().Ready(wait), g.journal.Ready()
 	status, word := fasthttp.StatusOK, "ok"
 	switch {
 	case g.draining.Load():

@@ -11,7 +11,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -25,6 +24,7 @@ import (
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
@@ -38,6 +38,7 @@ type house struct {
 	addr      string
 	token     string
 	provider  *fakeprovider.Server
+	journal   *meter.Journal
 	directory *directory.Directory
 	database  *db.DB
 	keyring   *vaultbridge.Local
@@ -97,11 +98,11 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	check(err)
 	h.keyring, err = vaultbridge.CreateLocal(filepath.Join(t.TempDir(), "master.key"))
 	check(err)
-	records, err := meter.OpenLog(h.path("records.jsonl"), nil)
+	h.journal, err = meter.OpenJournal(meter.JournalOptions{Dir: h.path("ledger"), Alarm: func(x ledger.Trouble) { t.Errorf("%+v", x) }})
 	check(err)
 	log := zerolog.New(h)
 	h.metrics = metrics.NewSet()
-	h.ring = h.makeRing(o.vault, records, &log)
+	h.ring = h.makeRing(o.vault, &log)
 	cache, err := vaultbridge.NewCache(h.ring, o.cache)
 	check(err)
 	h.walker = rotation.New(ctx, rotation.Options{Directory: h.directory, Ring: h.ring, Log: &log, Rate: 2000, Settle: time.Second})
@@ -115,7 +116,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		return &gateway.Provider{Name: name, Target: target, CredentialHeader: header, MaxBodyBytes: o.maxBody}
 	}
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Records: records, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Journal: h.journal, Usage: h.usage, Log: &log,
 		Providers: []*gateway.Provider{
 			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
 			provider("anthropic", base, "x-api-key: "), provider("dead", dead, "Authorization: Bearer "),
@@ -142,7 +143,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		h.walker.Close()
 		cache.Close()
 		h.ring.Close()
-		if err := records.Close(); err != nil {
+		if err := h.journal.Shut(); err != nil {
 			t.Error(err)
 		}
 		h.directory.Close()
@@ -159,13 +160,13 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	return h
 }
 
-func (h *house) makeRing(o *vaultbridge.TransitOptions, records *meter.Log, log *zerolog.Logger) *vaultbridge.Ring {
+func (h *house) makeRing(o *vaultbridge.TransitOptions, log *zerolog.Logger) *vaultbridge.Ring {
 	h.t.Helper()
 	var current, previous vaultbridge.Keyring = h.keyring, nil
 	if o != nil {
 		o.Metrics = h.metrics
 		o.Journal = func(u vaultbridge.Unsealing) {
-			_ = records.AppendUnseal(&meter.Unseal{ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring, Hedge: u.Hedge})
+			_ = h.journal.Unseal(&meter.Unseal{EventID: meter.NewEventID(), ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring, Hedge: u.Hedge})
 		}
 		o.Notify = func(e vaultbridge.Event) {
 			log.Info().Str("identity", e.Identity).Bool("good", e.Good).Str("reason", string(e.Reason)).Msg("event of " + e.What)
@@ -309,33 +310,46 @@ func (h *house) raw(path, body string) string {
 		path, h.token, len(body), body)
 }
 
-// record is a line of the log of records.
+// record is a request's line, as an operator sees it.
 type record map[string]any
 
-// records reads the requests in the log of records. It waits until there are
-// at least n: the client may have its answer a moment before the request is
-// over.
+// records reads the requests in the ledger. It waits until there are at least
+// n: the client may have its answer a moment before the request is over.
 func (h *house) records(n int) []record {
 	h.t.Helper()
 	var all []record
 	h.eventually(fmt.Sprintf("%d records", n), func() bool {
-		b, err := os.ReadFile(h.path("records.jsonl"))
+		all = nil
+		var line bytes.Buffer
+		printer := meter.NewPrinter(&line)
+		err := h.journal.Read(ledger.Position{}, func(_ ledger.Position, kind ledger.Kind, row []byte) bool {
+			if kind != meter.FrameRequest {
+				return true
+			}
+			var r meter.Record
+			if err := meter.Decode(row, &r); err != nil {
+				h.t.Error(err)
+			}
+			line.Reset()
+			printer.Print(&r)
+			shown := record{}
+			if err := json.Unmarshal(line.Bytes(), &shown); err != nil {
+				h.t.Error(err)
+			}
+			all = append(all, shown)
+			return true
+		})
 		if err != nil {
 			h.t.Fatal(err)
-		}
-		all = nil
-		for line := range bytes.Lines(bytes.TrimRight(b, "\x00")) {
-			var r record
-			if err := json.Unmarshal(line, &r); err != nil {
-				return false // being written
-			}
-			if r["message"] == meter.MessageRequest {
-				all = append(all, r)
-			}
 		}
 		return len(all) >= n
 	})
 	return all
+}
+
+// usage stands in for the store of records.
+func (h *house) usage(_ context.Context, tenant, rawQuery string) (int, []byte) {
+	return 200, []byte(fmt.Sprintf(`{"tenant":%q,"asked":%q}`, tenant, rawQuery))
 }
 
 func (h *house) eventually(what string, ok func() bool) {

@@ -54,7 +54,7 @@ func providerOrganization(h *fasthttp.ResponseHeader) string {
 
 // sdk reads what the official SDKs say of themselves: the language, and how
 // often this call was tried before.
-func sdk(h *fasthttp.RequestHeader) (lang string, retries int) {
+func sdk(h *fasthttp.RequestHeader) (lang string, retries int64) {
 	switch string(h.Peek("X-Stainless-Lang")) {
 	case "":
 		return "", 0
@@ -72,7 +72,7 @@ func sdk(h *fasthttp.RequestHeader) (lang string, retries int) {
 		lang = "other"
 	}
 	if n := h.Peek("X-Stainless-Retry-Count"); len(n) == 1 && '0' <= n[0] && n[0] <= '9' {
-		retries = int(n[0] - '0')
+		retries = int64(n[0] - '0')
 	}
 	return lang, retries
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
 )
@@ -14,14 +15,14 @@ import (
 // TestBugIsAnAnswerAndARecord: a gateway without a directory fails on every
 // request, and goes on.
 func TestBugIsAnAnswerAndARecord(t *testing.T) {
-	records, err := meter.OpenLog(filepath.Join(t.TempDir(), "records.jsonl"), nil)
+	journal, err := meter.OpenJournal(meter.JournalOptions{Dir: filepath.Join(t.TempDir(), "ledger"), Alarm: func(ledger.Trouble) {}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer records.Close()
+	defer journal.Shut()
 	var out bytes.Buffer
 	log := zerolog.New(&out)
-	g := New(Options{Records: records, Log: &log, Limits: Limits{MaxRequestsInFlight: 10}})
+	g := New(Options{Journal: journal, Log: &log, Limits: Limits{MaxRequestsInFlight: 10}})
 	defer g.watcher.close()
 	for range 3 {
 		ctx := &fasthttp.RequestCtx{}

@@ -23,7 +23,7 @@ func (r *request) answer() error {
 	from := &r.attempt.Head
 	format := formatOf(from)
 	r.scanner.Reset(r.endpoint.answer, format)
-	r.record.Status = from.StatusCode()
+	r.record.Status = int64(from.StatusCode())
 	r.record.Streamed = format == wire.FormatSSE
 	r.record.ProviderRequestID = providerRequestID(from)
 	r.record.ProviderOrganization = providerOrganization(from)
@@ -216,7 +216,7 @@ func (s *relay) end(w io.Writer, err error) error {
 	r.record.ErrorCode = string(why.code)
 	s.close(outcomeOf(why.code))
 	if s.sse {
-		event := why.appendEvent(r.header[:0], r.endpoint.answer, r.record.RequestID, !r.scanner.BetweenEvents())
+		event := why.appendEvent(r.header[:0], r.endpoint.answer, r.record.RequestID.String(), !r.scanner.BetweenEvents())
 		_, _ = w.Write(event)
 	}
 	return errCut

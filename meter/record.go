@@ -3,13 +3,14 @@ package meter
 import (
 	"time"
 
-	"github.com/rs/zerolog"
+	"github.com/google/uuid"
 )
 
 // Outcome says how a request ended.
 type Outcome uint8
 
-// The ways a request ends.
+// The ways a request ends. Their numbers are in the ledger: new ones go to the
+// end.
 const (
 	// OutcomeRefused: we answered with an error of ours; no provider was asked.
 	OutcomeRefused Outcome = iota
@@ -27,14 +28,18 @@ const (
 	OutcomeUpstreamError
 	// OutcomeInternalError: our own fault.
 	OutcomeInternalError
+	// OutcomeInterrupted: the gateway died after it had asked the provider. The
+	// record is what was known by then.
+	OutcomeInterrupted
 )
 
-var outcomeNames = [...]string{
-	"refused", "completed", "client_cancelled", "upstream_truncated", "upstream_timeout", "upstream_error", "internal_error",
+// OutcomeNames are the outcomes as dashboards show them.
+var OutcomeNames = []string{
+	"refused", "completed", "client_cancelled", "upstream_truncated", "upstream_timeout", "upstream_error", "internal_error", "interrupted",
 }
 
-// String gives the outcome's name as dashboards show it.
-func (o Outcome) String() string { return outcomeNames[o] }
+// String gives the outcome's name.
+func (o Outcome) String() string { return OutcomeNames[o] }
 
 // UsageSource says where the counts of tokens come from.
 type UsageSource uint8
@@ -45,33 +50,47 @@ const (
 	UsageNone UsageSource = iota
 	// UsageProvider: reported by the provider, in an answer that ended.
 	UsageProvider
-	// UsagePartial: reported by the provider before the answer was cut.
+	// UsagePartial: what is known of an answer that was cut, or that a dead
+	// gateway was relaying. There may have been more.
 	UsagePartial
 )
 
-var usageSourceNames = [...]string{"none", "provider", "partial"}
+// UsageSourceNames are the sources as dashboards show them.
+var UsageSourceNames = []string{"none", "provider", "partial"}
 
 // String gives the source's name.
-func (u UsageSource) String() string { return usageSourceNames[u] }
+func (u UsageSource) String() string { return UsageSourceNames[u] }
 
-// Count is a number that a provider may not have reported: unknown is not
-// zero.
-type Count struct {
-	N   int64
-	Set bool
-}
+// MemoryOutcome says what became of recall.
+type MemoryOutcome uint8
+
+// The ends of recall.
+const (
+	MemoryOff MemoryOutcome = iota
+	MemoryHit
+	MemoryEmpty
+	MemoryTimeout
+	MemoryError
+)
+
+// MemoryOutcomeNames are the ends of recall as dashboards show them.
+var MemoryOutcomeNames = []string{"off", "hit", "empty", "timeout", "error"}
+
+// String gives the outcome's name.
+func (m MemoryOutcome) String() string { return MemoryOutcomeNames[m] }
 
 // Record is one finished request. Its strings are ids, names from our own
 // tables, and names of models and organizations that were checked to be plain
-// identifiers: no text of a client or a provider fits in.
+// identifiers: no text of a client or a provider fits in, and no price.
 type Record struct {
-	RequestID string // UUIDv7, made at admission
+	EventID   uuid.UUID // UUIDv7 of this record; that of a request's first attempt is the request's own id
+	RequestID uuid.UUID // UUIDv7, made at admission
 	Start     time.Time
 
 	TenantID     string
 	TokenID      string
 	CredentialID string
-	KeyVersion   int
+	KeyVersion   int64
 	Fingerprint  string // of the secret: a keyed hash
 	UnsealID     string // of the unseal that the secret came from; several requests may share one
 
@@ -80,15 +99,15 @@ type Record struct {
 	ModelAsked           string
 	ModelServed          string
 	ProviderRequestID    string
-	ProviderOrganization string
+	ProviderOrganization string // whose account the provider says that it used
 	SDK                  string // x-stainless-lang, one of a fixed list
-	SDKRetries           int
+	SDKRetries           int64
 
 	Outcome   Outcome
 	ErrorCode string // ours, from the contract's table; empty when the provider answered
-	Status    int    // what the client got
+	Status    int64  // what the client got; 0 when it got none
 	Streamed  bool
-	Attempts  int
+	Attempt   int64 // 1 for the first; 0 when no provider was asked
 
 	RequestBytes  int64
 	ResponseBytes int64
@@ -101,71 +120,58 @@ type Record struct {
 	CacheWrites     Count
 	ReasoningTokens Count
 
+	Memory         MemoryOutcome
+	MemoryRecalled int64 // memories in the block that was injected
+	MemoryTokens   int64 // the block's size, as we estimate it
+
 	AuthTime      time.Duration
 	UnsealTime    time.Duration
+	RecallTime    time.Duration
 	FirstByteTime time.Duration // from sending the attempt to the answer's head
 	TotalTime     time.Duration
 	CacheHit      bool // the credential was in memory
 }
 
-// MarshalZerologObject writes the record's columns; what is empty is left out.
-// It is the only encoding: the local log and the request's log line are the
-// same bytes.
-func (r *Record) MarshalZerologObject(e *zerolog.Event) {
-	e.Str("request_id", r.RequestID).Int64("start_unix_us", r.Start.UnixMicro())
-	name(e, "tenant", r.TenantID)
-	name(e, "token", r.TokenID)
-	name(e, "credential", r.CredentialID)
-	number(e, "key_version", int64(r.KeyVersion))
-	name(e, "fingerprint", r.Fingerprint)
-	name(e, "unseal", r.UnsealID)
-	name(e, "provider", r.Provider)
-	name(e, "endpoint", r.Endpoint)
-	name(e, "model", r.ModelAsked)
-	name(e, "model_served", r.ModelServed)
-	name(e, "provider_request_id", r.ProviderRequestID)
-	name(e, "provider_organization", r.ProviderOrganization)
-	name(e, "sdk", r.SDK)
-	number(e, "sdk_retries", int64(r.SDKRetries))
-	name(e, "error_code", r.ErrorCode)
-	e.Str("outcome", r.Outcome.String()).Int("status", r.Status)
-	if r.Streamed {
-		e.Bool("streamed", true)
-	}
-	number(e, "attempts", int64(r.Attempts))
-	number(e, "request_bytes", r.RequestBytes)
-	number(e, "response_bytes", r.ResponseBytes)
-	number(e, "events", r.Events)
-	e.Str("usage_source", r.UsageSource.String())
-	count(e, "input_tokens", r.InputTokens)
-	count(e, "output_tokens", r.OutputTokens)
-	count(e, "cached_tokens", r.CachedTokens)
-	count(e, "cache_write_tokens", r.CacheWrites)
-	count(e, "reasoning_tokens", r.ReasoningTokens)
-	number(e, "auth_us", r.AuthTime.Microseconds())
-	number(e, "unseal_us", r.UnsealTime.Microseconds())
-	number(e, "first_byte_us", r.FirstByteTime.Microseconds())
-	number(e, "total_us", r.TotalTime.Microseconds())
-	if r.CacheHit {
-		e.Bool("cache_hit", true)
-	}
-}
-
-func name(e *zerolog.Event, key, value string) {
-	if value != "" {
-		e.Str(key, value)
-	}
-}
-
-func number(e *zerolog.Event, key string, value int64) {
-	if value != 0 {
-		e.Int64(key, value)
-	}
-}
-
-// count leaves an unknown count out.
-func count(e *zerolog.Event, name string, c Count) {
-	if c.Set {
-		e.Int64(name, c.N)
-	}
+// Columns implements Row.
+func (r *Record) Columns(v Visitor) {
+	v.UUID("event_id", &r.EventID)
+	v.UUID("request_id", &r.RequestID)
+	v.Time("started_at", &r.Start)
+	v.Name("tenant", &r.TenantID)
+	v.Name("token", &r.TokenID)
+	v.Name("credential", &r.CredentialID)
+	v.Number("key_version", &r.KeyVersion)
+	v.Name("fingerprint", &r.Fingerprint)
+	v.ID("unseal", &r.UnsealID)
+	v.Name("provider", &r.Provider)
+	v.Name("endpoint", &r.Endpoint)
+	v.Name("model", &r.ModelAsked)
+	v.Name("model_served", &r.ModelServed)
+	v.ID("provider_request_id", &r.ProviderRequestID)
+	v.Name("provider_organization", &r.ProviderOrganization)
+	v.Name("sdk", &r.SDK)
+	v.Number("sdk_retries", &r.SDKRetries)
+	v.Enum("outcome", (*uint8)(&r.Outcome), OutcomeNames)
+	v.Name("error_code", &r.ErrorCode)
+	v.Number("status", &r.Status)
+	v.Flag("streamed", &r.Streamed)
+	v.Number("attempt", &r.Attempt)
+	v.Number("request_bytes", &r.RequestBytes)
+	v.Number("response_bytes", &r.ResponseBytes)
+	v.Number("events", &r.Events)
+	v.Enum("usage_source", (*uint8)(&r.UsageSource), UsageSourceNames)
+	v.Count("input_tokens", &r.InputTokens)
+	v.Count("output_tokens", &r.OutputTokens)
+	v.Count("cached_tokens", &r.CachedTokens)
+	v.Count("cache_write_tokens", &r.CacheWrites)
+	v.Count("reasoning_tokens", &r.ReasoningTokens)
+	v.Enum("memory", (*uint8)(&r.Memory), MemoryOutcomeNames)
+	v.Number("memory_recalled", &r.MemoryRecalled)
+	v.Number("memory_tokens", &r.MemoryTokens)
+	v.Duration("auth_us", &r.AuthTime)
+	v.Duration("unseal_us", &r.UnsealTime)
+	v.Duration("recall_us", &r.RecallTime)
+	v.Duration("first_byte_us", &r.FirstByteTime)
+	v.Duration("total_us", &r.TotalTime)
+	v.Flag("cache_hit", &r.CacheHit)
 }

@@ -73,6 +73,28 @@ func (f *AdminFlags) send(method, path string, body io.Reader, out any) (printed
 	return false, nil
 }
 
+// stream makes a call and lets read have the answer's body as it arrives.
+func (f *AdminFlags) stream(path string, read func(io.Reader) error) error {
+	if f.AdminToken == "" {
+		return usageError{errors.New("no admin token; set OWNKEY_ADMIN_TOKEN or --admin-token")}
+	}
+	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("cannot make call: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+f.AdminToken)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("cannot reach the admin plane (is it running? see --admin-url): %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	if response.StatusCode >= 300 {
+		answer, err := io.ReadAll(response.Body)
+		return errors.Join(answerError(response.StatusCode, answer), err)
+	}
+	return read(response.Body)
+}
+
 // answerError is the message that the admin plane gave.
 func answerError(status int, answer []byte) error {
 	var e struct {

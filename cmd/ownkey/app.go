@@ -22,7 +22,6 @@ import (
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
-	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
@@ -39,7 +38,7 @@ type app struct {
 	directory   *directory.Directory
 	credentials *vaultbridge.Cache
 	client      *upstream.Client
-	records     *meter.Log
+	meter       *books
 	gateway     *gateway.Gateway
 	admin       *http.Server
 	data        net.Listener
@@ -49,7 +48,8 @@ type app struct {
 // Files in the data directory.
 const (
 	databaseFile = "ownkey.db"
-	recordsFile  = "records.jsonl"
+	usageFile    = "usage.db"
+	ledgerDir    = "ledger"
 )
 
 // open wires the rooms and opens the listeners; run serves on them. lines is
@@ -59,7 +59,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	a = &app{cfg: cfg, log: log, metrics: metrics.NewSet()}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, a.close())
+			err = errors.Join(err, a.close(ctx))
 		}
 	}()
 	if a.database, err = db.Open(ctx, filepath.Join(cfg.Data, databaseFile)); err != nil {
@@ -68,10 +68,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	if a.directory, err = directory.Open(ctx, a.database, directory.Options{}); err != nil {
 		return a, err
 	}
-	if log.GetLevel() > zerolog.InfoLevel {
-		lines = nil
-	}
-	if a.records, err = meter.OpenLog(filepath.Join(cfg.Data, recordsFile), lines); err != nil {
+	if a.meter, err = openBooks(ctx, a, lines); err != nil {
 		return a, err
 	}
 	if a.ring, err = a.openRing(ctx); err != nil {
@@ -89,9 +86,10 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	if err != nil {
 		return a, err
 	}
+	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client,
-		Providers: providers, Records: a.records, Log: log,
+		Providers: providers, Journal: a.meter.journal, Usage: usageAPI.Answer, Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
 			MaxRequestsInFlight: cfg.Limits.MaxRequestsInFlight, MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes),
@@ -101,7 +99,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 			ClientSilence: cfg.Timeouts.ClientSilence, ClientWrite: cfg.Timeouts.ClientWrite,
 		},
 	})
-	a.admin = a.adminServer()
+	a.admin = a.adminServer(usageAPI)
 	listen := net.ListenConfig{}
 	if a.data, err = listen.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return a, fmt.Errorf("cannot open data plane: %w", err)
@@ -152,9 +150,9 @@ func readRoots(path string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-func (a *app) adminServer() *http.Server {
+func (a *app) adminServer(usageAPI *admin.UsageAPI) *http.Server {
 	handler := admin.New(admin.Options{
-		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Token: a.cfg.Admin.Token,
+		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Token: a.cfg.Admin.Token,
 		Host: func(provider, baseURL string) (string, error) {
 			if baseURL == "" {
 				p, ok := a.cfg.AllProviders()[provider]
@@ -194,13 +192,14 @@ func (a *app) run(ctx context.Context) error {
 	}
 	drain, done := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Timeouts.Drain)
 	defer done()
-	err = errors.Join(err, a.gateway.Shutdown(drain), a.admin.Shutdown(drain), a.close())
+	err = errors.Join(err, a.gateway.Shutdown(drain), a.admin.Shutdown(drain), a.close(ctx))
 	a.log.Info().Msg("stopped")
 	return err
 }
 
-// close releases what is open, in the order of dependence.
-func (a *app) close() error {
+// close releases what is open, in the order of dependence. That ctx has ended
+// does not matter.
+func (a *app) close(ctx context.Context) error {
 	var errs []error
 	for _, l := range []net.Listener{a.data, a.control} {
 		if l != nil {
@@ -219,8 +218,8 @@ func (a *app) close() error {
 	if a.ring != nil {
 		a.ring.Close()
 	}
-	if a.records != nil {
-		errs = append(errs, a.records.Close())
+	if a.meter != nil {
+		errs = append(errs, a.meter.close(ctx))
 	}
 	if a.directory != nil {
 		a.directory.Close()

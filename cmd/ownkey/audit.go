@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -22,12 +21,11 @@ type AuditCmd struct {
 // AuditVerifyCmd joins the logs.
 type AuditVerifyCmd struct {
 	VaultAudit []string  `required:"" type:"existingfile" sep:"none" placeholder:"FILE" help:"Vault's audit log (file device). Repeatable, for rotated files; .gz is read as well."`
-	Data       string    `default:"./ownkey-data" type:"path" placeholder:"DIR" help:"Data directory with our records."`
-	Records    []string  `type:"existingfile" sep:"none" placeholder:"FILE" help:"Logs of records in place of the one in DIR: one for each gateway on this Vault. Repeatable."`
+	Records    []string  `type:"existingfile" sep:"none" placeholder:"FILE" help:"Our records as files (ownkey records), in place of asking the admin plane. Repeatable."`
 	From       time.Time `placeholder:"TIME" help:"Beginning, such as 2026-11-23T10:00:00Z. The default is one hour before the end."`
 	To         time.Time `placeholder:"TIME" help:"End, not included. The default is now."`
 	Mount      string    `default:"transit" help:"Where the transit engine is mounted."`
-	JSON       bool      `name:"json" help:"Print the report as JSON."`
+	AdminFlags
 }
 
 // shown is how many findings of a kind are printed; JSON has them all.
@@ -44,11 +42,8 @@ func (c *AuditVerifyCmd) Run() error {
 	if !c.From.Before(c.To) {
 		return usageError{errors.New("--from must be before --to")}
 	}
-	if len(c.Records) == 0 {
-		c.Records = []string{filepath.Join(c.Data, recordsFile)}
-	}
 	books := audit.New(c.Mount, audit.Window{From: c.From.UTC(), To: c.To.UTC()})
-	if err := readAll(c.Records, books.AddRecords); err != nil {
+	if err := c.addRecords(books); err != nil {
 		return err
 	}
 	if err := readAll(c.VaultAudit, books.AddVaultLog); err != nil {
@@ -66,6 +61,17 @@ func (c *AuditVerifyCmd) Run() error {
 		return errors.New("the books do not match")
 	}
 	return nil
+}
+
+// earlier is how long before the window an unseal can be that a request in it
+// has used: more than a key stays in memory, and a request may take.
+const earlier = 2 * time.Hour
+
+func (c *AuditVerifyCmd) addRecords(books *audit.Books) error {
+	if len(c.Records) > 0 {
+		return readAll(c.Records, books.AddRecords)
+	}
+	return c.stream(recordsPath("", c.From.Add(-earlier), c.To), books.AddRecords)
 }
 
 func readAll(paths []string, read func(io.Reader) error) error {

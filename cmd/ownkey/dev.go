@@ -80,7 +80,7 @@ func (c *DevCmd) Run() error {
 	}
 	token, err := c.tenant(ctx, a, keyring)
 	if err != nil {
-		return errors.Join(err, a.close())
+		return errors.Join(err, a.close(ctx))
 	}
 	ready := readiness{
 		BaseURL: "http://" + reachable(a.data.Addr()) + "/v1", AdminURL: "http://" + reachable(a.control.Addr()),
@@ -88,7 +88,7 @@ func (c *DevCmd) Run() error {
 	}
 	ready.print()
 	if err := ready.write(c.ReadyFile); err != nil {
-		return errors.Join(err, a.close())
+		return errors.Join(err, a.close(ctx))
 	}
 	return a.run(ctx)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/ownkey/ownkey/config"
-	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/vaultbridge"
 )
 
@@ -29,7 +28,7 @@ func (a *app) openKeyring(ctx context.Context, keyFile string, v *config.Vault) 
 	if v.Configured() {
 		return vaultbridge.NewTransit(ctx, vaultbridge.TransitOptions{
 			Name: v.Name, Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, CAFile: v.CAFile, Timeout: v.Timeout,
-			Data: login(&v.Data), Admin: login(&v.Admin), Journal: a.journal, Notify: a.vaultEvent, Metrics: a.metrics,
+			Data: login(&v.Data), Admin: login(&v.Admin), Journal: a.meter.unseal, Notify: a.vaultEvent, Metrics: a.metrics,
 		})
 	}
 	if keyFile == "" {
@@ -42,15 +41,6 @@ func login(l *config.VaultLogin) vaultbridge.Login {
 	return vaultbridge.Login{
 		Method: vaultbridge.Method(l.Method), Mount: l.Mount, Role: l.Role, RoleIDFile: l.RoleIDFile, SecretIDFile: l.SecretIDFile,
 		JWTFile: l.JWTFile, TokenFile: l.TokenFile, CertFile: l.CertFile, KeyFile: l.KeyFile, Address: l.Address,
-	}
-}
-
-// journal records an unseal before Vault is asked. A record that the disk does
-// not take waits in memory, and new requests are refused meanwhile.
-func (a *app) journal(u vaultbridge.Unsealing) {
-	err := a.records.AppendUnseal(&meter.Unseal{ID: u.ID, At: u.At, TenantID: u.Tenant, CredentialID: u.CredentialID, Keyring: u.Keyring, Hedge: u.Hedge})
-	if err != nil {
-		a.log.Error().Err(err).Str("unseal", u.ID).Msg("record of unseal waits in memory")
 	}
 }
 

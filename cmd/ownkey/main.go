@@ -24,6 +24,9 @@ type cli struct {
 	Doctor     DoctorCmd     `cmd:"" help:"Prove that the key path is set up as it should be: identities, audit, keys."`
 	Vault      VaultCmd      `cmd:"" help:"What a Vault operator needs."`
 
+	Usage   UsageCmd   `cmd:"" help:"Show requests, tokens, errors and latencies by hour, day, model, token or credential."`
+	Records RecordsCmd `cmd:"" help:"List what was recorded about requests, as JSON lines."`
+
 	Audit   AuditCmd   `cmd:"" help:"Compare Vault's audit log with our records."`
 	Backup  BackupCmd  `cmd:"" help:"Write tenants, token digests and sealed credentials to an archive."`
 	Restore RestoreCmd `cmd:"" help:"Bring an archive back."`

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
 )
 
@@ -188,9 +189,16 @@ func TestDevKeepsItsState(t *testing.T) {
 		t.Errorf("after a crash: %d", status)
 	}
 	last.stop()
-	records, err := os.ReadFile(filepath.Join(data, "records.jsonl"))
-	if err != nil || strings.Count(string(records), "\n") != 4 {
-		t.Errorf("%d records of 4 calls, %v", strings.Count(string(records), "\n"), err)
+	books, err := db.Open(t.Context(), filepath.Join(data, "usage.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows int
+	if err := books.Read.QueryRow("SELECT count(*) FROM requests").Scan(&rows); err != nil || rows != 4 {
+		t.Errorf("%d records of 4 calls, %v", rows, err)
+	}
+	if err := books.Close(); err != nil {
+		t.Error(err)
 	}
 
 	found := log + last.stderr.String() + again.stderr.String()

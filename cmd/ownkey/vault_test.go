@@ -235,7 +235,7 @@ func TestAuditBooks(t *testing.T) {
 		time.Sleep(100 * time.Millisecond) // several lives of the cache
 	}
 	s.want("", "credential", "test", "--tenant", "zoo", "--provider", "openai")
-	verify := []string{"audit", "verify", "--vault-audit", s.vault.AuditFile, "--data", filepath.Join(s.dir, "data")}
+	verify := []string{"audit", "verify", "--vault-audit", s.vault.AuditFile}
 	out := s.want("", verify...)
 	if !strings.Contains(out, "the books match") || !strings.Contains(out, "served 40 requests") {
 		t.Errorf("honest: %s", out)
@@ -296,7 +296,7 @@ func TestRewrapOutlivesKill(t *testing.T) {
 	if n := s.version2(); n != tenants {
 		t.Errorf("%d of %d rows are at version 2", n, tenants)
 	}
-	s.want("", "audit", "verify", "--vault-audit", s.vault.AuditFile, "--data", filepath.Join(s.dir, "data"))
+	s.want("", "audit", "verify", "--vault-audit", s.vault.AuditFile)
 	s.stop()
 }
 

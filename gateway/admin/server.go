@@ -3,7 +3,7 @@
 // of any request, so it is built for clarity, on net/http.
 //
 // It sees a credential's plaintext once, when it is stored: as bytes that are
-// sealed and wiped. It may import directory, vaultbridge and rotation, config
+// sealed and wiped. It may import directory, vaultbridge, meter and rotation, config
 // for secrets, and never sees the body of a client's request.
 package admin
 
@@ -42,6 +42,8 @@ type Options struct {
 	Walker    *rotation.Walker
 	Metrics   *metrics.Set
 	Log       *zerolog.Logger
+	// Usage answers questions about what was recorded.
+	Usage *UsageAPI
 	// Token is what admin calls present.
 	Token config.Secret
 	// Host gives the host:port that a credential is bound to: that of baseURL,
@@ -81,6 +83,8 @@ func New(o Options) http.Handler {
 		"POST /admin/v1/rewrap":                                                   s.startRewrap,
 		"GET /admin/v1/rewrap":                                                    s.getRewrap,
 		"GET /admin/v1/doctor":                                                    s.doctor,
+		"GET /admin/v1/usage":                                                     s.usage,
+		"GET /admin/v1/records":                                                   s.records,
 		"GET /metrics":                                                            s.metrics,
 		"/": func(http.ResponseWriter, *http.Request) error {
 			return &failure{http.StatusNotFound, "not_found", "", "no such admin call; see docs/admin.md"}
@@ -147,6 +151,15 @@ func failureOf(err error) *failure {
 
 func writeError(w http.ResponseWriter, err error) {
 	f := failureOf(err)
+	w.Header().Set("Ownkey-Error", f.code)
+	if f.status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "2")
+	}
+	_ = write(w, f.status, map[string]any{"error": bodyOf(f)})
+}
+
+// bodyOf is a failure in OpenAI's shape.
+func bodyOf(f *failure) any {
 	type body struct {
 		Message string  `json:"message"`
 		Type    string  `json:"type"`
@@ -157,11 +170,7 @@ func writeError(w http.ResponseWriter, err error) {
 	if f.param != "" {
 		b.Param = &f.param
 	}
-	w.Header().Set("Ownkey-Error", f.code)
-	if f.status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "2")
-	}
-	_ = write(w, f.status, map[string]body{"error": b})
+	return b
 }
 
 func write(w http.ResponseWriter, status int, v any) error {

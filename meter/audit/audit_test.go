@@ -25,7 +25,7 @@ func books(t *testing.T, records, vault string) *Report {
 func at(minute int) time.Time { return noon.Add(time.Duration(minute) * time.Minute) }
 
 func unsealed(minute int, id, tenant string) string {
-	return fmt.Sprintf(`{"level":"info","unseal":%q,"start_unix_us":%d,"tenant":%q,"credential":"c","keyring":"vault","message":"unseal"}`+"\n", id, at(minute).UnixMicro(), tenant)
+	return fmt.Sprintf(`{"level":"info","unseal":%q,"at":%q,"tenant":%q,"credential":"c","keyring":"vault","message":"unseal"}`+"\n", id, at(minute).Format(time.RFC3339Nano), tenant)
 }
 
 func hedged(minute int, id, tenant string) string {
@@ -33,7 +33,7 @@ func hedged(minute int, id, tenant string) string {
 }
 
 func requested(minute int, id, tenant, unseal string) string {
-	return fmt.Sprintf(`{"level":"info","request_id":%q,"start_unix_us":%d,"tenant":%q,"credential":"c","unseal":%q,"message":"request done"}`+"\n", id, at(minute).UnixMicro(), tenant, unseal)
+	return fmt.Sprintf(`{"level":"info","request_id":%q,"started_at":%q,"tenant":%q,"credential":"c","unseal":%q,"message":"request done"}`+"\n", id, at(minute).Format(time.RFC3339Nano), tenant, unseal)
 }
 
 var calls int
@@ -52,7 +52,7 @@ func TestHonestBooksMatch(t *testing.T) {
 	records := unsealed(-1, "early", "acme") + requested(1, "r1", "acme", "early") + // unsealed before the window
 		unsealed(2, "one", "acme") + unsealed(2, "two", "acme") + hedged(2, "one", "acme") + hedged(2, "two", "acme") + requested(2, "r2", "acme", "one") + requested(3, "r3", "acme", "one") +
 		unsealed(4, "idle", "zoo") + unsealed(5, "lost", "zoo") +
-		`{"request_id":"r4","start_unix_us":1,"tenant":"acme","message":"request done"}` + "\n" + // refused: no credential
+		`{"request_id":"r4","started_at":"1970-01-01T00:00:00Z","tenant":"acme","message":"request done"}` + "\n" + // refused: no credential
 		requested(70, "r5", "acme", "nothing") + // after the window
 		"\x00\x00\x00" + `{"half`
 	vault := decrypted(-1, "acme", "early", 1) + decrypted(2, "acme", "one,two", 2) + decrypted(2, "acme", "one,two,hedge", 2) +

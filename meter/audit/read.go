@@ -45,18 +45,22 @@ var errNotJSON = errors.New("not a JSON object")
 func (b *Books) AddRecords(r io.Reader) error {
 	err := eachLine(r, func(line []byte) error {
 		var l struct {
-			Message    string `json:"message"`
-			Start      int64  `json:"start_unix_us"`
-			RequestID  string `json:"request_id"`
-			Tenant     string `json:"tenant"`
-			Credential string `json:"credential"`
-			Unseal     string `json:"unseal"`
-			Hedge      bool   `json:"hedge"`
+			Message    string    `json:"message"`
+			Started    time.Time `json:"started_at"` // of a request
+			At         time.Time `json:"at"`         // of an unseal
+			RequestID  string    `json:"request_id"`
+			Tenant     string    `json:"tenant"`
+			Credential string    `json:"credential"`
+			Unseal     string    `json:"unseal"`
+			Hedge      bool      `json:"hedge"`
 		}
 		if err := json.Unmarshal(line, &l); err != nil {
 			return errNotJSON
 		}
-		at := time.UnixMicro(l.Start).UTC()
+		at := l.Started
+		if l.Message == meter.MessageUnseal {
+			at = l.At
+		}
 		switch {
 		case l.Message == meter.MessageUnseal:
 			u := b.known(l.Unseal)

@@ -67,14 +67,24 @@ func createFile(path string, size int64) (*file, error) {
 	return f, nil
 }
 
-// begin gives a file its number, name and header.
+// begin gives a file its number and header, and its name if that can be done.
 func (f *file) begin(dir string, number uint64, id Identity) error {
 	putHeader(f.window, id, number)
-	path := filePath(dir, number)
+	f.number = number
+	return f.rename(dir)
+}
+
+// rename gives a file the name of its number. Until it has it, its header says
+// what it is.
+func (f *file) rename(dir string) error {
+	path := filePath(dir, f.number)
+	if path == f.path {
+		return nil
+	}
 	if err := os.Rename(f.path, path); err != nil {
 		return err
 	}
-	f.number, f.path = number, path
+	f.path = path
 	return nil
 }
 
@@ -98,6 +108,8 @@ func headerOf(b []byte) (number uint64, ok bool) {
 func (f *file) room() int64 { return int64(len(f.window) - f.end) }
 
 func (f *file) used() int64 { return int64(f.end) }
+
+func (f *file) info() fileInfo { return fileInfo{f.number, f.used(), f.path} }
 
 func (f *file) append(kind Kind, payload []byte) {
 	putFrame(f.window[f.end:], kind, payload)

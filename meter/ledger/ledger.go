@@ -46,7 +46,7 @@ var (
 )
 
 // maxPayload bounds a frame's payload.
-const maxPayload = 64 << 10
+const maxPayload = 8 << 10
 
 // Options of a ledger. Dir and Alarm are required.
 type Options struct {
@@ -77,13 +77,15 @@ type Ledger struct {
 	o        Options
 	identity Identity
 	lock     *os.File
-	reserved atomic.Int64
+
+	reserved atomic.Int64 // bytes promised to work that has begun
+	room     atomic.Int64 // bytes of the active file and the spare one
+	used     atomic.Int64 // bytes of frames, in all files
 
 	mu     sync.Mutex
 	active *file
 	spare  *file // prepared, so that a change of files is a change of pointers
 	sealed []fileInfo
-	used   int64 // bytes of frames in sealed files and the active one
 	dirty  []*file
 
 	wake chan struct{} // something to flush, or a spare to prepare
@@ -95,6 +97,7 @@ type Ledger struct {
 type fileInfo struct {
 	number uint64
 	bytes  int64
+	path   string
 }
 
 // Open opens or creates the ledger in o.Dir: its identity's epoch grows, torn
@@ -143,6 +146,7 @@ func (l *Ledger) open() (err error) {
 	if l.spare, err = createFile(l.sparePath(), l.o.FileBytes); err != nil {
 		return errors.Join(err, l.active.remove())
 	}
+	l.measure()
 	return syncDir(l.o.Dir)
 }
 
@@ -151,31 +155,27 @@ func (l *Ledger) sparePath() string { return filepath.Join(l.o.Dir, spareName) }
 // Identity names this ledger and this opening of it.
 func (l *Ledger) Identity() Identity { return l.identity }
 
-// Reserve takes room for payloads of up to n bytes in a number of frames before
-// the work begins that they will tell of. ErrFull means that the work must not
-// begin. What is reserved is given back with Release, also when it was used.
-func (l *Ledger) Reserve(frames, n int) error {
-	want := reservation(frames, n)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	held := l.reserved.Load()
-	room := l.active.room()
-	if l.spare != nil {
-		room += l.spare.room()
+// Reserve takes room for frames whose payloads have up to n bytes together,
+// before the work begins that they will tell of. ErrFull means that the work
+// must not begin. What is reserved is given back with Release, also when it was
+// used. It takes no lock.
+func (l *Ledger) Reserve(n int) error {
+	held := l.reserved.Add(reservation(n))
+	if held <= l.room.Load()-int64(frameBytes(maxPayload)) && l.used.Load()+held <= l.o.MaxBytes {
+		return nil
 	}
-	if held+want > room || l.used+held+want > l.o.MaxBytes {
-		l.poke()
-		return ErrFull
-	}
-	l.reserved.Store(held + want)
-	return nil
+	l.reserved.Add(-reservation(n))
+	l.poke()
+	return ErrFull
 }
 
 // Release gives back what Reserve took.
-func (l *Ledger) Release(frames, n int) { l.reserved.Add(-reservation(frames, n)) }
+func (l *Ledger) Release(n int) { l.reserved.Add(-reservation(n)) }
 
-// reservation counts each frame as if the end of a file were wasted before it.
-func reservation(frames, n int) int64 { return int64(2 * frames * frameBytes(n)) }
+// reservation counts payloads with the heads of the few frames they come in.
+// What a change of files wastes is less than the largest frame, which Reserve
+// leaves aside.
+func reservation(n int) int64 { return int64(n + 4*(frameHead+frameAlign)) }
 
 // Append adds a frame. It allocates nothing. payload stays the caller's. An
 // error means that the frame is not there; with a reservation it is the disk's.
@@ -192,7 +192,8 @@ func (l *Ledger) Append(kind Kind, payload []byte) error {
 		}
 	}
 	l.active.append(kind, payload)
-	l.used += need
+	l.used.Add(need)
+	l.room.Add(-need)
 	if !l.active.dirty {
 		l.active.dirty = true
 		l.dirty = append(l.dirty, l.active)
@@ -202,8 +203,12 @@ func (l *Ledger) Append(kind Kind, payload []byte) error {
 }
 
 // next makes the spare file the active one, or a new one when the worker was
-// too slow. mu is held.
+// too slow. In a directory that can not be written the spare keeps its name for
+// now, and there will be no other. mu is held.
 func (l *Ledger) next() error {
+	if err := l.active.rename(l.o.Dir); err != nil {
+		return errors.Join(ErrFull, err)
+	}
 	if l.spare == nil {
 		late, err := createFile(filePath(l.o.Dir, l.active.number+1), l.o.FileBytes)
 		if err != nil {
@@ -212,17 +217,27 @@ func (l *Ledger) next() error {
 		l.spare = late
 	}
 	if err := l.spare.begin(l.o.Dir, l.active.number+1, l.identity); err != nil {
-		return errors.Join(ErrFull, err)
+		l.o.Alarm(Trouble{What: "disk", File: l.spare.path, Err: err})
 	}
-	l.sealed = append(l.sealed, fileInfo{l.active.number, l.active.used()})
+	l.sealed = append(l.sealed, l.active.info())
 	l.active.full = true
 	if !l.active.dirty { // for the worker to close it
 		l.active.dirty = true
 		l.dirty = append(l.dirty, l.active)
 	}
 	l.active, l.spare = l.spare, nil
+	l.measure()
 	l.poke()
 	return nil
+}
+
+// measure counts the room anew. mu is held.
+func (l *Ledger) measure() {
+	room := l.active.room()
+	if l.spare != nil {
+		room += l.spare.room()
+	}
+	l.room.Store(room)
 }
 
 // poke wakes the worker.
@@ -235,9 +250,7 @@ func (l *Ledger) poke() {
 
 // Bytes is how much the ledger holds, and how much it may.
 func (l *Ledger) Bytes() (held, most int64) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.used, l.o.MaxBytes
+	return l.used.Load(), l.o.MaxBytes
 }
 
 // End is where the next frame will go.
@@ -259,12 +272,12 @@ func (l *Ledger) Trim(p Position) error {
 			kept = append(kept, f)
 			continue
 		}
-		if err := os.Remove(filePath(l.o.Dir, f.number)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			errs = append(errs, err)
 			kept = append(kept, f)
 			continue
 		}
-		l.used -= f.bytes
+		l.used.Add(-f.bytes)
 	}
 	l.sealed = kept
 	if err := errors.Join(errs...); err != nil {

@@ -66,7 +66,7 @@ func payload(n int) []byte {
 func numbers(t *testing.T, l *Ledger, from Position) (all []int) {
 	t.Helper()
 	last := from
-	err := l.Read(from, func(next Position, kind Kind, p []byte) error {
+	err := l.Read(from, func(next Position, kind Kind, p []byte) bool {
 		digits, _, _ := strings.Cut(string(p), " ")
 		n, err := strconv.Atoi(digits)
 		if err != nil || !bytes.Equal(p, payload(n)) || kind != Kind(1+n%200) || !last.Before(next) {
@@ -74,7 +74,7 @@ func numbers(t *testing.T, l *Ledger, from Position) (all []int) {
 		}
 		last = next
 		all = append(all, n)
-		return nil
+		return true
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -301,26 +301,26 @@ func TestFullLedgerRefusesBeforeTheWork(t *testing.T) {
 	l := open(t, o)
 	defer l.Close()
 	n := 0
-	for ; l.Reserve(2, 1000) == nil; n++ {
+	for ; l.Reserve(2000) == nil; n++ {
 		if err := l.Append(1, make([]byte, 1000)); err != nil {
 			t.Fatalf("reserved, and then: %v", err)
 		}
 		if err := l.Append(2, make([]byte, 1000)); err != nil {
 			t.Fatalf("reserved, and then: %v", err)
 		}
-		l.Release(2, 1000)
+		l.Release(2000)
 		if n%20 == 0 {
 			time.Sleep(5 * time.Millisecond) // for the spare file
 		}
 	}
 	held, most := l.Bytes()
-	if err := l.Reserve(2, 1000); !errors.Is(err, ErrFull) || held > most || held < most/2 {
+	if err := l.Reserve(2000); !errors.Is(err, ErrFull) || held > most || held < most/2 {
 		t.Errorf("after %d: %v with %d of %d bytes", n, err, held, most)
 	}
 	if err := l.Trim(l.End()); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Reserve(2, 1000); err != nil {
+	if err := l.Reserve(2000); err != nil {
 		t.Errorf("after a trim: %v", err)
 	}
 }
@@ -332,7 +332,7 @@ func TestReservationsHoldTogether(t *testing.T) {
 	l := open(t, small(t.TempDir(), &told))
 	defer l.Close()
 	n := 0
-	for l.Reserve(1, 2000) == nil {
+	for l.Reserve(2000) == nil {
 		n++
 	}
 	for range n {
@@ -358,14 +358,14 @@ func TestDiskWithoutRoom(t *testing.T) {
 			panic(err)
 		}
 		for n := 0; ; n++ {
-			if err := l.Reserve(1, 1000); err != nil {
+			if err := l.Reserve(1000); err != nil {
 				fmt.Println("REFUSED", errors.Is(err, ErrFull), n)
 				break
 			}
 			if err := l.Append(1, make([]byte, 1000)); err != nil {
 				fmt.Println("FAILED", err)
 			}
-			l.Release(1, 1000)
+			l.Release(1000)
 			time.Sleep(time.Millisecond)
 		}
 		os.Exit(0)
@@ -375,6 +375,43 @@ func TestDiskWithoutRoom(t *testing.T) {
 	out, err := child.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "REFUSED true") || !strings.Contains(string(out), "ALARM disk") || strings.Contains(string(out), "FAILED") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestDirectoryThatIsGoneForAWhile stands for one that turns read-only, which
+// root would not notice: what fits is kept, the rest refused, and nothing lost.
+func TestDirectoryThatIsGoneForAWhile(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ledger")
+	var told troubles
+	l := open(t, small(dir, &told))
+	defer l.Close()
+	if err := os.Rename(dir, dir+".away"); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; l.Reserve(1000) == nil; n++ {
+		appendNumber(t, l, n)
+		l.Release(1000)
+	}
+	if told.count("disk") == 0 || n < 100 {
+		t.Errorf("%d frames, %+v", n, told.all)
+	}
+	if err := os.Rename(dir+".away", dir); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); l.Reserve(1000) != nil; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the ledger does not recover")
+		}
+	}
+	for ; n < 2000; n++ {
+		appendNumber(t, l, n)
+		if n%50 == 0 {
+			time.Sleep(2 * time.Millisecond) // for the spare file
+		}
+	}
+	if got := numbers(t, l, Position{}); !slices.Equal(got, upTo(2000)) {
+		t.Errorf("%d frames of 2000", len(got))
 	}
 }
 

@@ -32,7 +32,7 @@ func (l *Ledger) recover() (next uint64, err error) {
 		}
 		if info.bytes > 0 {
 			l.sealed = append(l.sealed, info)
-			l.used += info.bytes
+			l.used.Add(info.bytes)
 		}
 		next = n + 1
 	}
@@ -89,20 +89,29 @@ func (l *Ledger) takeOver(number uint64) (fileInfo, error) {
 			return fileInfo{}, err
 		}
 	}
-	return fileInfo{number, int64(end)}, nil
+	return fileInfo{number, int64(end), path}, nil
 }
 
 // quarantine copies a part of a file aside, without the zeros at its end, and
 // tells of it. The file itself stays as it is: the copy could be all there is.
 func (l *Ledger) quarantine(what string, number uint64, b []byte, s span) error {
-	kept := filepath.Join(l.o.Dir, "quarantine", fmt.Sprintf("%016x-%d.bin", number, s.from))
 	part := b[s.from:s.to]
 	for len(part) > 0 && part[len(part)-1] == 0 {
 		part = part[:len(part)-1]
 	}
-	if err := writeFile(kept, part); err != nil {
-		return fmt.Errorf("cannot keep damaged part: %w", err)
+	kept, err := l.SetAside(fmt.Sprintf("%016x-%d.bin", number, s.from), part)
+	if err != nil {
+		return err
 	}
 	l.o.Alarm(Trouble{What: what, File: filePath(l.o.Dir, number), Offset: int64(s.from), Bytes: int64(len(part)), Kept: kept})
 	return nil
+}
+
+// SetAside writes b to a file in the folder quarantine, durably.
+func (l *Ledger) SetAside(name string, b []byte) (path string, err error) {
+	path = filepath.Join(l.o.Dir, "quarantine", name)
+	if err := writeFile(path, b); err != nil {
+		return path, fmt.Errorf("cannot keep damaged part: %w", err)
+	}
+	return path, nil
 }

@@ -2,9 +2,11 @@ package ledger
 
 import (
 	"errors"
-	"io"
+	"fmt"
 	"os"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // work flushes what was written, closes files that are full, and keeps a spare
@@ -56,9 +58,13 @@ func (l *Ledger) flush() {
 // refuses once the active file has no more room either.
 func (l *Ledger) prepare() {
 	l.mu.Lock()
-	missing := l.spare == nil
+	missing, err := l.spare == nil, l.active.rename(l.o.Dir)
 	l.mu.Unlock()
 	if !missing {
+		return
+	}
+	if err != nil {
+		l.o.Alarm(Trouble{What: "disk", File: l.sparePath(), Err: err})
 		return
 	}
 	spare, err := createFile(l.sparePath(), l.o.FileBytes)
@@ -69,16 +75,16 @@ func (l *Ledger) prepare() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.spare = spare
+	l.measure()
 }
 
 // Read calls each for every frame from p on, up to what was appended when it
-// was called, with where the next one begins. payload is lent for the call. An
-// error of each ends it and is returned. Damage is passed over: Open has told
-// of it.
-func (l *Ledger) Read(p Position, each func(next Position, kind Kind, payload []byte) error) error {
+// was called or until each returns false, with where the next frame begins.
+// payload is lent for the call. Damage is passed over: Open has told of it.
+func (l *Ledger) Read(p Position, each func(next Position, kind Kind, payload []byte) bool) error {
 	l.mu.Lock()
 	files := append([]fileInfo(nil), l.sealed...)
-	files = append(files, fileInfo{l.active.number, l.active.used()})
+	files = append(files, l.active.info())
 	l.mu.Unlock()
 	for _, f := range files {
 		if f.number < p.File {
@@ -88,30 +94,34 @@ func (l *Ledger) Read(p Position, each func(next Position, kind Kind, payload []
 		if f.number == p.File {
 			from = max(from, p.Offset)
 		}
-		if err := readFile(filePath(l.o.Dir, f.number), f, from, each); err != nil {
-			return err
+		more, err := readFile(f, from, each)
+		if err != nil {
+			return fmt.Errorf("cannot read ledger: %w", err)
+		}
+		if !more {
+			return nil
 		}
 	}
 	return nil
 }
 
-func readFile(path string, f fileInfo, from int64, each func(next Position, kind Kind, payload []byte) error) error {
+// readFile maps a file, so that only what is looked at is read.
+func readFile(f fileInfo, from int64, each func(next Position, kind Kind, payload []byte) bool) (more bool, err error) {
 	if from >= f.bytes {
-		return nil
+		return true, nil
 	}
-	handle, err := os.Open(path)
+	handle, err := os.Open(f.path)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer handle.Close() //nolint:errcheck // it was read
-	b := make([]byte, f.bytes-from)
-	if _, err := io.ReadFull(io.NewSectionReader(handle, from, f.bytes-from), b); err != nil {
-		return err
+	b, err := unix.Mmap(int(handle.Fd()), 0, int(f.bytes), unix.PROT_READ, unix.MAP_SHARED)
+	if err := errors.Join(err, handle.Close()); err != nil {
+		return false, err
 	}
-	var failed error
-	scan(b, 0, func(kind Kind, payload []byte, next int) bool {
-		failed = each(Position{f.number, from + int64(next)}, kind, payload)
-		return failed == nil
+	more = true
+	scan(b, int(from), func(kind Kind, payload []byte, next int) bool {
+		more = each(Position{f.number, int64(next)}, kind, payload)
+		return more
 	})
-	return failed
+	return more, unix.Munmap(b)
 }

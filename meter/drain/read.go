@@ -1,0 +1,107 @@
+package drain
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/ledger"
+)
+
+// read gathers the next batch; nil when there is nothing new. more says that
+// the ledger has rows beyond it.
+func (d *Drain) read() (b *Batch, more bool, err error) {
+	b = &Batch{Gateway: d.o.Journal.Identity()}
+	began := d.o.Journal.Began()
+	var broken error
+	err = d.o.Journal.Read(d.cursor, func(next ledger.Position, kind ledger.Kind, row []byte) bool {
+		if next.File >= began.File {
+			broken = d.settle(b)
+		}
+		if more = broken != nil || b.Rows() >= d.o.BatchRows; more {
+			return false
+		}
+		if broken = d.add(b, next, kind, row); broken == nil {
+			d.cursor = next
+		}
+		more = broken != nil
+		return !more
+	})
+	if err == nil && !more {
+		broken = d.settle(b)
+	}
+	if b.Rows() == 0 { // requests that were opened: they are read again after a restart
+		return nil, false, errors.Join(err, broken)
+	}
+	b.Checkpoint = Checkpoint{Next: d.cursor, Open: make([][]byte, 0, len(d.opens))}
+	for _, row := range d.opens {
+		b.Checkpoint.Open = append(b.Checkpoint.Open, row)
+	}
+	return b, more, nil
+}
+
+// add takes a frame into the batch. An error means that it must be tried again.
+func (d *Drain) add(b *Batch, next ledger.Position, kind ledger.Kind, row []byte) (err error) {
+	switch kind {
+	case meter.FrameOpen:
+		d.opens[meter.EventIDOf(row)] = append([]byte(nil), row...)
+	case meter.FrameRequest:
+		delete(d.opens, meter.EventIDOf(row))
+		b.Requests, err = decoded(d, b.Requests, &meter.Record{}, row)
+	case meter.FrameUnseal:
+		b.Unseals, err = decoded(d, b.Unseals, &meter.Unseal{}, row)
+	case meter.FrameMemory:
+		b.Memory, err = decoded(d, b.Memory, &meter.MemoryEvent{}, row)
+	default:
+		err = fmt.Errorf("frame of kind %d: %w", kind, meter.ErrUnreadable)
+	}
+	if err != nil {
+		return d.setAside(next, row, err)
+	}
+	return nil
+}
+
+// decoded appends a row to those of its kind.
+func decoded[R meter.Row](d *Drain, rows []R, r R, row []byte) ([]R, error) {
+	if err := meter.Decode(row, r); err != nil {
+		return rows, err
+	}
+	if d.printer != nil {
+		d.printer.Print(r)
+	}
+	return append(rows, r), nil
+}
+
+// setAside keeps a row that this program can not read, and says where.
+func (d *Drain) setAside(next ledger.Position, row []byte, why error) error {
+	kept, err := d.o.Journal.SetAside(fmt.Sprintf("row-%016x-%d.bin", next.File, next.Offset), row)
+	if err == nil {
+		d.o.Log.Error().AnErr("reason", why).Str("kept", kept).Msg("a record could not be read and was set aside")
+	}
+	return err
+}
+
+// settle turns what dead processes have left open into rows, once: everything
+// they have written was read.
+func (d *Drain) settle(b *Batch) error {
+	if d.settled {
+		return nil
+	}
+	for id, row := range d.opens {
+		r := &meter.Record{}
+		if err := meter.Decode(row, r); err != nil {
+			if err := d.setAside(d.cursor, row, err); err != nil {
+				return err
+			}
+		} else {
+			r.Outcome, r.UsageSource = meter.OutcomeInterrupted, meter.UsagePartial
+			if d.printer != nil {
+				d.printer.Print(r)
+			}
+			b.Requests = append(b.Requests, r)
+		}
+		delete(d.opens, id)
+	}
+	d.settled = true
+	return nil
+}

@@ -1,0 +1,181 @@
+package meter
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// kinds are the rows there are.
+var kinds = map[string]func() Row{
+	"request": func() Row { return &Record{} },
+	"unseal":  func() Row { return &Unseal{} },
+	"memory":  func() Row { return &MemoryEvent{} },
+}
+
+// TestRowsHaveNoRoomForText: every field is a number, a time, or a string whose
+// source is named here. A new string has to be argued for.
+func TestRowsHaveNoRoomForText(t *testing.T) {
+	named := map[string]string{
+		"TenantID": "ours", "TokenID": "ours", "CredentialID": "ours", "Provider": "table", "Endpoint": "table",
+		"ModelAsked": "identifier", "ModelServed": "identifier", "ProviderRequestID": "identifier", "ProviderOrganization": "identifier",
+		"SDK": "table", "ErrorCode": "table", "Fingerprint": "ours", "UnsealID": "ours", "ID": "ours", "Keyring": "ours", "BucketID": "ours",
+	}
+	closed := []reflect.Type{
+		reflect.TypeFor[time.Time](), reflect.TypeFor[Count](), reflect.TypeFor[uuid.UUID](), reflect.TypeFor[time.Duration](), reflect.TypeFor[int64](),
+		reflect.TypeFor[bool](), reflect.TypeFor[Outcome](), reflect.TypeFor[UsageSource](), reflect.TypeFor[MemoryOutcome](), reflect.TypeFor[MemoryOp](),
+	}
+	for name, make := range kinds {
+		for field := range reflect.TypeOf(make()).Elem().Fields() {
+			known := false
+			for _, c := range closed {
+				known = known || field.Type == c
+			}
+			if field.Type == reflect.TypeFor[string]() {
+				known = named[field.Name] != ""
+			}
+			if !known {
+				t.Errorf("%s: %s is a %s that nobody has vouched for", name, field.Name, field.Type)
+			}
+			lower := strings.ToLower(field.Name)
+			for _, word := range []string{"price", "cost", "usd", "prompt", "content", "message", "body", "query"} {
+				if strings.Contains(lower, word) {
+					t.Errorf("%s: %s does not belong here", name, field.Name)
+				}
+			}
+		}
+	}
+}
+
+// fill gives every field of a row a random value, within what it can hold.
+func fill(r Row, random *rand.Rand) {
+	for _, f := range reflect.ValueOf(r).Elem().Fields() {
+		switch at := f.Addr().Interface().(type) {
+		case *uuid.UUID:
+			for i := range at {
+				at[i] = byte(random.Uint32())
+			}
+		case *time.Time:
+			*at = time.UnixMicro(1 + random.Int64N(4e15)).UTC()
+		case *time.Duration:
+			*at = time.Duration(random.Int64N(1e9)) * time.Microsecond
+		case *Count:
+			if random.IntN(2) == 0 {
+				*at = Count{random.Int64N(1 << 40), true}
+			}
+		case *string:
+			*at = strings.Repeat(string(rune('a'+random.IntN(26))), random.IntN(129))
+		case *int64:
+			*at = random.Int64N(1 << uint(1+random.IntN(62)))
+		case *bool:
+			*at = random.IntN(2) == 0
+		case *Outcome:
+			*at = Outcome(random.IntN(len(OutcomeNames)))
+		case *UsageSource:
+			*at = UsageSource(random.IntN(len(UsageSourceNames)))
+		case *MemoryOutcome:
+			*at = MemoryOutcome(random.IntN(len(MemoryOutcomeNames)))
+		case *MemoryOp:
+			*at = MemoryOp(random.IntN(len(MemoryOpNames)))
+		default:
+			panic("fill does not know " + f.Type().String())
+		}
+	}
+}
+
+// TestRowsSurviveTheLedger: what is encoded comes back, every field of it, and
+// fits into the room that is reserved.
+func TestRowsSurviveTheLedger(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	for name, make := range kinds {
+		for range 3000 {
+			in, out := make(), make()
+			fill(in, random)
+			b := Encode(nil, in)
+			if err := Decode(b, out); err != nil || !reflect.DeepEqual(in, out) {
+				t.Fatalf("%s: %v\n%+v\n%+v", name, err, in, out)
+			}
+			if id := reflect.ValueOf(in).Elem().FieldByName("EventID").Interface(); id != EventIDOf(b) {
+				t.Fatalf("%s: event id %v is not %v", name, EventIDOf(b), id)
+			}
+			if len(b) > maxRowBytes {
+				t.Fatalf("%s: %d bytes", name, len(b))
+			}
+		}
+	}
+}
+
+// TestOlderRowsAreRead: a row that ends before columns which are newer than it.
+func TestOlderRowsAreRead(t *testing.T) {
+	r := Record{TenantID: "acme", TotalTime: time.Second, CacheHit: true}
+	b := Encode(nil, &r)
+	var older Record
+	if err := Decode(b[:len(b)-1], &older); err != nil || older.TenantID != "acme" || older.CacheHit {
+		t.Errorf("%v %+v", err, older)
+	}
+	b[0]++
+	if err := Decode(b, &older); !errors.Is(err, ErrUnreadable) {
+		t.Errorf("a row of another version: %v", err)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	r := Record{TenantID: "acme", OutputTokens: Count{3, true}}
+	f.Add(Encode(nil, &r))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, make := range kinds {
+			row := make()
+			if err := Decode(b, row); err != nil && !errors.Is(err, ErrUnreadable) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+func TestLines(t *testing.T) {
+	var out bytes.Buffer
+	p := NewPrinter(&out)
+	p.Print(&Record{TenantID: "acme", Start: time.UnixMicro(1_764_000_000_000_001), InputTokens: Count{0, true}, Outcome: OutcomeCompleted, Status: 200})
+	p.Print(&Unseal{ID: "u"})
+	var r map[string]any
+	if err := json.NewDecoder(&out).Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	if r["tenant"] != "acme" || r["started_at"] != "2025-11-24T16:00:00.000001Z" || r["input_tokens"] != 0.0 || r["output_tokens"] != nil ||
+		r["outcome"] != "completed" || r["message"] != MessageRequest || r["request_id"] != nil {
+		t.Errorf("%v", r)
+	}
+}
+
+func BenchmarkOpenAndClose(b *testing.B) {
+	j, err := OpenJournal(JournalOptions{Dir: b.TempDir(), MaxBytes: 1 << 40, Alarm: nil})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := &Record{
+		RequestID: NewEventID(), TenantID: "acme", TokenID: "NV1XWBnhavL2", CredentialID: "01a20a41-411c-722d-a950-936473620511", UnsealID: "01a20a41-411c-722d-a950-936473620512",
+		KeyVersion: 1, Provider: "openai", Endpoint: "chat_completions", ModelAsked: "gpt-4o-mini", ModelServed: "gpt-4o-mini", Outcome: OutcomeCompleted,
+		Status: 200, Attempt: 1, RequestBytes: 1000, ResponseBytes: 900, InputTokens: Count{200, true}, OutputTokens: Count{150, true}, Start: time.Now(),
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if j.Admit() != nil || j.Open(r) != nil || j.Close(r) != nil {
+			b.Fatal("not kept")
+		}
+		j.Leave()
+		if held, _ := j.Bytes(); held > 1<<28 {
+			b.StopTimer()
+			_ = j.Trim(j.End())
+			b.StartTimer()
+		}
+	}
+	b.StopTimer()
+	_ = j.Shut()
+}

@@ -1,0 +1,126 @@
+-- +goose Up
+-- Times are microseconds since 1970, UTC; *_us are microseconds; ids are 16
+-- bytes. NULL is a count that the provider has not reported.
+CREATE TABLE requests (
+    event_id BLOB PRIMARY KEY,
+    request_id BLOB NOT NULL,
+    started_at INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    token TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    key_version INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    unseal TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    endpoint TEXT NOT NULL,
+    model TEXT NOT NULL,
+    model_served TEXT NOT NULL,
+    provider_request_id TEXT NOT NULL,
+    provider_organization TEXT NOT NULL,
+    sdk TEXT NOT NULL,
+    sdk_retries INTEGER NOT NULL,
+    outcome TEXT NOT NULL,
+    error_code TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    streamed INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    request_bytes INTEGER NOT NULL,
+    response_bytes INTEGER NOT NULL,
+    events INTEGER NOT NULL,
+    usage_source TEXT NOT NULL,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cached_tokens INTEGER,
+    cache_write_tokens INTEGER,
+    reasoning_tokens INTEGER,
+    memory TEXT NOT NULL,
+    memory_recalled INTEGER NOT NULL,
+    memory_tokens INTEGER NOT NULL,
+    auth_us INTEGER NOT NULL,
+    unseal_us INTEGER NOT NULL,
+    recall_us INTEGER NOT NULL,
+    first_byte_us INTEGER NOT NULL,
+    total_us INTEGER NOT NULL,
+    cache_hit INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX requests_by_time ON requests (tenant, started_at);
+
+CREATE TABLE unseals (
+    event_id BLOB PRIMARY KEY,
+    unseal TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    keyring TEXT NOT NULL,
+    hedge INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX unseals_by_time ON unseals (tenant, at);
+
+-- The billing book: kept for good.
+CREATE TABLE memory_events (
+    event_id BLOB PRIMARY KEY,
+    at INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    token TEXT NOT NULL,
+    bucket TEXT NOT NULL,
+    request_id BLOB NOT NULL,
+    op TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    taken_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memory_events_by_time ON memory_events (tenant, at, event_id);
+
+-- Sums of requests by hour, kept when the requests are gone. model is the one
+-- served, or the one asked for where none was.
+CREATE TABLE requests_1h (
+    tenant TEXT NOT NULL,
+    hour INTEGER NOT NULL, -- seconds since 1970
+    token TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    requests INTEGER NOT NULL,
+    refused INTEGER NOT NULL,
+    failed INTEGER NOT NULL,
+    cancelled INTEGER NOT NULL,
+    streamed INTEGER NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    unknown_usage INTEGER NOT NULL,
+    request_bytes INTEGER NOT NULL,
+    response_bytes INTEGER NOT NULL,
+    memory_hits INTEGER NOT NULL,
+    memory_recalled INTEGER NOT NULL,
+    whole_streams INTEGER NOT NULL,
+    whole_events INTEGER NOT NULL,
+    whole_output_tokens INTEGER NOT NULL,
+    cut_streams INTEGER NOT NULL,
+    cut_events INTEGER NOT NULL,
+    PRIMARY KEY (tenant, hour, token, credential, provider, model)
+) STRICT, WITHOUT ROWID;
+
+-- How many requests took how long: bucket b holds durations of up to 1.05^b
+-- microseconds that are above 1.05^(b-1).
+CREATE TABLE latency_1h (
+    tenant TEXT NOT NULL,
+    hour INTEGER NOT NULL,
+    token TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    model TEXT NOT NULL,
+    kind TEXT NOT NULL, -- total, first_byte
+    bucket INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    PRIMARY KEY (tenant, hour, token, credential, provider, model, kind, bucket)
+) STRICT, WITHOUT ROWID;
+
+-- How far a gateway's ledger was taken. It changes in the transaction that
+-- takes the rows.
+CREATE TABLE checkpoints (
+    gateway BLOB PRIMARY KEY,
+    checkpoint TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,171 @@
+// Package sqlite keeps records on one machine: the embedded sink, and its
+// answers to the questions of usage, invoices and evidence. Rows, hourly sums
+// and the ledger's checkpoint change in one transaction.
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/drain"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// keep is how long requests and unseals are kept; sums and memory events are
+// kept for good. ClickHouse's schema has the same time.
+const keep = 400 * 24 * time.Hour
+
+// Store is the books of one gateway. It is safe for concurrent use.
+type Store struct {
+	db     *db.DB
+	insert map[string]string // by table
+	pruned time.Time         // of the sink's goroutine
+}
+
+// Open brings the schema in a database up to date.
+func Open(ctx context.Context, d *db.DB) (*Store, error) {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic("BUG: no migrations: " + err.Error())
+	}
+	if err := d.Migrate(ctx, files, "meter_migrations"); err != nil {
+		return nil, err
+	}
+	s := &Store{db: d, insert: map[string]string{}}
+	for table, row := range map[string]meter.Row{"requests": &meter.Record{}, "unseals": &meter.Unseal{}} {
+		s.insert[table] = insertInto(table, columnsOf(row))
+	}
+	s.insert["memory_events"] = insertInto("memory_events", append(columnsOf(&meter.MemoryEvent{}), "taken_at"))
+	return s, nil
+}
+
+// insertInto takes a row once: a second one with its event id is passed over.
+func insertInto(table string, columns []string) string {
+	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ") ON CONFLICT DO NOTHING"
+}
+
+// Checkpoint implements drain.Sink.
+func (s *Store) Checkpoint(ctx context.Context, gateway uuid.UUID) (c drain.Checkpoint, err error) {
+	var text string
+	err = s.db.Read.QueryRowContext(ctx, "SELECT checkpoint FROM checkpoints WHERE gateway = ?", gateway[:]).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, nil
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(text), &c)
+	}
+	if err != nil {
+		return c, fmt.Errorf("cannot read checkpoint: %w", err)
+	}
+	return c, nil
+}
+
+// Take implements drain.Sink.
+func (s *Store) Take(ctx context.Context, b *drain.Batch) error {
+	tx, err := s.db.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("cannot keep records: %w", err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
+	if err := s.take(ctx, tx, b); err != nil {
+		return fmt.Errorf("cannot keep records: %w", err)
+	}
+	if err := s.prune(ctx, tx); err != nil {
+		return fmt.Errorf("cannot forget old records: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("cannot keep records: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
+	sums := newRollup()
+	err := insertAll(ctx, tx, s.insert["requests"], b.Requests, nil, sums.add)
+	if err == nil {
+		err = sums.write(ctx, tx)
+	}
+	if err == nil {
+		err = insertAll(ctx, tx, s.insert["unseals"], b.Unseals, nil, func(*meter.Unseal) {})
+	}
+	if err == nil {
+		now := []any{time.Now().UnixMicro()}
+		err = insertAll(ctx, tx, s.insert["memory_events"], b.Memory, now, func(*meter.MemoryEvent) {})
+	}
+	if err != nil {
+		return err
+	}
+	text, err := json.Marshal(b.Checkpoint)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, "INSERT INTO checkpoints (gateway, checkpoint) VALUES (?, ?) ON CONFLICT DO UPDATE SET checkpoint = excluded.checkpoint",
+		b.Gateway.Gateway[:], string(text))
+	return err
+}
+
+// insertAll inserts rows and calls taken for those that were not there.
+func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, query string, rows []R, more []any, taken func(R)) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	statement, err := tx.PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer statement.Close() //nolint:errcheck // the transaction closes it as well
+	var values arguments
+	for _, r := range rows {
+		values.all = values.all[:0]
+		r.Columns(&values)
+		result, err := statement.ExecContext(ctx, append(values.all, more...)...)
+		if err != nil {
+			return err
+		}
+		if n, err := result.RowsAffected(); err != nil || n == 1 {
+			taken(r)
+		}
+	}
+	return nil
+}
+
+// prune forgets what is old, once a day. Event ids are in the order of time.
+func (s *Store) prune(ctx context.Context, tx *sql.Tx) error {
+	now := time.Now()
+	if now.Sub(s.pruned) < 24*time.Hour {
+		return nil
+	}
+	oldest := firstID(now.Add(-keep))
+	for _, table := range []string{"requests", "unseals"} {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE event_id < ?", oldest); err != nil {
+			return err
+		}
+	}
+	s.pruned = now
+	return nil
+}
+
+// firstID is before every UUIDv7 made at t or later (RFC 9562, 5.7: the first 48
+// bits are milliseconds).
+func firstID(t time.Time) []byte {
+	ms := t.UnixMilli()
+	id := make([]byte, 16)
+	for i := range 6 {
+		id[i] = byte(ms >> (40 - 8*i)) //nolint:gosec // a byte of it is meant
+	}
+	return id
+}
+
+var _ drain.Sink = (*Store)(nil)
