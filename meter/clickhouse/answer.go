@@ -1,0 +1,93 @@
+package clickhouse
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+)
+
+// class is what to do about a failed insertion.
+type class int
+
+const (
+	// ambiguous: it may have happened. The same bytes are sent again under the
+	// same token, for ever.
+	ambiguous class = iota
+	// configuration: it can not happen until somebody mends the server. Kept,
+	// told, tried again now and then.
+	configuration
+	// poison: the server has read it and refuses a row; nothing of the block is
+	// there. It is halved until the row is alone.
+	poison
+)
+
+// Codes of ClickHouse (src/Common/ErrorCodes.cpp), those that are not ambiguous.
+var (
+	// NO_SUCH_COLUMN_IN_TABLE, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE,
+	// UNKNOWN_DATABASE, UNKNOWN_SETTING, UNKNOWN_USER, WRONG_PASSWORD,
+	// ACCESS_DENIED, AUTHENTICATION_FAILED, READONLY.
+	configurationCodes = []int32{16, 47, 60, 81, 115, 192, 193, 497, 516, 164}
+	// CANNOT_PARSE_TEXT, CANNOT_PARSE_INPUT_ASSERTION_FAILED, TYPE_MISMATCH,
+	// INCORRECT_DATA, UNKNOWN_ELEMENT_OF_ENUM, CANNOT_PARSE_UUID,
+	// VIOLATED_CONSTRAINT, DECIMAL_OVERFLOW, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE.
+	poisonCodes = []int32{6, 27, 53, 117, 36, 376, 469, 407, 321}
+)
+
+// classOf judges an error; code is ClickHouse's, 0 for none.
+func classOf(err error) (c class, code int32) {
+	var problem *Problem
+	if errors.As(err, &problem) {
+		return configuration, 0
+	}
+	var e *clickhouse.Exception
+	if !errors.As(err, &e) {
+		return ambiguous, 0
+	}
+	switch {
+	case slices.Contains(configurationCodes, e.Code):
+		return configuration, e.Code
+	case slices.Contains(poisonCodes, e.Code):
+		return poison, e.Code
+	}
+	return ambiguous, e.Code
+}
+
+// written is how many rows an answer says it has written, with those that went
+// to views and those that were dropped as known: 0 says that none has arrived.
+type written struct {
+	rows int64
+	told bool
+}
+
+type writtenKey struct{}
+
+// watchWritten gives a context whose HTTP answer fills w.
+func watchWritten(ctx context.Context, w *written) context.Context {
+	return context.WithValue(ctx, writtenKey{}, w)
+}
+
+// summaryReader reads the answer's summary, which clickhouse-go does not show.
+// Without it, a body that got lost on the way looks like a success: the server
+// has taken nothing, and says 200 (clickhouse-go 2.50.0, httpBatch.Send closes
+// its pipe without the error of encoding).
+type summaryReader struct{ next http.RoundTripper }
+
+// RoundTrip makes the call.
+func (s summaryReader) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := s.next.RoundTrip(r)
+	if w, ok := r.Context().Value(writtenKey{}).(*written); ok && err == nil {
+		var summary struct {
+			WrittenRows string `json:"written_rows"`
+		}
+		if json.Unmarshal([]byte(response.Header.Get("X-ClickHouse-Summary")), &summary) == nil {
+			n, perr := strconv.ParseInt(summary.WrittenRows, 10, 64)
+			w.rows, w.told = n, perr == nil
+		}
+	}
+	return response, err
+}

@@ -1,0 +1,165 @@
+package clickhouse
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/drain"
+)
+
+// segmentID names a segment: seq is dense for each gateway, whatever its epoch,
+// so that a hole is a loss that shows.
+type segmentID struct {
+	Gateway uuid.UUID `json:"gateway"`
+	Epoch   uint64    `json:"epoch"`
+	Seq     uint64    `json:"seq"`
+}
+
+// token is what ClickHouse knows a segment's insertion by.
+func (s segmentID) token() string { return fmt.Sprintf("%s/%d/%d", s.Gateway, s.Epoch, s.Seq) }
+
+// part is the rows of one book in a segment.
+type part struct {
+	Book   string    `json:"book"`
+	Rows   int       `json:"rows"`
+	Bytes  int       `json:"bytes"`
+	SHA256 string    `json:"sha256"`
+	First  time.Time `json:"first_at"`
+	Last   time.Time `json:"last_at"`
+}
+
+// manifest is a segment's head: what is in it, and how far the ledger is taken
+// when it is there.
+type manifest struct {
+	segmentID
+	Made       time.Time        `json:"made_at"`
+	Parts      []part           `json:"parts"`
+	Checkpoint drain.Checkpoint `json:"checkpoint"`
+}
+
+// A segment's file is: the manifest's length (u32, little-endian), the SHA-256
+// of the manifest, the manifest, and the parts' bodies in order, each one block
+// in ClickHouse's Native format.
+const segmentHead = 4 + sha256.Size
+
+// errDamaged is a segment whose checksums do not fit.
+var errDamaged = errors.New("segment is damaged")
+
+// pack encodes a batch.
+func pack(id segmentID, b *drain.Batch, now time.Time) (*manifest, []byte, error) {
+	m := &manifest{segmentID: id, Made: now.UTC(), Checkpoint: b.Checkpoint}
+	var bodies []byte
+	for _, book := range books {
+		rows := rowsOf(book.name, b)
+		if len(rows) == 0 {
+			continue
+		}
+		body, err := book.encode(id, rows)
+		if err != nil {
+			return nil, nil, err
+		}
+		m.Parts = append(m.Parts, describe(book, rows, body))
+		bodies = append(bodies, body...)
+	}
+	head, err := json.Marshal(m)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot encode manifest: %w", err)
+	}
+	sum := sha256.Sum256(head)
+	file := binary.LittleEndian.AppendUint32(nil, uint32(len(head))) //nolint:gosec // a manifest is small
+	file = append(append(file, sum[:]...), head...)
+	return m, append(file, bodies...), nil
+}
+
+func rowsOf(book string, b *drain.Batch) []meter.Row {
+	switch book {
+	case "requests":
+		return rows(b.Requests)
+	case "unseals":
+		return rows(b.Unseals)
+	default:
+		return rows(b.Memory)
+	}
+}
+
+func rows[R meter.Row](of []R) []meter.Row {
+	all := make([]meter.Row, len(of))
+	for i, r := range of {
+		all[i] = r
+	}
+	return all
+}
+
+func describe(b book, rows []meter.Row, body []byte) part {
+	sum := sha256.Sum256(body)
+	p := part{Book: b.name, Rows: len(rows), Bytes: len(body), SHA256: hex.EncodeToString(sum[:]), First: b.when(rows[0]), Last: b.when(rows[0])}
+	for _, r := range rows {
+		if at := b.when(r); at.Before(p.First) {
+			p.First = at
+		} else if at.After(p.Last) {
+			p.Last = at
+		}
+	}
+	return p
+}
+
+// unpack reads a segment's file and checks every byte of it.
+func unpack(file []byte) (*manifest, [][]byte, error) {
+	if len(file) < segmentHead {
+		return nil, nil, errDamaged
+	}
+	n := int(binary.LittleEndian.Uint32(file))
+	if n > len(file)-segmentHead {
+		return nil, nil, errDamaged
+	}
+	head, rest := file[segmentHead:segmentHead+n], file[segmentHead+n:]
+	m := &manifest{}
+	if sum := sha256.Sum256(head); !bytes.Equal(sum[:], file[4:segmentHead]) || json.Unmarshal(head, m) != nil {
+		return nil, nil, errDamaged
+	}
+	bodies := make([][]byte, len(m.Parts))
+	for i, p := range m.Parts {
+		if p.Bytes > len(rest) {
+			return m, nil, errDamaged
+		}
+		bodies[i], rest = rest[:p.Bytes], rest[p.Bytes:]
+		if sum := sha256.Sum256(bodies[i]); hex.EncodeToString(sum[:]) != p.SHA256 {
+			return m, nil, errDamaged
+		}
+	}
+	if len(rest) > 0 {
+		return m, nil, errDamaged
+	}
+	return m, bodies, nil
+}
+
+// writeFile puts a file in place whole, durably.
+func writeFile(path string, content []byte) error {
+	next := path + ".new"
+	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(next))
+	}
+	if err := os.Rename(next, path); err != nil {
+		return err
+	}
+	d, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

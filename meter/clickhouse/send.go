@@ -1,0 +1,244 @@
+package clickhouse
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ownkey/ownkey/meter"
+)
+
+// askAfter is the age from which a segment that may have been sent is asked for
+// before it is sent again: well within the window in which tokens are known.
+const askAfter = 24 * time.Hour
+
+// Pauses between two tries.
+const (
+	firstPause         = 100 * time.Millisecond
+	longestPause       = 15 * time.Second
+	configurationPause = 15 * time.Second
+)
+
+// sender sends segments in order, one at a time, until it is stopped.
+func (s *Store) sender(ctx context.Context) {
+	pause := firstPause
+	for ctx.Err() == nil {
+		seg, ok := s.spool.first()
+		if !ok {
+			select {
+			case <-ctx.Done():
+			case <-s.spool.wake:
+			}
+			continue
+		}
+		err := s.sendSegment(ctx, seg)
+		if err == nil {
+			s.sends()
+			pause = firstPause
+			continue
+		}
+		if ctx.Err() != nil {
+			return
+		}
+		kind, code := classOf(err)
+		s.sendFails(err, kind, code)
+		wait := pause + rand.N(pause/2) //nolint:gosec // it is no secret
+		pause = min(longestPause, 2*pause)
+		if kind == configuration {
+			wait = configurationPause
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// sendSegment brings one segment to ClickHouse and forgets it. A segment that
+// is damaged on the disk is set aside.
+func (s *Store) sendSegment(ctx context.Context, w waiting) error {
+	if !s.checked {
+		if err := s.client.check(ctx); err != nil {
+			return err
+		}
+		s.checked = true
+	}
+	m, bodies, err := s.spool.read(w.seq)
+	if errors.Is(err, errDamaged) {
+		kept, err := s.spool.setAside(w.seq)
+		if err != nil {
+			return err
+		}
+		s.damaged(kept)
+		return s.spool.drop(false)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot read segment: %w", err)
+	}
+	for i, p := range m.Parts {
+		if err := s.sendPart(ctx, w, m, p, bodies[i]); err != nil {
+			return err
+		}
+	}
+	return s.spool.drop(true)
+}
+
+// sendPart inserts the rows of one book, and notes it in the table of batches.
+func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, body []byte) error {
+	b := bookOf(p.Book)
+	rejected := 0
+	if w.attempted && time.Since(w.made) > askAfter {
+		there, err := s.count(ctx, b, m.segmentID, p)
+		if err != nil {
+			return err
+		}
+		if there >= uint64(p.Rows) { //nolint:gosec // not negative
+			return s.note(ctx, m, p, 0)
+		}
+	}
+	err := s.insert(ctx, b, m.token(), p.Rows, body)
+	if kind, _ := classOf(err); err != nil && kind == poison {
+		rejected, err = s.halve(ctx, b, m, body, err)
+	}
+	if err != nil {
+		return err
+	}
+	s.taken.Add(int64(p.Rows - rejected))
+	return s.note(ctx, m, p, rejected)
+}
+
+// insert sends one block under a token.
+func (s *Store) insert(ctx context.Context, b book, token string, rows int, body []byte) error {
+	ctx, done := context.WithTimeout(ctx, s.client.server.Timeout)
+	defer done()
+	settings := clickhouse.WithSettings(s.client.insertSettings(token))
+	statement := "INSERT INTO " + s.client.schema.name(b.name) + " (" + b.columns().names() + ")"
+	if !s.client.http {
+		return s.insertNative(clickhouse.Context(ctx, settings), b, statement, body)
+	}
+	var w written
+	if err := s.client.conn.InsertFormat(clickhouse.Context(watchWritten(ctx, &w), settings), "Native", statement, bytes.NewReader(body)); err != nil {
+		return fmt.Errorf("cannot insert: %w", err)
+	}
+	if w.told && w.rows < int64(rows) {
+		return fmt.Errorf("cannot insert: ClickHouse says that it has written %d of %d rows", w.rows, rows)
+	}
+	return nil
+}
+
+// insertNative sends the block's rows over the native protocol, whose blocks
+// the driver makes: the same rows in the same order.
+func (s *Store) insertNative(ctx context.Context, b book, statement string, body []byte) error {
+	c := b.columns()
+	n, err := c.decode(body)
+	if err != nil {
+		return err
+	}
+	batch, err := s.client.conn.PrepareBatch(ctx, statement)
+	if err != nil {
+		return fmt.Errorf("cannot insert: %w", err)
+	}
+	defer batch.Close() //nolint:errcheck // after Send it does nothing
+	for i := range n {
+		if err := batch.Append(c.values(i)...); err != nil {
+			return fmt.Errorf("cannot insert: %w", err)
+		}
+	}
+	if batch.Rows() != n {
+		return fmt.Errorf("cannot insert: the driver holds %d of %d rows", batch.Rows(), n)
+	}
+	if err := batch.Send(); err != nil {
+		return fmt.Errorf("cannot insert: %w", err)
+	}
+	return nil
+}
+
+// halve inserts what can be of a block that the server refuses, in halves down
+// to single rows; those that are refused alone go to the table of rejects. The
+// halves' tokens follow from the segment's, so that a second time is no other.
+func (s *Store) halve(ctx context.Context, b book, m *manifest, body []byte, why error) (rejected int, err error) {
+	all, err := b.decode(body)
+	if err != nil {
+		return 0, err
+	}
+	return s.insertRange(ctx, b, m, all, 0, len(all), why)
+}
+
+func (s *Store) insertRange(ctx context.Context, b book, m *manifest, all []meter.Row, from, to int, why error) (rejected int, err error) {
+	if to-from == 1 {
+		return 1, s.reject(ctx, b, m, all[from], why)
+	}
+	middle := (from + to) / 2
+	for _, half := range [][2]int{{from, middle}, {middle, to}} {
+		body, err := b.encode(m.segmentID, all[half[0]:half[1]])
+		if err != nil {
+			return rejected, err
+		}
+		err = s.insert(ctx, b, fmt.Sprintf("%s/%d-%d", m.token(), half[0], half[1]), half[1]-half[0], body)
+		if kind, _ := classOf(err); err != nil && kind == poison {
+			n, herr := s.insertRange(ctx, b, m, all, half[0], half[1], err)
+			rejected, err = rejected+n, herr
+		}
+		if err != nil {
+			return rejected, err
+		}
+	}
+	return rejected, nil
+}
+
+// reject keeps a row that the server refuses where an operator finds it.
+func (s *Store) reject(ctx context.Context, b book, m *manifest, r meter.Row, why error) error {
+	_, code := classOf(why)
+	var line bytes.Buffer
+	meter.NewPrinter(&line).Print(r)
+	id := meter.EventIDOf(meter.Encode(nil, r))
+	s.rejects(b.name, id, code)
+	return s.exec(ctx, m.token()+"/reject/"+id.String(), "INSERT INTO "+s.client.schema.name("rejects")+
+		" (gateway, epoch, seq, book, event_id, code, reason, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		m.Gateway.String(), m.Epoch, m.Seq, b.name, id, code, reasonOf(why), line.String())
+}
+
+// reasonOf is the server's name for an error.
+func reasonOf(err error) string {
+	var e *clickhouse.Exception
+	if errors.As(err, &e) {
+		return e.Name
+	}
+	return ""
+}
+
+// note writes down that a part is there: sums over the table of batches prove
+// that none is missing.
+func (s *Store) note(ctx context.Context, m *manifest, p part, rejected int) error {
+	return s.exec(ctx, m.token()+"/"+p.Book, "INSERT INTO "+s.client.schema.name("batches")+
+		" (gateway, epoch, seq, book, rows, rejected, first_at, last_at, sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		m.Gateway.String(), m.Epoch, m.Seq, p.Book, uint64(p.Rows), uint64(rejected), //nolint:gosec // not negative
+		p.First.UTC().Format(timeFormat), p.Last.UTC().Format(timeFormat), p.SHA256)
+}
+
+// timeFormat is how ClickHouse reads a DateTime64(6).
+const timeFormat = "2006-01-02 15:04:05.000000"
+
+func (s *Store) exec(ctx context.Context, token, statement string, values ...any) error {
+	ctx, done := context.WithTimeout(ctx, s.client.server.Timeout)
+	defer done()
+	if err := s.client.conn.Exec(clickhouse.Context(ctx, clickhouse.WithSettings(s.client.insertSettings(token))), statement, values...); err != nil {
+		return fmt.Errorf("cannot insert: %w", err)
+	}
+	return nil
+}
+
+// count asks how many rows of a segment are there.
+func (s *Store) count(ctx context.Context, b book, id segmentID, p part) (n uint64, err error) {
+	row := s.client.conn.QueryRow(ctx, "SELECT count() FROM "+s.client.schema.name(b.name)+" FINAL WHERE gateway = ? AND epoch = ? AND seq = ? AND "+
+		b.at+" >= toDateTime64(?, 6, 'UTC') AND "+b.at+" <= toDateTime64(?, 6, 'UTC')",
+		id.Gateway.String(), id.Epoch, id.Seq, p.First.UTC().Format(timeFormat), p.Last.UTC().Format(timeFormat))
+	if err := row.Scan(&n); err != nil {
+		return 0, fmt.Errorf("cannot ask for a segment: %w", err)
+	}
+	return n, nil
+}
