@@ -23,6 +23,9 @@ type Config struct {
 	Limits Limits `yaml:"limits"`
 	// How long the gateway waits for clients.
 	Timeouts Timeouts `yaml:"timeouts"`
+	// What the platform charges tenants for: memories stored and retrievals
+	// issued. Without it nothing is charged.
+	Billing Billing `yaml:"billing"`
 	// The operator's log, JSON lines on stderr.
 	Log Log `yaml:"log"`
 }
@@ -199,7 +202,8 @@ func Default() Config {
 			ClientHeader: 10 * time.Second, ClientIdle: 2 * time.Minute, ClientSilence: 30 * time.Second,
 			ClientWrite: time.Minute, Drain: 30 * time.Second,
 		},
-		Log: Log{Level: "info"},
+		Billing: Billing{DefaultPlan: FreePlan},
+		Log:     Log{Level: "info"},
 	}
 }
 
