@@ -32,12 +32,13 @@ type plane struct {
 	dir       string
 	log       *bytes.Buffer
 	status    int // what the provider answers to a test
+	events    *events
 }
 
 // newPlane makes an admin plane over a keyring; without one, over a local one.
 func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 	t.Helper()
-	p := &plane{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, status: 200}
+	p := &plane{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, status: 200, events: &events{}}
 	ctx := context.Background()
 	database, err := db.Open(ctx, filepath.Join(p.dir, "ownkey.db"))
 	if err != nil {
@@ -56,7 +57,7 @@ func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 	}
 	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
 	p.server = httptest.NewUnstartedServer(admin.New(admin.Options{
-		Directory: p.directory, Ring: ring, Walker: walker, Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
+		Directory: p.directory, Ring: ring, Walker: walker, Invoices: newBook(t, p, database), Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
 		Host: func(provider, baseURL string) (string, error) {
 			switch {
 			case provider != "openai":

@@ -17,6 +17,10 @@ var (
 	ErrNotBegun = errors.New("has not begun")
 	// ErrNoTenantYet: the tenant did not exist in the month that was asked for.
 	ErrNoTenantYet = errors.New("is before the tenant was created")
+	// ErrUnavailable: the events, or the stored invoices, can not be read now.
+	ErrUnavailable = errors.New("cannot reach the store of events or invoices")
+	// ErrEvents: the store gave events that no invoice can be computed from.
+	ErrEvents = errors.New("events are not in order")
 )
 
 // Tenants tells when a tenant was one.
@@ -57,7 +61,8 @@ func New(ctx context.Context, o Options) (*Book, error) {
 // for Grace is closed by this, and the months before it: their documents are
 // stored and answered as they are from then on. Before that it is a draft.
 //
-// The error is ErrNotBegun, ErrNoTenantYet, or what Events and Tenants gave.
+// The error is ErrNotBegun, ErrNoTenantYet, ErrUnavailable, ErrEvents,
+// ErrTooLarge, or what Tenants gave.
 func (b *Book) Invoice(ctx context.Context, tenant string, month Month) (*Document, error) {
 	d, err := b.invoice(ctx, tenant, month)
 	if err != nil {

@@ -90,6 +90,7 @@ type row struct {
 	Amount      MicroUSD
 	Sum         bool // set apart
 
+	none   bool  // nothing was used
 	events int64 // rows of the book that it follows from
 	sha256 string
 }
@@ -98,13 +99,13 @@ type row struct {
 func (d *Document) rows() []row {
 	var all []row
 	for _, l := range d.Lines {
-		all = append(all, d.pair("usage", l.Bucket, l.Charge, &d.Plan)...)
+		all = append(all, present(d.pair("usage", l.Bucket, l.Charge, &d.Plan))...)
 	}
 	all = append(all, d.pair("usage, sum", "all buckets", d.Usage, nil)...)
 	all = append(all, d.pair("free allowance", "all buckets", d.Allowance, nil)...)
 	all = append(all, row{Item: "flat fee", For: d.Month.String(), Amount: d.FlatFee})
 	for _, a := range d.Adjustments {
-		for _, r := range d.pair("adjustment, late events", a.Month.String(), a.Charge, nil) {
+		for _, r := range present(d.pair("adjustment, late events", a.Month.String(), a.Charge, nil)) {
 			r.events, r.sha256 = a.Events, a.SHA256
 			all = append(all, r)
 		}
@@ -122,10 +123,16 @@ func (d *Document) rows() []row {
 func (d *Document) pair(item, what string, c Charge, p *Plan) []row {
 	memory := row{Item: item, For: what, MemoryHours: c.MemoryHours, Quantity: c.MemoryMonths, Unit: "memory-months", Amount: c.MemoryAmount}
 	retrievals := row{Item: item, For: what, Quantity: strconv.FormatInt(c.Retrievals, 10), Unit: "retrievals", Amount: c.RetrievalsAmount}
+	memory.none = c.Memory.big().Sign() == 0 && c.MemoryAmount == 0
+	retrievals.none = c.Retrievals == 0 && c.RetrievalsAmount == 0
 	if p != nil {
 		memory.Per1000, retrievals.Per1000 = &p.MemoryMonths, &p.Retrievals
 	}
 	return []row{memory, retrievals}
+}
+
+func present(rows []row) []row {
+	return slices.DeleteFunc(rows, func(r row) bool { return r.none })
 }
 
 // terms says the plan in a sentence.
@@ -178,7 +185,8 @@ func (d *Document) csv() ([]byte, error) {
 // cell keeps a spreadsheet from taking a name for a formula (OWASP, CSV
 // injection): an apostrophe makes it a text.
 func cell(s string) string {
-	if strings.ContainsAny(s[:min(1, len(s))], "=+-@\t\r\n") {
+	s = printable(s)
+	if strings.ContainsAny(s[:min(1, len(s))], "=+-@") {
 		return "'" + s
 	}
 	return s

@@ -28,6 +28,8 @@ func openStore(ctx context.Context, database *db.DB) (*store, error) {
 	return &store{database}, nil
 }
 
+func unavailable(err error) error { return fmt.Errorf("%w: %w", ErrUnavailable, err) }
+
 // load gives a closed invoice with every form of it; nil for none.
 func (s *store) load(ctx context.Context, tenant string, month Month) (*Document, error) {
 	forms := [4][]byte{}
@@ -37,7 +39,7 @@ func (s *store) load(ctx context.Context, tenant string, month Month) (*Document
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot read stored invoice: %w", err)
+		return nil, unavailable(err)
 	}
 	d, err := open(forms[0])
 	if err != nil {
@@ -51,13 +53,13 @@ func (s *store) load(ctx context.Context, tenant string, month Month) (*Document
 func (s *store) all(ctx context.Context, tenant string) (all []*Document, err error) {
 	rows, err := s.db.Read.QueryContext(ctx, "SELECT json FROM invoices WHERE tenant_id = ? ORDER BY month", tenant)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read stored invoices: %w", err)
+		return nil, unavailable(err)
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var stored []byte
 		if err := rows.Scan(&stored); err != nil {
-			return nil, fmt.Errorf("cannot read stored invoices: %w", err)
+			return nil, unavailable(err)
 		}
 		d, err := open(stored)
 		if err != nil {
@@ -65,7 +67,10 @@ func (s *store) all(ctx context.Context, tenant string) (all []*Document, err er
 		}
 		all = append(all, d)
 	}
-	return all, rows.Err()
+	if err := rows.Err(); err != nil {
+		return nil, unavailable(err)
+	}
+	return all, nil
 }
 
 // add stores a closed invoice, if the tenant still has known closed invoices
@@ -77,7 +82,7 @@ func (s *store) add(ctx context.Context, d *Document, known int) error {
 			" WHERE (SELECT COUNT(*) FROM invoices WHERE tenant_id = ?) = ? ON CONFLICT DO NOTHING",
 		d.Tenant, d.Month.String(), d.ClosedAt.UnixMicro(), d.rendered[JSON], d.rendered[Text], d.rendered[CSV], d.rendered[HTML], d.Tenant, known)
 	if err != nil {
-		return fmt.Errorf("cannot store invoice: %w", err)
+		return unavailable(err)
 	}
 	return nil
 }

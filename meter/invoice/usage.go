@@ -53,8 +53,12 @@ func read(ctx context.Context, book Events, tenant string, first, last Month, wa
 		until = watermark
 	}
 	t := newTally(tenant, first, last, until)
-	if err := book.MemoryEvents(ctx, tenant, first.Start(), until, watermark, t.add); err != nil {
-		return nil, fmt.Errorf("cannot read memory events of tenant %s: %w", tenant, err)
+	err := book.MemoryEvents(ctx, tenant, first.Start(), until, watermark, t.add)
+	switch {
+	case t.err != nil:
+		return nil, t.err
+	case err != nil:
+		return nil, unavailable(err)
 	}
 	return t.reading(), nil
 }
@@ -75,6 +79,7 @@ type tally struct {
 	rows       int64
 	hash       hash.Hash
 	row        []byte // the row that is hashed, to be used again
+	err        error  // what could not be counted
 }
 
 // bucket is one bucket's balance and what it has used so far.
@@ -99,7 +104,8 @@ func newTally(tenant string, first, last Month, until time.Time) *tally {
 // refused, since the invoice would be wrong.
 func (t *tally) add(e *meter.MemoryEvent) error {
 	if err := t.check(e); err != nil {
-		return fmt.Errorf("event %s %w", e.EventID, err)
+		t.err = fmt.Errorf("%w: event %s %w", ErrEvents, e.EventID, err)
+		return t.err
 	}
 	t.previousAt, t.previousID = e.At, e.EventID
 	if e.Op != meter.MemoryRetrieved || !e.At.Before(t.last) {
@@ -109,7 +115,15 @@ func (t *tally) add(e *meter.MemoryEvent) error {
 	}
 	b := t.bucket(e.BucketID)
 	b.advance(t.bounds, e.At.UnixMilli())
-	var err error
+	if err := b.apply(e); err != nil {
+		t.err = fmt.Errorf("count of bucket %s with event %s %w", e.BucketID, e.EventID, err)
+	}
+	return t.err
+}
+
+// apply changes the balance, or counts a retrieval in the period that the
+// bucket is at.
+func (b *bucket) apply(e *meter.MemoryEvent) (err error) {
 	switch e.Op {
 	case meter.MemoryStored:
 		b.memories, err = addCount(b.memories, e.Count)
@@ -118,10 +132,7 @@ func (t *tally) add(e *meter.MemoryEvent) error {
 	case meter.MemoryRetrieved:
 		b.retrievals[b.period], err = addCount(b.retrievals[b.period], e.Count)
 	}
-	if err != nil {
-		return fmt.Errorf("count of bucket %s with event %s %w", e.BucketID, e.EventID, err)
-	}
-	return nil
+	return err
 }
 
 // check says what is wrong with an event, or with its place.
