@@ -26,9 +26,6 @@ const adminTimeout = time.Minute
 // call makes an admin call and decodes the answer into out. With --json it
 // prints the answer instead, and reports so.
 func (f *AdminFlags) call(method, path string, in, out any) (printed bool, err error) {
-	if f.AdminToken == "" {
-		return false, usageError{errors.New("no admin token; set OWNKEY_ADMIN_TOKEN or --admin-token")}
-	}
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -41,24 +38,9 @@ func (f *AdminFlags) call(method, path string, in, out any) (printed bool, err e
 }
 
 func (f *AdminFlags) send(method, path string, body io.Reader, out any) (printed bool, err error) {
-	request, err := http.NewRequestWithContext(context.Background(), method, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, body)
+	answer, err := f.exchange(method, path, body)
 	if err != nil {
-		return false, fmt.Errorf("cannot make call: %w", err)
-	}
-	request.Header.Set("Authorization", "Bearer "+f.AdminToken)
-	request.Header.Set("Content-Type", "application/json")
-	client := http.Client{Timeout: adminTimeout}
-	response, err := client.Do(request)
-	if err != nil {
-		return false, fmt.Errorf("cannot reach the admin plane (is it running? see --admin-url): %w", err)
-	}
-	defer response.Body.Close() //nolint:errcheck // it was read
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return false, fmt.Errorf("cannot read the admin plane's answer: %w", err)
-	}
-	if response.StatusCode >= 300 {
-		return false, answerError(response.StatusCode, answer)
+		return false, err
 	}
 	if f.JSON && len(answer) > 0 {
 		_, err := os.Stdout.Write(answer)
@@ -71,6 +53,33 @@ func (f *AdminFlags) send(method, path string, body io.Reader, out any) (printed
 		return false, fmt.Errorf("cannot read the admin plane's answer (is it an Ownkey admin plane?): %w", err)
 	}
 	return false, nil
+}
+
+// exchange makes a call and gives the answer as it came.
+func (f *AdminFlags) exchange(method, path string, body io.Reader) ([]byte, error) {
+	if f.AdminToken == "" {
+		return nil, usageError{errors.New("no admin token; set OWNKEY_ADMIN_TOKEN or --admin-token")}
+	}
+	request, err := http.NewRequestWithContext(context.Background(), method, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, body)
+	if err != nil {
+		return nil, fmt.Errorf("cannot make call: %w", err)
+	}
+	request.Header.Set("Authorization", "Bearer "+f.AdminToken)
+	request.Header.Set("Content-Type", "application/json")
+	client := http.Client{Timeout: adminTimeout}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach the admin plane (is it running? see --admin-url): %w", err)
+	}
+	defer response.Body.Close() //nolint:errcheck // it was read
+	answer, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read the admin plane's answer: %w", err)
+	}
+	if response.StatusCode >= 300 {
+		return nil, answerError(response.StatusCode, answer)
+	}
+	return answer, nil
 }
 
 // answerError is the message that the admin plane gave.
