@@ -82,6 +82,6 @@ func adjust(d *Document, invoiced Charge, used usage) (Adjustment, error) {
 	if a.Recomputed, err = c.net().amount(); err != nil {
 		return a, err
 	}
-	a.Amount, err = a.Charge.amount()
+	a.Amount, err = a.amount()
 	return a, err
 }

@@ -12,6 +12,7 @@ import (
 // Grace is how long after its end a month stays open for events that come late.
 const Grace = 72 * time.Hour
 
+// The errors at the door.
 var (
 	// ErrNotBegun: the month that was asked for lies in the future.
 	ErrNotBegun = errors.New("has not begun")
@@ -21,6 +22,12 @@ var (
 	ErrUnavailable = errors.New("cannot reach the store of events or invoices")
 	// ErrEvents: the store gave events that no invoice can be computed from.
 	ErrEvents = errors.New("events are not in order")
+	// ErrTooLarge: an amount or a count does not fit into 63 bits.
+	ErrTooLarge = errors.New("is too large to be billed")
+	// ErrMonth: a text is not a month.
+	ErrMonth = errors.New("want a month as YYYY-MM, such as 2026-05")
+	// ErrFormat: a text is not a format.
+	ErrFormat = errors.New("want json, text, csv or html")
 )
 
 // Tenants tells when a tenant was one.

@@ -3,6 +3,7 @@ package invoice
 import (
 	"encoding/json"
 	"fmt"
+	"math/big"
 	"time"
 )
 
@@ -76,17 +77,17 @@ func (d *Document) net() Charge {
 // sum sets the total.
 func (d *Document) sum() error {
 	net := d.net()
-	parts := []MicroUSD{net.MemoryAmount, net.RetrievalsAmount, d.FlatFee}
+	total := new(big.Int)
+	for _, part := range []MicroUSD{net.MemoryAmount, net.RetrievalsAmount, d.FlatFee} {
+		total.Add(total, big.NewInt(int64(part)))
+	}
 	for _, a := range d.Adjustments {
-		parts = append(parts, a.Amount)
+		total.Add(total, big.NewInt(int64(a.Amount)))
 	}
-	d.Total = 0
-	for _, part := range parts {
-		var err error
-		if d.Total, err = addMoney(d.Total, part); err != nil {
-			return fmt.Errorf("total %w", err)
-		}
+	if !total.IsInt64() {
+		return fmt.Errorf("total %w", ErrTooLarge)
 	}
+	d.Total = MicroUSD(total.Int64())
 	return nil
 }
 

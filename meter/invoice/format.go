@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -12,9 +11,6 @@ import (
 	"strings"
 	"time"
 )
-
-// ErrFormat: a text is not a format.
-var ErrFormat = errors.New("want json, text, csv or html")
 
 // Format is a form of a document.
 type Format string
@@ -162,11 +158,12 @@ func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000
 func (d *Document) csv() ([]byte, error) {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
-	lines := [][]string{{
+	rows := d.rows()
+	lines := append(make([][]string, 0, 2+len(rows)), []string{
 		"tenant", "month", "state", "plan", "item", "for", "memory_hours", "quantity", "unit", "micro_usd_per_1000", "micro_usd",
 		"watermark", "events", "events_sha256",
-	}}
-	for _, r := range d.rows() {
+	})
+	for _, r := range rows {
 		per := ""
 		if r.Per1000 != nil {
 			per = strconv.FormatInt(int64(*r.Per1000), 10)

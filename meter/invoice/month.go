@@ -1,12 +1,6 @@
 package invoice
 
-import (
-	"errors"
-	"time"
-)
-
-// ErrMonth: a text is not a month.
-var ErrMonth = errors.New("want a month as YYYY-MM, such as 2026-05")
+import "time"
 
 // Month is a calendar month in UTC. Months compare with ==.
 type Month struct{ index int } // months since January of year 0

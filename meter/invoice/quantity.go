@@ -8,9 +8,6 @@ import (
 	"strings"
 )
 
-// ErrTooLarge: an amount or a count does not fit into 63 bits.
-var ErrTooLarge = errors.New("is too large to be billed")
-
 // MicroUSD is money: millionths of a US dollar.
 type MicroUSD int64
 

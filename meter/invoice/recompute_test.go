@@ -3,6 +3,7 @@ package invoice
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -59,7 +60,7 @@ func recompute(t *testing.T, program string, invoice string, events []byte) (sai
 	run := exec.CommandContext(t.Context(), "python3", "-c", program, file)
 	run.Stdin = bytes.NewReader(events)
 	out, err := run.CombinedOutput()
-	if _, failed := err.(*exec.ExitError); err != nil && !failed {
+	if _, failed := errors.AsType[*exec.ExitError](err); err != nil && !failed {
 		t.Fatal(err)
 	}
 	return strings.TrimSpace(string(out)), err == nil

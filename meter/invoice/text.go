@@ -12,8 +12,9 @@ import (
 func (d *Document) text() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "Invoice %s, %s (%s)\n\n", printable(d.Tenant), d.Month, d.State)
-	cells := [][]string{{"ITEM", "FOR", "MEMORY-HOURS", "QUANTITY", "UNIT", "USD PER 1,000", "USD"}}
-	for _, r := range d.rows() {
+	rows := d.rows()
+	cells := append(make([][]string, 0, 1+len(rows)), []string{"ITEM", "FOR", "MEMORY-HOURS", "QUANTITY", "UNIT", "USD PER 1,000", "USD"})
+	for _, r := range rows {
 		per := ""
 		if r.Per1000 != nil {
 			per = r.Per1000.String()
