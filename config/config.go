@@ -26,6 +26,9 @@ type Config struct {
 	Timeouts Timeouts `yaml:"timeouts"`
 	// What is recorded about requests, and where it goes.
 	Meter Meter `yaml:"meter"`
+	// What the platform charges tenants for: memories stored and retrievals
+	// issued. Without it nothing is charged.
+	Billing Billing `yaml:"billing"`
 	// The operator's log, JSON lines on stderr.
 	Log Log `yaml:"log"`
 }
@@ -244,7 +247,8 @@ func Default() Config {
 			MaxBytes: 2 << 30, FsyncInterval: 5 * time.Millisecond,
 			ClickHouse: ClickHouse{Database: "ownkey", User: "default", Timeout: 2 * time.Minute},
 		},
-		Log: Log{Level: "info"},
+		Billing: Billing{DefaultPlan: FreePlan},
+		Log:     Log{Level: "info"},
 	}
 }
 

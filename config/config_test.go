@@ -152,3 +152,25 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestPlanOf(t *testing.T) {
+	const head = "admin: {token: '${OWNKEY_ADMIN_TOKEN}'}\nkeyring: {master_key_file: /etc/k}\n"
+	f := func(billing, tenant, want string, flat int64) {
+		t.Helper()
+		c, err := Parse("f", []byte(head+billing), env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if name, p := c.Billing.PlanOf(tenant); name != want || p != (Plan{FlatFee: flat}) {
+			t.Errorf("got %s %+v", name, p)
+		}
+	}
+	// Without a section nothing is charged.
+	f("", "acme", "free", 0)
+	f("billing:", "acme", "free", 0)
+	// Plans that nobody is given charge nothing.
+	f("billing: {plans: {a: {flat_fee_micro_usd: 7}}}", "acme", "free", 0)
+	f("billing: {default_plan: a, plans: {a: {flat_fee_micro_usd: 7}}}", "acme", "a", 7)
+	f("billing: {default_plan: a, plans: {a: {flat_fee_micro_usd: 7}, b: {flat_fee_micro_usd: 9}}, tenants: {acme: b}}", "acme", "b", 9)
+	f("billing: {default_plan: a, plans: {a: {flat_fee_micro_usd: 7}}, tenants: {acme: free}}", "acme", "free", 0)
+}

@@ -56,6 +56,12 @@ func (d *decoder) fill(n *yaml.Node, path string, v reflect.Value) {
 	case *map[string]Provider:
 		d.providers(n, path, target)
 		return
+	case *map[string]Plan:
+		d.plans(n, path, target)
+		return
+	case *map[string]string:
+		d.texts(n, path, target)
+		return
 	}
 	if v.Kind() == reflect.Struct {
 		d.mapping(n, path, v)
@@ -97,23 +103,51 @@ func (d *decoder) mapping(n *yaml.Node, path string, v reflect.Value) {
 // providers reads the entries: each changes the built-in provider of its name,
 // or the defaults.
 func (d *decoder) providers(n *yaml.Node, path string, to *map[string]Provider) {
+	*to = map[string]Provider{}
+	d.entries(n, path, "provider names to settings", func(name, at string, value *yaml.Node) {
+		p, _ := BuiltinProvider(name)
+		d.fill(value, at, reflect.ValueOf(&p).Elem())
+		(*to)[name] = p
+	})
+}
+
+func (d *decoder) plans(n *yaml.Node, path string, to *map[string]Plan) {
+	*to = map[string]Plan{}
+	d.entries(n, path, "plan names to prices", func(name, at string, value *yaml.Node) {
+		var p Plan
+		d.fill(value, at, reflect.ValueOf(&p).Elem())
+		(*to)[name] = p
+	})
+}
+
+func (d *decoder) texts(n *yaml.Node, path string, to *map[string]string) {
+	*to = map[string]string{}
+	d.entries(n, path, "names to texts", func(name, at string, value *yaml.Node) {
+		var text string
+		d.fill(value, at, reflect.ValueOf(&text).Elem())
+		(*to)[name] = text
+	})
+}
+
+// entries calls each for every entry of a mapping with names of the operator's
+// own; what says of what to what.
+func (d *decoder) entries(n *yaml.Node, path, what string, each func(name, at string, value *yaml.Node)) {
 	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
-		return
+		return // an empty section
 	}
 	if n.Kind != yaml.MappingNode {
-		d.add(n, path, "want a mapping of provider names to settings")
+		d.add(n, path, "want a mapping of "+what)
 		return
 	}
-	*to = map[string]Provider{}
+	seen := map[string]bool{}
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		name := n.Content[i].Value
 		at := join(path, name)
-		if _, twice := (*to)[name]; twice {
+		if seen[name] {
 			d.add(n.Content[i], at, "stands twice")
 		}
-		p, _ := BuiltinProvider(name)
-		d.fill(n.Content[i+1], at, reflect.ValueOf(&p).Elem())
-		(*to)[name] = p
+		seen[name] = true
+		each(name, at, n.Content[i+1])
 	}
 }
 

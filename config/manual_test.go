@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"maps"
 	"os"
 	"reflect"
 	"slices"
@@ -12,18 +13,23 @@ import (
 	"time"
 )
 
-// manual makes docs/config.md of the comments in config.go.
+// manual makes docs/config.md of the comments in config.go and billing.go.
 func manual() (string, error) {
 	comments, err := fieldComments("config.go")
 	if err != nil {
 		return "", err
 	}
+	billing, err := fieldComments("billing.go")
+	if err != nil {
+		return "", err
+	}
+	maps.Copy(comments, billing)
 	example, err := os.ReadFile("../docs/ownkey.example.yaml")
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("<!-- Generated from config/config.go by `make docs`; change it there. -->\n# Configuration of `ownkey serve`\n\n" +
+	b.WriteString("<!-- Generated from config/config.go and billing.go by `make docs`; change it there. -->\n# Configuration of `ownkey serve`\n\n" +
 		"One YAML file. `ownkey check --config FILE` lists every problem at once, with its path and line, and exits with 0 or 2.\n" +
 		"Unknown keys are refused. `${NAME}` stands for an environment variable anywhere in a value; `$$` is a dollar sign.\n" +
 		"Durations carry their unit (`30s`, `5m`). A secret never stands in the file: write `${NAME}` or `{file: PATH}`.\n\n" +
@@ -50,6 +56,11 @@ func rows(b *strings.Builder, path string, v reflect.Value, comments map[string]
 		case map[string]Provider:
 			fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
 			rows(b, at+".NAME", reflect.ValueOf(DefaultProvider()), comments)
+		case map[string]Plan:
+			fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
+			rows(b, at+".NAME", reflect.ValueOf(Plan{}), comments)
+		case map[string]string:
+			fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
 		case time.Duration:
 			fmt.Fprintf(b, "| `%s` | `%s` | %s |\n", at, shortDuration(value), comment)
 		default:
@@ -115,6 +126,7 @@ func allKeys() []string {
 	}
 	walk(reflect.TypeFor[Config]())
 	walk(reflect.TypeFor[Provider]())
+	walk(reflect.TypeFor[Plan]())
 	slices.Sort(keys)
 	return slices.Compact(keys)
 }

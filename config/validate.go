@@ -3,11 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
-	"sort"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -45,14 +46,10 @@ func (d *decoder) validate(c *Config) {
 	default:
 		d.add(nil, "log.level", "must be debug, info, warn or error")
 	}
-	names := make([]string, 0, len(c.Providers))
-	for name := range c.Providers {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(c.Providers)) {
 		d.provider(name, c.Providers[name])
 	}
+	d.billing(&c.Billing)
 }
 
 func (d *decoder) provider(name string, p Provider) {

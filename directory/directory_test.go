@@ -402,6 +402,23 @@ func TestBadRowsAreRefused(t *testing.T) {
 	}
 }
 
+func TestLifetimeIsRemembered(t *testing.T) {
+	d := newDirectory(t)
+	created, deleted, err := d.Lifetime(ctx, "acme")
+	if err != nil || time.Since(created).Abs() > time.Minute || !deleted.IsZero() {
+		t.Errorf("%s, %s, %v", created, deleted, err)
+	}
+	if err := d.DeleteTenant(ctx, "acme", false); err != nil {
+		t.Fatal(err)
+	}
+	if again, deleted, err := d.Lifetime(ctx, "acme"); err != nil || !again.Equal(created) || deleted.Before(created) {
+		t.Errorf("%s, %s, %v", again, deleted, err)
+	}
+	if _, _, err := d.Lifetime(ctx, "nobody"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("nobody: %v", err)
+	}
+}
+
 func TestAuthenticateDoesNotAllocate(t *testing.T) {
 	d := newDirectory(t)
 	plain, _ := newToken(t, d, NewToken{})

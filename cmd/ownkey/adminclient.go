@@ -26,9 +26,6 @@ const adminTimeout = time.Minute
 // call makes an admin call and decodes the answer into out. With --json it
 // prints the answer instead, and reports so.
 func (f *AdminFlags) call(method, path string, in, out any) (printed bool, err error) {
-	if f.AdminToken == "" {
-		return false, usageError{errors.New("no admin token; set OWNKEY_ADMIN_TOKEN or --admin-token")}
-	}
 	var body io.Reader
 	if in != nil {
 		b, err := json.Marshal(in)
@@ -41,24 +38,9 @@ func (f *AdminFlags) call(method, path string, in, out any) (printed bool, err e
 }
 
 func (f *AdminFlags) send(method, path string, body io.Reader, out any) (printed bool, err error) {
-	request, err := http.NewRequestWithContext(context.Background(), method, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, body)
+	answer, err := f.exchange(method, path, body)
 	if err != nil {
-		return false, fmt.Errorf("cannot make call: %w", err)
-	}
-	request.Header.Set("Authorization", "Bearer "+f.AdminToken)
-	request.Header.Set("Content-Type", "application/json")
-	client := http.Client{Timeout: adminTimeout}
-	response, err := client.Do(request)
-	if err != nil {
-		return false, fmt.Errorf("cannot reach the admin plane (is it running? see --admin-url): %w", err)
-	}
-	defer response.Body.Close() //nolint:errcheck // it was read
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		return false, fmt.Errorf("cannot read the admin plane's answer: %w", err)
-	}
-	if response.StatusCode >= 300 {
-		return false, answerError(response.StatusCode, answer)
+		return false, err
 	}
 	if f.JSON && len(answer) > 0 {
 		_, err := os.Stdout.Write(answer)
@@ -73,17 +55,29 @@ func (f *AdminFlags) send(method, path string, body io.Reader, out any) (printed
 	return false, nil
 }
 
-// stream makes a call and lets read have the answer's body as it arrives.
-func (f *AdminFlags) stream(path string, read func(io.Reader) error) error {
+// exchange makes a call and gives the answer as it came.
+func (f *AdminFlags) exchange(method, path string, body io.Reader) (answer []byte, err error) {
+	err = f.stream(method, path, body, adminTimeout, func(r io.Reader) (err error) {
+		answer, err = io.ReadAll(r)
+		return err
+	})
+	return answer, err
+}
+
+// stream makes a call and lets read have the answer as it arrives. No limit is
+// a limit of zero.
+func (f *AdminFlags) stream(method, path string, body io.Reader, limit time.Duration, read func(io.Reader) error) error {
 	if f.AdminToken == "" {
 		return usageError{errors.New("no admin token; set OWNKEY_ADMIN_TOKEN or --admin-token")}
 	}
-	request, err := http.NewRequestWithContext(context.Background(), http.MethodGet, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, http.NoBody)
+	request, err := http.NewRequestWithContext(context.Background(), method, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, body)
 	if err != nil {
 		return fmt.Errorf("cannot make call: %w", err)
 	}
 	request.Header.Set("Authorization", "Bearer "+f.AdminToken)
-	response, err := http.DefaultClient.Do(request)
+	request.Header.Set("Content-Type", "application/json")
+	client := http.Client{Timeout: limit}
+	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("cannot reach the admin plane (is it running? see --admin-url): %w", err)
 	}
@@ -92,7 +86,10 @@ func (f *AdminFlags) stream(path string, read func(io.Reader) error) error {
 		answer, err := io.ReadAll(response.Body)
 		return errors.Join(answerError(response.StatusCode, answer), err)
 	}
-	return read(response.Body)
+	if err := read(response.Body); err != nil {
+		return fmt.Errorf("cannot read the admin plane's answer: %w", err)
+	}
+	return nil
 }
 
 // answerError is the message that the admin plane gave.

@@ -22,6 +22,7 @@ import (
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
@@ -99,7 +100,11 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 			ClientSilence: cfg.Timeouts.ClientSilence, ClientWrite: cfg.Timeouts.ClientWrite,
 		},
 	})
-	a.admin = a.adminServer(usageAPI)
+	invoices, err := invoice.New(ctx, invoice.Options{Events: a.meter.store, Tenants: a.directory, DB: a.database, Plan: pricePlans(&cfg.Billing), Now: time.Now})
+	if err != nil {
+		return a, err
+	}
+	a.admin = a.adminServer(usageAPI, invoices)
 	listen := net.ListenConfig{}
 	if a.data, err = listen.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return a, fmt.Errorf("cannot open data plane: %w", err)
@@ -150,9 +155,9 @@ func readRoots(path string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-func (a *app) adminServer(usageAPI *admin.UsageAPI) *http.Server {
+func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *http.Server {
 	handler := admin.New(admin.Options{
-		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Token: a.cfg.Admin.Token,
+		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Token: a.cfg.Admin.Token,
 		Host: func(provider, baseURL string) (string, error) {
 			if baseURL == "" {
 				p, ok := a.cfg.AllProviders()[provider]

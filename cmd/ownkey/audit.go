@@ -71,7 +71,7 @@ func (c *AuditVerifyCmd) addRecords(books *audit.Books) error {
 	if len(c.Records) > 0 {
 		return readAll(c.Records, books.AddRecords)
 	}
-	return c.stream(recordsPath("", c.From.Add(-earlier), c.To), books.AddRecords)
+	return c.stream("GET", recordsPath("", c.From.Add(-earlier), c.To), nil, 0, books.AddRecords)
 }
 
 func readAll(paths []string, read func(io.Reader) error) error {

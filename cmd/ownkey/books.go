@@ -11,6 +11,7 @@ import (
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
+	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/ownkey/ownkey/meter/sqlite"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -23,8 +24,15 @@ type books struct {
 	app     *app
 	journal *meter.Journal
 	usage   *db.DB
-	store   admin.Books
+	store   store
 	drain   *drain.Drain
+}
+
+// store is what the questions are asked of.
+type store interface {
+	drain.Sink
+	admin.Books
+	invoice.Events
 }
 
 // openBooks opens the meter. lines gets every row as a JSON line at levels that

@@ -19,6 +19,7 @@ type cli struct {
 	Tenant     TenantCmd     `cmd:"" help:"Manage tenants through the admin plane."`
 	Token      TokenCmd      `cmd:"" help:"Manage tenants' tokens through the admin plane."`
 	Credential CredentialCmd `cmd:"" help:"Manage tenants' provider credentials through the admin plane."`
+	Invoice    InvoiceCmd    `cmd:"" help:"Print what the platform charges a tenant for a month."`
 	Rotate     RotateCmd     `cmd:"" help:"Add a version to a tenant's transit key."`
 	Rewrap     RewrapCmd     `cmd:"" help:"Seal all stored credentials anew with the newest key, and shut older versions."`
 	Doctor     DoctorCmd     `cmd:"" help:"Prove that the key path is set up as it should be: identities, audit, keys."`

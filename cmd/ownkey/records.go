@@ -17,7 +17,7 @@ type RecordsCmd struct {
 
 // Run prints the rows as JSON lines: unseals, requests, memory events.
 func (c *RecordsCmd) Run() error {
-	return c.stream(recordsPath(c.Tenant, c.From, c.To), func(r io.Reader) error {
+	return c.stream("GET", recordsPath(c.Tenant, c.From, c.To), nil, 0, func(r io.Reader) error {
 		_, err := io.Copy(os.Stdout, r)
 		return err
 	})

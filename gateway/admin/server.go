@@ -3,8 +3,9 @@
 // of any request, so it is built for clarity, on net/http.
 //
 // It sees a credential's plaintext once, when it is stored: as bytes that are
-// sealed and wiped. It may import directory, vaultbridge, meter and rotation, config
-// for secrets, and never sees the body of a client's request.
+// sealed and wiped. It may import directory, vaultbridge, rotation and the
+// rooms of meter, config for secrets, and never sees the body of a client's
+// request.
 package admin
 
 import (
@@ -24,6 +25,7 @@ import (
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/rotation"
+	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
 )
@@ -40,6 +42,7 @@ type Options struct {
 	Directory *directory.Directory
 	Ring      *vaultbridge.Ring
 	Walker    *rotation.Walker
+	Invoices  Invoices
 	Metrics   *metrics.Set
 	Log       *zerolog.Logger
 	// Usage answers questions about what was recorded.
@@ -82,6 +85,7 @@ func New(o Options) http.Handler {
 		"POST /admin/v1/tenants/{tenant}/rotate":                                  s.rotate,
 		"POST /admin/v1/rewrap":                                                   s.startRewrap,
 		"GET /admin/v1/rewrap":                                                    s.getRewrap,
+		"GET /admin/v1/invoices/{tenant}/{month}":                                 s.getInvoice,
 		"GET /admin/v1/doctor":                                                    s.doctor,
 		"GET /admin/v1/usage":                                                     s.usage,
 		"GET /admin/v1/records":                                                   s.records,
@@ -139,6 +143,14 @@ func failureOf(err error) *failure {
 		return &failure{http.StatusConflict, "already_exists", "id", "the id is taken, or was and is never given out again"}
 	case errors.Is(err, directory.ErrUnavailable):
 		return &failure{http.StatusServiceUnavailable, "store_unavailable", "", "the tenant store can not be reached; try again"}
+	case errors.Is(err, invoice.ErrMonth), errors.Is(err, invoice.ErrNotBegun), errors.Is(err, invoice.ErrNoTenantYet):
+		return &failure{http.StatusBadRequest, "invalid_request", "month", err.Error()}
+	case errors.Is(err, invoice.ErrFormat):
+		return &failure{http.StatusBadRequest, "invalid_request", "format", err.Error()}
+	case errors.Is(err, invoice.ErrUnavailable):
+		return &failure{http.StatusServiceUnavailable, "store_unavailable", "", "the book of memory events can not be reached; try again"}
+	case errors.Is(err, invoice.ErrEvents), errors.Is(err, invoice.ErrTooLarge):
+		return &failure{http.StatusInternalServerError, "internal_error", "", err.Error()}
 	case errors.Is(err, vaultbridge.ErrUnavailable):
 		return &failure{http.StatusServiceUnavailable, "vault_unavailable", "", "the key store can not be used (" + err.Error() + "); try again, or ask: ownkey doctor"}
 	case errors.Is(err, vaultbridge.ErrKeySettings):

@@ -20,6 +20,7 @@ import (
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/meter/sqlite"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
 )
@@ -32,12 +33,14 @@ type plane struct {
 	dir       string
 	log       *bytes.Buffer
 	status    int // what the provider answers to a test
+	events    *events
+	books     *sqlite.Store
 }
 
 // newPlane makes an admin plane over a keyring; without one, over a local one.
 func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 	t.Helper()
-	p := &plane{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, status: 200}
+	p := &plane{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, status: 200, events: &events{}}
 	ctx := context.Background()
 	database, err := db.Open(ctx, filepath.Join(p.dir, "ownkey.db"))
 	if err != nil {
@@ -49,6 +52,10 @@ func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 	if p.keyring, err = vaultbridge.CreateLocal(filepath.Join(p.dir, "master.key")); err != nil {
 		t.Fatal(err)
 	}
+	if p.books, err = sqlite.Open(ctx, database); err != nil {
+		t.Fatal(err)
+	}
+	usage := &admin.UsageAPI{Books: p.books, Directory: p.directory, Flush: func(context.Context) error { return nil }, Now: time.Now}
 	log := zerolog.New(zerolog.SyncWriter(p.log))
 	ring, err := vaultbridge.NewRing(append(keyrings, p.keyring)[0], nil)
 	if err != nil {
@@ -56,7 +63,7 @@ func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 	}
 	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
 	p.server = httptest.NewUnstartedServer(admin.New(admin.Options{
-		Directory: p.directory, Ring: ring, Walker: walker, Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
+		Directory: p.directory, Ring: ring, Walker: walker, Invoices: newBook(t, p, database), Usage: usage, Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
 		Host: func(provider, baseURL string) (string, error) {
 			switch {
 			case provider != "openai":

@@ -1,0 +1,66 @@
+package admin_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/drain"
+	"github.com/ownkey/ownkey/meter/usage"
+)
+
+func TestUsageOverTheAdminPlane(t *testing.T) {
+	p := newPlane(t)
+	p.want("POST", "/tenants", `{"id":"acme","name":"Acme"}`, 201)
+	token := p.want("POST", "/tenants/acme/tokens", `{"label":"ci"}`, 201)["id"].(string)
+	now := time.Now()
+	b := &drain.Batch{}
+	for range 5 {
+		b.Requests = append(b.Requests, &meter.Record{
+			EventID: meter.NewEventID(), Start: now, TenantID: "acme", TokenID: token, Provider: "openai", ModelAsked: "gpt-4o", Attempt: 1, Status: 200,
+			Outcome: meter.OutcomeCompleted, UsageSource: meter.UsageProvider, InputTokens: meter.Count{N: 7, Set: true}, TotalTime: time.Second, FirstByteTime: time.Second,
+		})
+	}
+	if err := p.books.Take(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	rows := func(query string) []usage.Row {
+		t.Helper()
+		text, err := json.Marshal(p.want("GET", "/usage?"+query, "", 200))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var answer struct{ Rows []usage.Row }
+		if err := json.Unmarshal(text, &answer); err != nil {
+			t.Fatal(err)
+		}
+		return answer.Rows
+	}
+	got := rows("tenant=acme&by=token")
+	if len(got) != 1 || got[0].Key != token || got[0].Label != "ci" || got[0].Requests != 5 || got[0].InputTokens != 35 || got[0].Total.P50 < 970 || got[0].Total.P50 > 1030 {
+		t.Errorf("%+v", got)
+	}
+	for _, query := range []string{"", "by=hour", "by=model&token=" + token, "tenant=acme&from=" + now.UTC().Format(time.DateOnly)} {
+		if got := rows(query); len(got) != 1 || got[0].Requests != 5 {
+			t.Errorf("%s: %+v", query, got)
+		}
+	}
+	if got := rows("to=2026-01-01"); len(got) != 0 {
+		t.Errorf("%+v", got)
+	}
+	for query, param := range map[string]string{"by=year": "by", "from=yesterday": "from", "to=x": "to", "from=2026-02-01&to=2026-01-01": "from"} {
+		if f := p.want("GET", "/usage?"+query, "", 400)["error"].(map[string]any); f["param"] != param {
+			t.Errorf("%s: %v", query, f)
+		}
+	}
+	p.want("GET", "/usage?tenant=nobody", "", 404)
+	_, _, lines := p.call("GET", "/records?tenant=acme", "")
+	for line := range strings.SplitSeq(strings.TrimSpace(lines), "\n") {
+		var r map[string]any
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r["tenant"] != "acme" || r["message"] != meter.MessageRequest {
+			t.Errorf("%v %s", err, line)
+		}
+	}
+}
