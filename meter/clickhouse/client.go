@@ -152,6 +152,7 @@ func (c *client) version(ctx context.Context) (version int, err error) {
 
 func (c *client) checkSettings(ctx context.Context) error {
 	want := c.insertSettings("check")
+	delete(want, "wait_end_of_query") // a parameter of the HTTP interface
 	names := make([]string, 0, len(want))
 	for name := range want {
 		names = append(names, name)
