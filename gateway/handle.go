@@ -444,7 +444,10 @@ func (r *request) finish(outcome meter.Outcome) {
 	if r.watching {
 		r.g.watcher.remove(&r.watched)
 	}
-	usage := r.scanner.Usage()
+	var usage wire.Usage
+	if !r.ctx.IsGet() { // a stored answer tells its counts each time it is read
+		usage = r.scanner.Usage()
+	}
 	r.record.Outcome = outcome
 	r.record.ModelServed = string(r.scanner.Model())
 	r.record.Events = r.scanner.Events()

@@ -51,6 +51,7 @@ const (
 	databaseFile = "ownkey.db"
 	usageFile    = "usage.db"
 	ledgerDir    = "ledger"
+	segmentsDir  = "segments"
 )
 
 // open wires the rooms and opens the listeners; run serves on them. lines is

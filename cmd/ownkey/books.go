@@ -3,13 +3,16 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"path/filepath"
 	"time"
 
+	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/clickhouse"
 	"github.com/ownkey/ownkey/meter/drain"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/meter/ledger"
@@ -23,7 +26,8 @@ import (
 type books struct {
 	app     *app
 	journal *meter.Journal
-	usage   *db.DB
+	usage   *db.DB            // of SQLite
+	remote  *clickhouse.Store // in place of SQLite
 	store   store
 	drain   *drain.Drain
 }
@@ -49,22 +53,80 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	}); err != nil {
 		return b, err
 	}
-	if b.usage, err = db.Open(ctx, filepath.Join(a.cfg.Data, usageFile)); err != nil {
-		return b, err
+	if m.ClickHouse.URL == "" {
+		err = b.openSQLite(ctx)
+	} else {
+		err = b.openClickHouse(ctx)
 	}
-	store, err := sqlite.Open(ctx, b.usage)
 	if err != nil {
 		return b, err
 	}
 	if a.log.GetLevel() > zerolog.InfoLevel {
 		lines = nil
 	}
-	b.store = store
-	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: store, Log: a.log, Lines: lines}); err != nil {
+	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.store, Log: a.log, Lines: lines}); err != nil {
 		return b, err
 	}
 	b.observe()
 	return b, nil
+}
+
+func (b *books) openSQLite(ctx context.Context) (err error) {
+	if b.usage, err = db.Open(ctx, filepath.Join(b.app.cfg.Data, usageFile)); err != nil {
+		return err
+	}
+	b.store, err = sqlite.Open(ctx, b.usage)
+	return err
+}
+
+func (b *books) openClickHouse(ctx context.Context) error {
+	m := &b.app.cfg.Meter
+	server, err := clickHouseServer(&m.ClickHouse)
+	if err != nil {
+		return err
+	}
+	b.remote, err = clickhouse.Open(ctx, clickhouse.Options{
+		Server: server, Dir: filepath.Join(b.app.cfg.Data, segmentsDir), MaxBytes: m.MaxBytes / 2, Log: b.app.log,
+	})
+	if err != nil {
+		return err
+	}
+	b.store = b.remote
+	state := func(name string, f func(clickhouse.State) float64) {
+		b.app.metrics.NewGauge(name, func() float64 { return f(b.remote.State()) })
+	}
+	state("ownkey_clickhouse_segments", func(s clickhouse.State) float64 { return float64(s.Segments) })
+	state("ownkey_clickhouse_segment_bytes", func(s clickhouse.State) float64 { return float64(s.Bytes) })
+	state("ownkey_clickhouse_rows", func(s clickhouse.State) float64 { return float64(s.Rows) })
+	state("ownkey_clickhouse_failures", func(s clickhouse.State) float64 { return float64(s.Failures) })
+	state("ownkey_clickhouse_rejected_rows", func(s clickhouse.State) float64 { return float64(s.Rejected) })
+	state("ownkey_clickhouse_damaged_segments", func(s clickhouse.State) float64 { return float64(s.Quarantine) })
+	state("ownkey_clickhouse_lag_seconds", func(s clickhouse.State) float64 {
+		if s.Oldest.IsZero() {
+			return 0
+		}
+		return time.Since(s.Oldest).Seconds()
+	})
+	return nil
+}
+
+// clickHouseServer says how to reach ClickHouse.
+func clickHouseServer(c *config.ClickHouse) (s clickhouse.Server, err error) {
+	addresses, err := c.Servers()
+	if err != nil {
+		return s, fmt.Errorf("cannot use meter.clickhouse.url: %w", err)
+	}
+	roots, err := readRoots(c.CAFile)
+	if err != nil {
+		return s, err
+	}
+	password := func() (p string) {
+		c.Password.Use(func(b []byte) { p = string(b) })
+		return p
+	}
+	return clickhouse.Server{
+		Addresses: addresses, Database: c.Database, User: c.User, Password: password, Roots: roots, Cluster: c.Cluster, Timeout: c.Timeout,
+	}, nil
 }
 
 // observe publishes the ledger's state.
@@ -101,7 +163,10 @@ const flushTime = 2 * time.Second
 func (b *books) flush(ctx context.Context) error {
 	ctx, done := context.WithTimeout(ctx, flushTime)
 	defer done()
-	return b.drain.Flush(ctx)
+	if err := b.drain.Flush(ctx); err != nil || b.remote == nil {
+		return err
+	}
+	return b.remote.Flush(ctx)
 }
 
 // closeTime bounds how long rows may take to their store at the end. What is
@@ -117,6 +182,9 @@ func (b *books) close(ctx context.Context) error {
 		}
 		done()
 		b.drain.Close()
+	}
+	if b.remote != nil {
+		errs = append(errs, b.remote.Close())
 	}
 	if b.usage != nil {
 		errs = append(errs, b.usage.Close())

@@ -105,8 +105,13 @@ func (c *CredentialPutCmd) read() ([]byte, error) {
 	if c.SecretFile != "" {
 		return os.ReadFile(c.SecretFile)
 	}
+	return readSecret("Secret for " + c.Provider)
+}
+
+// readSecret reads a secret from the terminal, unseen, or from standard input.
+func readSecret(what string) ([]byte, error) {
 	if fd := int(os.Stdin.Fd()); term.IsTerminal(fd) {
-		fmt.Fprintf(os.Stderr, "Secret for %s (not shown): ", c.Provider)
+		fmt.Fprintf(os.Stderr, "%s (not shown): ", what)
 		defer fmt.Fprintln(os.Stderr)
 		return term.ReadPassword(fd)
 	}

@@ -13,8 +13,10 @@ import (
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/internal/clickhouseserver"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
 	"github.com/ownkey/ownkey/internal/vaultserver"
+	"github.com/ownkey/ownkey/meter/clickhouse"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
 )
@@ -27,6 +29,7 @@ type DevCmd struct {
 	Provider    []string `sep:"none" placeholder:"NAME=URL" help:"Add or repoint a provider, such as local=http://127.0.0.1:9999/v1. Repeatable."`
 	Credential  []string `sep:"none" placeholder:"NAME=SECRET" help:"Seal SECRET as the dev tenant's credential for provider NAME. Repeatable. With none, a built-in fake provider answers."`
 	Vault       string   `type:"existingfile" placeholder:"PROGRAM" help:"Seal with a real Vault: start this server (make vault builds .tools/vault), set it up, and keep it below DIR."`
+	ClickHouse  string   `name:"clickhouse" enum:",chdb" default:"" placeholder:"chdb" help:"Keep records in a real ClickHouse engine below DIR (make clickhouse fetches it), in place of SQLite."`
 	ReadyFile   string   `type:"path" placeholder:"PATH" help:"Write addresses and tokens to PATH, as JSON, once both planes accept."`
 }
 
@@ -60,6 +63,13 @@ func (c *DevCmd) Run() error {
 	}
 	if server != nil {
 		defer server.Stop() //nolint:errcheck // the process ends
+	}
+	engine, err := c.clickHouse(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if engine != nil {
+		defer engine.Stop() //nolint:errcheck // the process ends
 	}
 	adminToken := devAdminToken(keyring)
 	cfg.Admin.Token = config.NewSecret(adminToken)
@@ -119,6 +129,28 @@ func (c *DevCmd) vault(ctx context.Context, cfg *config.Config) (*vaultserver.Se
 	cfg.Keyring.MasterKeyFile, cfg.Keyring.Previous.MasterKeyFile = "", cfg.Keyring.MasterKeyFile
 	fmt.Fprintf(os.Stderr, "\nVault is ready.\n\n  export VAULT_ADDR=%s VAULT_TOKEN=%s\n  audit log %s\n", server.URL, server.RootToken, server.AuditFile)
 	return server, nil
+}
+
+// clickHouse starts the engine, if it is wanted, and configures it as the place
+// of records.
+func (c *DevCmd) clickHouse(ctx context.Context, cfg *config.Config) (*clickhouseserver.Server, error) {
+	if c.ClickHouse == "" {
+		return nil, nil
+	}
+	engine, err := clickhouseserver.Start(ctx, clickhouseserver.Options{Dir: filepath.Join(c.Data, "clickhouse")})
+	if err != nil {
+		return nil, err
+	}
+	cfg.Meter.ClickHouse.URL = engine.URL
+	server, err := clickHouseServer(&cfg.Meter.ClickHouse)
+	if err == nil {
+		err = clickhouse.Migrate(ctx, server, func(int) {})
+	}
+	if err != nil {
+		return nil, errors.Join(err, engine.Stop())
+	}
+	fmt.Fprintf(os.Stderr, "\nClickHouse is ready.\n\n  curl '%s/?database=%s' -d 'SELECT * FROM requests FORMAT Vertical'\n", engine.URL, server.Database)
+	return engine, nil
 }
 
 // devKeyring opens the key file in the data directory, or makes one. In

@@ -15,6 +15,7 @@ type cli struct {
 	Dev        DevCmd        `cmd:"" help:"Start everything embedded in one process, for development."`
 	Serve      ServeCmd      `cmd:"" help:"Start the gateway from a configuration file."`
 	Check      CheckCmd      `cmd:"" help:"Check a configuration file and exit."`
+	Migrate    MigrateCmd    `cmd:"" help:"Create or upgrade the schema in ClickHouse."`
 	Keygen     KeygenCmd     `cmd:"" help:"Create a master key file for the local keyring."`
 	Tenant     TenantCmd     `cmd:"" help:"Manage tenants through the admin plane."`
 	Token      TokenCmd      `cmd:"" help:"Manage tenants' tokens through the admin plane."`

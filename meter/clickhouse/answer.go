@@ -12,7 +12,7 @@ import (
 )
 
 // class is what to do about a failed insertion.
-type class int
+type class int32
 
 const (
 	// ambiguous: it may have happened. The same bytes are sent again under the
@@ -40,12 +40,11 @@ var (
 
 // classOf judges an error; code is ClickHouse's, 0 for none.
 func classOf(err error) (c class, code int32) {
-	var problem *Problem
-	if errors.As(err, &problem) {
+	if _, ok := errors.AsType[*Problem](err); ok {
 		return configuration, 0
 	}
-	var e *clickhouse.Exception
-	if !errors.As(err, &e) {
+	e, ok := errors.AsType[*clickhouse.Exception](err)
+	if !ok {
 		return ambiguous, 0
 	}
 	switch {

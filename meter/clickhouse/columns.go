@@ -103,13 +103,13 @@ func (a *adder) Enum(_ string, v *uint8, names []string) {
 }
 
 func (a *adder) Number(_ string, v *int64) {
-	a.next().(*proto.ColUInt64).Append(uint64(max(0, *v))) //nolint:gosec // not negative
+	a.next().(*proto.ColUInt64).Append(uint64(max(0, *v)))
 }
 
 func (a *adder) Count(_ string, v *meter.Count) {
 	value := proto.Null[uint64]()
 	if v.Set {
-		value = proto.NewNullable(uint64(max(0, v.N))) //nolint:gosec // not negative
+		value = proto.NewNullable(uint64(max(0, v.N)))
 	}
 	a.next().(*proto.ColNullable[uint64]).Append(value)
 }
@@ -148,7 +148,7 @@ func (g *getter) Enum(_ string, v *uint8, names []string) {
 	value := g.next().(*proto.ColEnum).Row(g.row)
 	for i, n := range names {
 		if n == value {
-			*v = uint8(i) //nolint:gosec // a handful
+			*v = uint8(i)
 		}
 	}
 }

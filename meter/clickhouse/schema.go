@@ -46,15 +46,11 @@ func (s schema) on() string {
 // is sent again counts twice (measured on 26.7). Windows are in blocks for a
 // single server; in a cluster there is a time as well, which is an hour by
 // default and too short for an outage over a weekend.
-func (s schema) engine(kind, arguments string) string {
+func (s schema) engine(kind string) string {
 	if s.cluster == "" {
-		return kind + "(" + arguments + ")"
+		return kind + "()"
 	}
-	path := "'/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
-	if arguments != "" {
-		path += ", " + arguments
-	}
-	return "Replicated" + kind + "(" + path + ")"
+	return "Replicated" + kind + "('/clickhouse/tables/{shard}/{database}/{table}', '{replica}')"
 }
 
 func (s schema) window() string {
@@ -76,7 +72,7 @@ func (s schema) first() []string {
 	all := []string{
 		"CREATE DATABASE IF NOT EXISTS " + quote(s.database) + s.on(),
 		"CREATE TABLE IF NOT EXISTS " + s.local("schema_versions") + s.on() + " (version UInt32, applied_at DateTime('UTC') DEFAULT now()) ENGINE = " +
-			s.engine("ReplacingMergeTree", "") + " ORDER BY version",
+			s.engine("ReplacingMergeTree") + " ORDER BY version",
 	}
 	for _, b := range books {
 		all = append(all, s.raw(b))
@@ -87,12 +83,12 @@ func (s schema) first() []string {
     gateway LowCardinality(String), epoch UInt64, seq UInt64, book LowCardinality(String),
     rows UInt64, rejected UInt64, first_at DateTime64(6, 'UTC'), last_at DateTime64(6, 'UTC'), sha256 FixedString(64),
     committed_at DateTime64(3, 'UTC') DEFAULT now64(3)
-) ENGINE = `+s.engine("ReplacingMergeTree", "")+` PARTITION BY toYYYYMM(last_at) ORDER BY (gateway, epoch, seq, book)
+) ENGINE = `+s.engine("ReplacingMergeTree")+` PARTITION BY toYYYYMM(last_at) ORDER BY (gateway, epoch, seq, book)
 SETTINGS `+s.window(),
 		"CREATE TABLE IF NOT EXISTS "+s.local("rejects")+s.on()+` (
     rejected_at DateTime64(3, 'UTC') DEFAULT now64(3), gateway LowCardinality(String), epoch UInt64, seq UInt64, book LowCardinality(String),
     event_id UUID, code Int32, reason LowCardinality(String), row String CODEC(ZSTD(3))
-) ENGINE = `+s.engine("MergeTree", "")+` PARTITION BY toYYYYMM(rejected_at) ORDER BY (rejected_at, event_id)
+) ENGINE = `+s.engine("MergeTree")+` PARTITION BY toYYYYMM(rejected_at) ORDER BY (rejected_at, event_id)
 SETTINGS `+s.window())
 	if s.cluster != "" {
 		for _, table := range s.tables() {
@@ -104,11 +100,7 @@ SETTINGS `+s.window())
 
 // tables are all that are read and written.
 func (s schema) tables() []string {
-	all := []string{"schema_versions", "requests_1h", "requests_1d", "batches", "rejects"}
-	for _, b := range books {
-		all = append(all, b.name)
-	}
-	return all
+	return []string{"schema_versions", "requests", "unseals", "memory_events", "requests_1h", "requests_1d", "batches", "rejects"}
 }
 
 // distributed is the table over all shards. A tenant's rows lie together.
@@ -144,7 +136,7 @@ func (s schema) raw(b book) string {
 	if b.name == "memory_events" {
 		ttl = ""
 	}
-	return "CREATE TABLE IF NOT EXISTS " + s.local(b.name) + s.on() + " (\n    " + strings.Join(lines, ",\n    ") + "\n) ENGINE = " + s.engine("ReplacingMergeTree", "") +
+	return "CREATE TABLE IF NOT EXISTS " + s.local(b.name) + s.on() + " (\n    " + strings.Join(lines, ",\n    ") + "\n) ENGINE = " + s.engine("ReplacingMergeTree") +
 		" PARTITION BY toYYYYMM(" + b.at + ") ORDER BY (tenant, " + b.at + ", event_id)" + ttl + "\nSETTINGS " + s.window() + ", ttl_only_drop_parts = 1" + durable
 }
 
@@ -192,7 +184,7 @@ func (s schema) rollup(table, period, kind, partition, ttl string) string {
     provider LowCardinality(String), model LowCardinality(String),
     ` + strings.Join(lines, ",\n    ") + `,
     q_total_us AggregateFunction(` + quantilesIf + `, UInt64, UInt8), q_first_byte_us AggregateFunction(` + quantilesIf + `, UInt64, UInt8)
-) ENGINE = ` + s.engine("AggregatingMergeTree", "") + " PARTITION BY " + partition + " ORDER BY (tenant, " + period + ", " + dimensions + ")" + ttl + `
+) ENGINE = ` + s.engine("AggregatingMergeTree") + " PARTITION BY " + partition + " ORDER BY (tenant, " + period + ", " + dimensions + ")" + ttl + `
 SETTINGS ` + s.window() + ", ttl_only_drop_parts = 1" + durable
 }
 

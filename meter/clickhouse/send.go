@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -79,36 +81,40 @@ func (s *Store) sendSegment(ctx context.Context, w waiting) error {
 	if err != nil {
 		return fmt.Errorf("cannot read segment: %w", err)
 	}
+	rejected := make([]int, len(m.Parts))
 	for i, p := range m.Parts {
-		if err := s.sendPart(ctx, w, m, p, bodies[i]); err != nil {
+		if rejected[i], err = s.sendPart(ctx, w, m, p, bodies[i]); err != nil {
 			return err
 		}
+	}
+	if err := s.note(ctx, m, rejected); err != nil {
+		return err
+	}
+	for i, p := range m.Parts {
+		s.taken.Add(int64(p.Rows - rejected[i]))
 	}
 	return s.spool.drop(true)
 }
 
-// sendPart inserts the rows of one book, and notes it in the table of batches.
-func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, body []byte) error {
+// sendPart inserts the rows of one book.
+func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, body []byte) (rejected int, err error) {
 	b := bookOf(p.Book)
-	rejected := 0
 	if w.attempted && time.Since(w.made) > askAfter {
 		there, err := s.count(ctx, b, m.segmentID, p)
-		if err != nil {
-			return err
-		}
-		if there >= uint64(p.Rows) { //nolint:gosec // not negative
-			return s.note(ctx, m, p, 0)
+		if err != nil || there >= uint64(p.Rows) { //nolint:gosec // not negative
+			return 0, err
 		}
 	}
-	err := s.insert(ctx, b, m.token(), p.Rows, body)
+	err = s.insert(ctx, b, m.token(), p.Rows, body)
+	if errors.Is(err, errUnwritten) {
+		if there, cerr := s.count(ctx, b, m.segmentID, p); cerr == nil && there >= uint64(p.Rows) { //nolint:gosec // not negative
+			err = nil
+		}
+	}
 	if kind, _ := classOf(err); err != nil && kind == poison {
-		rejected, err = s.halve(ctx, b, m, body, err)
+		return s.halve(ctx, b, m, body, err)
 	}
-	if err != nil {
-		return err
-	}
-	s.taken.Add(int64(p.Rows - rejected))
-	return s.note(ctx, m, p, rejected)
+	return 0, err
 }
 
 // insert sends one block under a token.
@@ -124,11 +130,15 @@ func (s *Store) insert(ctx context.Context, b book, token string, rows int, body
 	if err := s.client.conn.InsertFormat(clickhouse.Context(watchWritten(ctx, &w), settings), "Native", statement, bytes.NewReader(body)); err != nil {
 		return fmt.Errorf("cannot insert: %w", err)
 	}
-	if w.told && w.rows < int64(rows) {
-		return fmt.Errorf("cannot insert: ClickHouse says that it has written %d of %d rows", w.rows, rows)
+	if !w.told || w.rows < int64(rows) {
+		return fmt.Errorf("%w: it says %d of %d", errUnwritten, w.rows, rows)
 	}
 	return nil
 }
+
+// errUnwritten is an answer that looks like a success and does not say that the
+// rows were written.
+var errUnwritten = errors.New("ClickHouse has answered without saying that it has written the rows")
 
 // insertNative sends the block's rows over the native protocol, whose blocks
 // the driver makes: the same rows in the same order.
@@ -202,22 +212,29 @@ func (s *Store) reject(ctx context.Context, b book, m *manifest, r meter.Row, wh
 		m.Gateway.String(), m.Epoch, m.Seq, b.name, id, code, reasonOf(why), line.String())
 }
 
-// reasonOf is the server's name for an error.
+// errorName is how ClickHouse's messages end.
+var errorName = regexp.MustCompile(`\(([A-Z][A-Z0-9_]{3,})\)`)
+
+// reasonOf is the server's name for an error. Its message stays behind: it may
+// quote the row.
 func reasonOf(err error) string {
-	var e *clickhouse.Exception
-	if errors.As(err, &e) {
-		return e.Name
+	if m := errorName.FindStringSubmatch(err.Error()); m != nil {
+		return m[1]
 	}
-	return ""
+	return "unknown"
 }
 
-// note writes down that a part is there: sums over the table of batches prove
-// that none is missing.
-func (s *Store) note(ctx context.Context, m *manifest, p part, rejected int) error {
-	return s.exec(ctx, m.token()+"/"+p.Book, "INSERT INTO "+s.client.schema.name("batches")+
-		" (gateway, epoch, seq, book, rows, rejected, first_at, last_at, sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-		m.Gateway.String(), m.Epoch, m.Seq, p.Book, uint64(p.Rows), uint64(rejected), //nolint:gosec // not negative
-		p.First.UTC().Format(timeFormat), p.Last.UTC().Format(timeFormat), p.SHA256)
+// note writes down that a segment is there: sums over the table of batches
+// prove that none is missing.
+func (s *Store) note(ctx context.Context, m *manifest, rejected []int) error {
+	places, values := make([]string, 0, len(m.Parts)), make([]any, 0, 9*len(m.Parts))
+	for i, p := range m.Parts {
+		places = append(places, "(?, ?, ?, ?, ?, ?, ?, ?, ?)")
+		values = append(values, m.Gateway.String(), m.Epoch, m.Seq, p.Book, uint64(p.Rows), uint64(rejected[i]), //nolint:gosec // not negative
+			p.First.UTC().Format(timeFormat), p.Last.UTC().Format(timeFormat), p.SHA256)
+	}
+	return s.exec(ctx, m.token(), "INSERT INTO "+s.client.schema.name("batches")+
+		" (gateway, epoch, seq, book, rows, rejected, first_at, last_at, sha256) VALUES "+strings.Join(places, ", "), values...)
 }
 
 // timeFormat is how ClickHouse reads a DateTime64(6).

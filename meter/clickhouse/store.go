@@ -52,8 +52,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 		return nil, err
 	}
 	if err := c.check(ctx); err != nil {
-		var problem *Problem
-		if errors.As(err, &problem) {
+		if _, ok := errors.AsType[*Problem](err); ok {
 			return nil, errors.Join(err, c.close())
 		}
 		o.Log.Warn().Err(err).Msg("ClickHouse can not be reached; records wait in the data directory")

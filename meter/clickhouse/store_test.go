@@ -81,7 +81,7 @@ func (b *bed) take(batch *drain.Batch) {
 
 func (b *bed) close() {
 	b.t.Helper()
-	if err := b.Store.Close(); err != nil {
+	if err := b.Close(); err != nil {
 		b.t.Fatal(err)
 	}
 }

@@ -71,7 +71,7 @@ func Run(t testing.TB, server *url.URL, statement string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer response.Body.Close()
+	defer response.Body.Close() //nolint:errcheck // it was read
 	text, err := io.ReadAll(response.Body)
 	if err != nil || response.StatusCode != http.StatusOK {
 		t.Fatalf("%s: %d %s %v", statement, response.StatusCode, text, err)

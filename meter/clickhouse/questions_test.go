@@ -1,0 +1,114 @@
+package clickhouse
+
+import (
+	"math"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/drain"
+	"github.com/ownkey/ownkey/meter/sqlite"
+	"github.com/ownkey/ownkey/meter/usage"
+)
+
+// TestSameRowsSameAnswers puts the same rows into ClickHouse and into SQLite,
+// and asks both the same.
+func TestSameRowsSameAnswers(t *testing.T) {
+	b := newBed(t).open()
+	defer b.close()
+	d, err := db.Open(t.Context(), filepath.Join(t.TempDir(), "usage.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	embedded, err := sqlite.Open(t.Context(), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := batch(0, 2000)
+	slices.SortStableFunc(rows.Requests, func(a, b *meter.Record) int { return a.Start.Compare(b.Start) })
+	b.take(rows)
+	b.flush()
+	if err := embedded.Take(t.Context(), rows); err != nil {
+		t.Fatal(err)
+	}
+
+	to := start.Add(time.Hour)
+	for _, by := range []usage.By{usage.ByHour, usage.ByDay, usage.ByModel, usage.ByToken, usage.ByCredential} {
+		for _, q := range []usage.Question{{From: start, To: to, By: by}, {Tenant: "tenant-3", From: start, To: to, By: by}, {Token: "token-1", From: start, To: to, By: by}} {
+			one, err := b.Usage(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			other, err := embedded.Usage(t.Context(), q)
+			if err != nil || len(one) != len(other) || len(one) == 0 {
+				t.Fatalf("%+v: %d and %d rows, %v", q, len(one), len(other), err)
+			}
+			for i := range one {
+				if one[i].Key != other[i].Key || one[i].Sums != other[i].Sums || one[i].SavedOutputTokens != other[i].SavedOutputTokens {
+					t.Errorf("%+v:\n%+v\n%+v", q, one[i], other[i])
+				}
+				if x, y := one[i].Total.P95, other[i].Total.P95; math.Abs(x-y) > 0.06*x || (x == 0) != (one[i].Refused == one[i].Requests) {
+					t.Errorf("%+v: p95 %v and %v", q, x, y)
+				}
+			}
+		}
+	}
+
+	var requests []*meter.Record
+	if err := b.ListRequests(t.Context(), "", start, to, func(r *meter.Record) error { requests = append(requests, r); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	byID := func(a, b *meter.Record) int { return strings.Compare(a.EventID.String(), b.EventID.String()) }
+	want := slices.Clone(rows.Requests)
+	slices.SortFunc(want, byID)
+	slices.SortFunc(requests, byID)
+	if !reflect.DeepEqual(requests, want) {
+		t.Errorf("%d rows; the first: %+v\nwant %+v", len(requests), requests[0], want[0])
+	}
+	n := 0
+	if err := b.ListUnseals(t.Context(), "tenant-0", start, to, func(u *meter.Unseal) error { n++; return nil }); err != nil || n != len(rows.Unseals) {
+		t.Errorf("%d unseals, %v", n, err)
+	}
+}
+
+// TestBillingBook: each event once and in order, also one that was taken in
+// twice; nothing that came after the watermark.
+func TestBillingBook(t *testing.T) {
+	b := newBed(t).open()
+	defer b.close()
+	rows := batch(0, 400)
+	rows.Requests, rows.Unseals = nil, nil
+	for i, m := range rows.Memory {
+		m.Op = meter.MemoryOp(i % 3)
+	}
+	b.take(rows)
+	b.take(&drain.Batch{Gateway: gateway, Memory: rows.Memory[:10]}) // as after a window that was too short
+	b.flush()
+	events := func(watermark time.Time) (all []*meter.MemoryEvent) {
+		t.Helper()
+		err := b.MemoryEvents(t.Context(), "tenant-0", start.Add(time.Minute), start.Add(time.Hour), watermark, func(m *meter.MemoryEvent) error {
+			all = append(all, m)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	all := events(time.Now().Add(time.Minute))
+	want := slices.DeleteFunc(slices.Clone(rows.Memory), func(m *meter.MemoryEvent) bool {
+		return m.Op == meter.MemoryRetrieved && m.At.Before(start.Add(time.Minute))
+	})
+	if !reflect.DeepEqual(all, want) {
+		t.Errorf("%d events, want %d", len(all), len(want))
+	}
+	if early := events(time.Now().Add(-time.Hour)); len(early) != 0 {
+		t.Errorf("%d events before any was there", len(early))
+	}
+}

@@ -1,0 +1,71 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/ownkey/ownkey/meter/usage"
+)
+
+// keys are the expressions that rows are grouped by.
+var keys = map[usage.By]string{
+	usage.ByHour:       "formatDateTime(hour, '%Y-%m-%dT%H:00:00Z')",
+	usage.ByDay:        "formatDateTime(hour, '%Y-%m-%dT00:00:00Z')",
+	usage.ByModel:      "toString(model)",
+	usage.ByToken:      "toString(token)",
+	usage.ByCredential: "toString(credential)",
+}
+
+// Usage answers a question, ordered by key.
+func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error) {
+	q = q.Whole()
+	sums := make([]string, len(usage.SumNames))
+	for i, name := range usage.SumNames {
+		sums[i] = "toInt64(sum(s_" + name + "))"
+	}
+	const merge = "arrayMap(v -> toFloat64(v), quantilesTDigestIfMerge(0.5, 0.9, 0.95, 0.99)("
+	query := "SELECT " + keys[q.By] + " AS k, " + strings.Join(sums, ", ") + ", " + merge + "q_total_us)), " + merge + "q_first_byte_us)) FROM " +
+		s.client.schema.name("requests_1h") + " WHERE hour >= toDateTime(?, 'UTC') AND hour < toDateTime(?, 'UTC')"
+	bound := []any{q.From.Unix(), q.To.Unix()}
+	if q.Tenant != "" {
+		query, bound = query+" AND tenant = ?", append(bound, q.Tenant)
+	}
+	if q.Token != "" {
+		query, bound = query+" AND token = ?", append(bound, q.Token)
+	}
+	found, err := s.client.conn.Query(ctx, query+" GROUP BY k ORDER BY k", bound...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read usage: %w", err)
+	}
+	defer found.Close() //nolint:errcheck // Err has it
+	var all []usage.Row
+	for found.Next() {
+		var r usage.Row
+		var total, first []float64
+		to := make([]any, 1, 3+len(usage.SumNames))
+		to[0] = &r.Key
+		for _, p := range r.Pointers() {
+			to = append(to, p)
+		}
+		if err := found.Scan(append(to, &total, &first)...); err != nil {
+			return nil, fmt.Errorf("cannot read usage: %w", err)
+		}
+		r.Total, r.FirstByte = latency(total), latency(first)
+		r.Finish()
+		all = append(all, r)
+	}
+	if err := found.Err(); err != nil {
+		return nil, fmt.Errorf("cannot read usage: %w", err)
+	}
+	return all, nil
+}
+
+// latency is a merged state, from microseconds; zero when there was none.
+func latency(us []float64) (l usage.Latency) {
+	if len(us) == 4 && !math.IsNaN(us[0]) {
+		l = usage.Latency{P50: us[0] / 1000, P90: us[1] / 1000, P95: us[2] / 1000, P99: us[3] / 1000}
+	}
+	return l
+}
