@@ -45,7 +45,7 @@ func newPlant(t *testing.T, limits string) *plant {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.engine.Kill() })
-	if p.provider, err = fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Keys: []string{goodKey}}); err != nil {
+	if p.provider, err = fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Keys: []string{goodKey}, Journal: true}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = p.provider.Close() })
@@ -206,6 +206,9 @@ func (p *plant) call(client *http.Client, b *book) {
 		return
 	}
 	b.statuses[response.StatusCode]++
+	if response.Header.Get("Ownkey-Error") == "ledger_full" {
+		return // it has no record: there is no room for one
+	}
 	b.received[response.Header.Get("Ownkey-Request-Id")] = true
 }
 
@@ -292,4 +295,63 @@ func TestKills(t *testing.T) {
 	p.settle()
 	p.judge(b)
 	p.stop()
+}
+
+// TestOutage takes ClickHouse away until this machine's room for records is
+// full: then requests are refused before the provider hears of them, and when
+// ClickHouse is back everything goes there by itself. In its long form
+// (OWNKEY_OUTAGE=long) it is away for ten minutes.
+func TestOutage(t *testing.T) {
+	away := 5 * time.Second
+	if os.Getenv("OWNKEY_OUTAGE") == "long" {
+		away = 10 * time.Minute
+	}
+	p := newPlant(t, "max_bytes: 16777216")
+	stop, done := make(chan struct{}), make(chan *book, 1)
+	if err := p.engine.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	killed := time.Now()
+	go func() { done <- p.clients(0, stop) }()
+	full := func() bool { return p.status() == http.StatusServiceUnavailable }
+	for end := time.Now().Add(3 * time.Minute); !full(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the room for records does not become full")
+		}
+	}
+	time.Sleep(time.Until(killed.Add(away)))
+	close(stop)
+	b := <-done
+	if !full() {
+		t.Error("requests are taken although there is no room")
+	}
+	if err := p.engine.Restart(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); p.status() != http.StatusOK; time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("requests are refused although ClickHouse is back")
+		}
+	}
+	p.settle()
+	rows, asked := p.number("SELECT count() FROM requests WHERE attempt > 0"), int64(len(p.provider.Requests()))
+	whole := b.statuses[200]
+	if rows != asked || rows < whole || b.statuses[503] == 0 || b.failed > 0 || len(b.statuses) != 2 {
+		t.Errorf("%d rows of %d requests at the provider, %d failed calls, %v", rows, asked, b.failed, b.statuses)
+	}
+	if n := p.number("SELECT sum(s_requests) FROM requests_1h"); n != p.number("SELECT count() FROM requests") {
+		t.Errorf("%d requests in sums", n)
+	}
+	t.Logf("away for %v: %d requests answered, %d refused, all %d at the provider have their row", time.Since(killed).Round(time.Second), whole, b.statuses[503], asked)
+	p.stop()
+}
+
+// status makes one call.
+func (p *plant) status() int {
+	p.t.Helper()
+	status, body := p.chat(p.token, "fake", "Hello")
+	if status == http.StatusServiceUnavailable && !strings.Contains(body, "ledger_full") {
+		p.t.Fatalf("%d %s", status, body)
+	}
+	return status
 }
