@@ -12,12 +12,19 @@ type RecordsCmd struct {
 	Tenant string    `placeholder:"ID" help:"One tenant; all when not given."`
 	From   time.Time `placeholder:"TIME" help:"Beginning, such as 2026-11-23T10:00:00Z. The default is one hour before the end."`
 	To     time.Time `placeholder:"TIME" help:"End, not included. The default is now."`
+	Book   string    `placeholder:"BOOK" enum:",requests,unseals,memory" default:"" help:"requests, unseals or memory; all when not given."`
+	// With --book memory and a tenant.
+	Watermark string `placeholder:"TIME" help:"Only the memory events that an invoice with this watermark has counted."`
 	AdminFlags
 }
 
 // Run prints the rows as JSON lines: unseals, requests, memory events.
 func (c *RecordsCmd) Run() error {
-	return c.stream("GET", recordsPath(c.Tenant, c.From, c.To), nil, 0, func(r io.Reader) error {
+	path := recordsPath(c.Tenant, c.From, c.To) + "&book=" + c.Book
+	if c.Watermark != "" {
+		path += "&watermark=" + url.QueryEscape(c.Watermark)
+	}
+	return c.stream("GET", path, nil, 0, func(r io.Reader) error {
 		_, err := io.Copy(os.Stdout, r)
 		return err
 	})

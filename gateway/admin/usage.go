@@ -3,13 +3,13 @@ package admin
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"net/url"
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/meter/usage"
 )
 
@@ -22,6 +22,7 @@ type Books interface {
 	ListRequests(ctx context.Context, tenant string, from, to time.Time, each func(*meter.Record) error) error
 	// ListUnseals does so for unseals.
 	ListUnseals(ctx context.Context, tenant string, from, to time.Time, each func(*meter.Unseal) error) error
+	invoice.Events
 	// ListMemoryEvents does so for memory events.
 	ListMemoryEvents(ctx context.Context, tenant string, from, to time.Time, each func(*meter.MemoryEvent) error) error
 }
@@ -157,31 +158,5 @@ func (s *server) usage(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // it is JSON of ours
-	return nil
-}
-
-// records writes rows as JSON lines: unseals, then requests, then memory
-// events.
-func (s *server) records(w http.ResponseWriter, r *http.Request) error {
-	values := r.URL.Query()
-	from, to, err := timeRange(values, s.Usage.Now(), time.Hour)
-	if err != nil {
-		return err
-	}
-	tenant := values.Get("tenant")
-	if err := s.Usage.Flush(r.Context()); err != nil {
-		return errors.Join(&failure{http.StatusServiceUnavailable, "store_unavailable", "", "the newest records wait in the ledger; try again"}, err)
-	}
-	w.Header().Set("Content-Type", "application/x-ndjson")
-	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // it takes as long as there are rows
-	printer := meter.NewPrinter(w)
-	err = errors.Join(
-		s.Usage.Books.ListUnseals(r.Context(), tenant, from, to, func(u *meter.Unseal) error { printer.Print(u); return nil }),
-		s.Usage.Books.ListRequests(r.Context(), tenant, from, to, func(q *meter.Record) error { printer.Print(q); return nil }),
-		s.Usage.Books.ListMemoryEvents(r.Context(), tenant, from, to, func(m *meter.MemoryEvent) error { printer.Print(m); return nil }))
-	if err != nil {
-		s.Log.Error().Err(err).Msg("cannot list records")
-		panic(http.ErrAbortHandler) // a list that is cut must not look whole
-	}
 	return nil
 }

@@ -2,7 +2,6 @@ package invoice
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -35,17 +34,13 @@ func script(t *testing.T) string {
 func raw(t *testing.T, l *ledger, watermark time.Time) []byte {
 	t.Helper()
 	var b bytes.Buffer
+	printer := meter.NewPrinter(&b)
 	for i := range l.rows {
 		r := l.rows[len(l.rows)-1-i]
 		if r.in.After(watermark) {
 			continue
 		}
-		if err := json.NewEncoder(&b).Encode(map[string]any{
-			"event_id": r.EventID, "at_unix_us": r.At.UnixMicro(), "tenant": r.TenantID, "token": r.TokenID, "bucket": r.BucketID,
-			"request_id": r.RequestID, "op": r.Op.String(), "count": r.Count, "bytes": r.Bytes,
-		}); err != nil {
-			t.Fatal(err)
-		}
+		printer.Print(&r.MemoryEvent)
 	}
 	return b.Bytes()
 }

@@ -1,0 +1,76 @@
+package admin
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/ownkey/ownkey/meter"
+)
+
+// listing is which rows are asked for.
+type listing struct {
+	tenant    string
+	from, to  time.Time
+	book      string    // empty for all
+	watermark time.Time // of memory events, if it is asked for
+}
+
+func (s *server) listing(values url.Values) (l listing, err error) {
+	l.tenant, l.book = values.Get("tenant"), values.Get("book")
+	if l.from, l.to, err = timeRange(values, s.Usage.Now(), time.Hour); err != nil {
+		return l, err
+	}
+	if l.book != "" && l.book != "requests" && l.book != "unseals" && l.book != "memory" {
+		return l, &failure{http.StatusBadRequest, "invalid_request", "book", "book: want requests, unseals or memory"}
+	}
+	if !values.Has("watermark") {
+		return l, nil
+	}
+	if l.tenant == "" || l.book != "memory" {
+		return l, &failure{http.StatusBadRequest, "invalid_request", "watermark", "watermark: only with a tenant and book=memory"}
+	}
+	l.watermark, err = parseTime("watermark", values.Get("watermark"))
+	return l, err
+}
+
+// has reports whether a book is asked for.
+func (l *listing) has(book string) bool { return l.book == "" || l.book == book }
+
+// records writes rows as JSON lines: unseals, then requests, then memory
+// events.
+func (s *server) records(w http.ResponseWriter, r *http.Request) error {
+	l, err := s.listing(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	if err := s.Usage.Flush(r.Context()); err != nil {
+		return errors.Join(&failure{http.StatusServiceUnavailable, "store_unavailable", "", "the newest records wait in the ledger; try again"}, err)
+	}
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // it takes as long as there are rows
+	if err := s.print(w, r, &l); err != nil {
+		s.Log.Error().Err(err).Msg("cannot list records")
+		panic(http.ErrAbortHandler) // a list that is cut must not look whole
+	}
+	return nil
+}
+
+func (s *server) print(w http.ResponseWriter, r *http.Request, l *listing) (err error) {
+	printer, books, ctx := meter.NewPrinter(w), s.Usage.Books, r.Context()
+	if l.has("unseals") {
+		err = books.ListUnseals(ctx, l.tenant, l.from, l.to, func(u *meter.Unseal) error { printer.Print(u); return nil })
+	}
+	if err == nil && l.has("requests") {
+		err = books.ListRequests(ctx, l.tenant, l.from, l.to, func(q *meter.Record) error { printer.Print(q); return nil })
+	}
+	if err != nil || !l.has("memory") {
+		return err
+	}
+	each := func(m *meter.MemoryEvent) error { printer.Print(m); return nil }
+	if l.watermark.IsZero() {
+		return books.ListMemoryEvents(ctx, l.tenant, l.from, l.to, each)
+	}
+	return books.MemoryEvents(ctx, l.tenant, l.from, l.to, l.watermark, each)
+}
