@@ -3,9 +3,11 @@ package clickhouse
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -18,6 +20,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/internal/clickhouseserver"
+	"github.com/ownkey/ownkey/meter"
 )
 
 // proxy stands between a store and the engine and does what a healthy server
@@ -318,4 +321,88 @@ func TestEngineIsKilled(t *testing.T) {
 	want := fmt.Sprintf("%d\t%d\t%d", rows, rows, rows)
 	b.want(want, "SELECT (SELECT count() FROM $requests), (SELECT uniqExact(event_id) FROM $requests), (SELECT sum(s_requests) FROM $requests_1h)")
 	t.Logf("%d rows over %d kills, %d failed insertions", rows, kills, b.State().Failures)
+}
+
+// TestTLS speaks to the engine through a TLS front: an authority that is not
+// known is refused, and rows wait.
+func TestTLS(t *testing.T) {
+	b := newBed(t)
+	front := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(b.engine))
+	defer front.Close()
+	front.Config.ErrorLog = log.New(io.Discard, "", 0)
+	u, _ := url.Parse(front.URL)
+	b.options.Server.Addresses = []*url.URL{u}
+	b.open()
+	b.take(batch(0, 50))
+	for b.State().Failures == 0 {
+		time.Sleep(5 * time.Millisecond)
+	}
+	b.close()
+	if b.State().Segments != 1 || !strings.Contains(b.log.String(), "certificate") {
+		t.Errorf("%+v %s", b.State(), b.log)
+	}
+	b.options.Server.Roots = x509.NewCertPool()
+	b.options.Server.Roots.AddCert(front.Certificate())
+	b.open().flush()
+	b.close()
+	b.want("50", "SELECT count() FROM $requests")
+}
+
+// TestServersInTurn: the first address answers nothing.
+func TestServersInTurn(t *testing.T) {
+	b := newBed(t)
+	b.options.Server.Addresses = append([]*url.URL{{Scheme: "http", Host: "127.0.0.1:1"}}, b.options.Server.Addresses...)
+	b.open()
+	b.take(batch(0, 50))
+	b.flush()
+	b.close()
+	b.want("50", "SELECT count() FROM $requests")
+}
+
+// TestClockThatGoesBack: an hour is counted twice by the clock and every row
+// once.
+func TestClockThatGoesBack(t *testing.T) {
+	b := newBed(t).open()
+	defer b.close()
+	late := batch(0, 300)
+	for _, r := range late.Requests {
+		r.Start = r.Start.Add(time.Hour)
+	}
+	b.take(late)
+	b.take(batch(300, 600)) // an hour earlier, under a later number
+	b.flush()
+	b.want("600\t600\t600", "SELECT (SELECT count() FROM $requests), (SELECT sum(s_requests) FROM $requests_1h), (SELECT sum(s_requests) FROM $requests_1d)")
+	b.want("0", "SELECT max(seq) - uniqExact(seq) FROM $batches")
+	n := 0
+	last := time.Time{}
+	err := b.ListRequests(t.Context(), "", start, start.Add(3*time.Hour), func(r *meter.Record) error {
+		if r.Start.Before(last) {
+			t.Error("rows are not in the order of time")
+		}
+		n, last = n+1, r.Start
+		return nil
+	})
+	if err != nil || n != 600 {
+		t.Errorf("%d rows, %v", n, err)
+	}
+}
+
+// TestSpoolThatCanNotBeWritten: a batch that finds no disk is not taken, leaves
+// nothing half, and goes when there is one.
+func TestSpoolThatCanNotBeWritten(t *testing.T) {
+	b := newBed(t).open()
+	away := b.options.Dir + ".away"
+	if err := os.Rename(b.options.Dir, away); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Take(t.Context(), batch(0, 10)); err == nil {
+		t.Error("a batch is taken that is nowhere")
+	}
+	if err := os.Rename(away, b.options.Dir); err != nil {
+		t.Fatal(err)
+	}
+	b.take(batch(0, 10))
+	b.flush()
+	b.close()
+	b.want("10\t1", "SELECT (SELECT count() FROM $requests), (SELECT max(seq) FROM $batches)")
 }
