@@ -64,36 +64,54 @@ func TestDashboardQueries(t *testing.T) {
 	some := map[string][]string{"tenant": {"tenant-7", "o'brien"}, "provider": {"openai", "anthropic"}, "model": {"model-openai-0"}}
 	hours := viewer{database: b.name, from: now.Add(-6 * time.Hour), to: now, chosen: some}
 	week := viewer{database: b.name, from: now.Add(-7 * 24 * time.Hour), to: now}
-	queries := 0
 	var slowest answer
 	var slowestIs string
+	asked := manualQuestions(t)
 	for _, d := range boards(t) {
-		for _, q := range d.questions(t) {
-			queries++
-			for i, v := range []viewer{month, week, hours} {
-				t.Run(fmt.Sprint(q.where, " ", v.to.Sub(v.from)), func(t *testing.T) {
-					sql, err := v.expand(q)
-					if err != nil {
-						t.Fatal(err)
-					}
-					a := b.query(t, sql)
-					if i == 0 {
-						showsSomething(t, a)
-					}
-					if q.series {
-						isSeries(t, a)
-					}
-					if a.took > slowest.took {
-						slowest, slowestIs = a, t.Name()
-					}
-					if n >= 100_000 && a.took > time.Second {
-						t.Errorf("took %v on %d requests", a.took, n)
-					}
-				})
-			}
+		asked = append(asked, d.questions(t)...)
+	}
+	for _, q := range asked {
+		for i, v := range []viewer{month, week, hours} {
+			t.Run(fmt.Sprint(q.where, " ", v.to.Sub(v.from)), func(t *testing.T) {
+				sql, err := v.expand(q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				a := b.query(t, sql)
+				if i == 0 {
+					showsSomething(t, a)
+				}
+				if q.series {
+					isSeries(t, a)
+				}
+				if a.took > slowest.took {
+					slowest, slowestIs = a, t.Name()
+				}
+				if n >= 100_000 && a.took > time.Second {
+					t.Errorf("took %v on %d requests", a.took, n)
+				}
+			})
 		}
 	}
-	t.Logf("%d queries on %d requests; the slowest took %v: %s", queries, n, slowest.took.Round(time.Millisecond), slowestIs)
+	t.Logf("%d queries on %d requests; the slowest took %v: %s", len(asked), n, slowest.took.Round(time.Millisecond), slowestIs)
+}
+
+// manualQuestions are the queries of docs/dashboards.md.
+func manualQuestions(t *testing.T) []question {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/dashboards.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []question
+	for _, m := range regexp.MustCompile("(?s)```sql\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		sql := strings.ReplaceAll(m[1], " ownkey.", " `${database}`.")
+		all = append(all, question{where: fmt.Sprint("docs/dashboards.md/", len(all)+1), sql: sql})
+	}
+	if len(all) == 0 {
+		t.Error("docs/dashboards.md has no queries")
+	}
+	return all
 }
 
 // showsSomething wants rows, and in each column a value that is not empty.

@@ -32,6 +32,7 @@ func manyRows(t testing.TB, b *bed, n int) {
 	} {
 		clickhousetest.Run(t, b.engine, statement)
 	}
+	b.want(fmt.Sprintf("%d\t%d", n, n+7), "SELECT (SELECT count() FROM $requests), (SELECT sum(s_requests) FROM $requests_1h)")
 }
 
 // requestRows are spread evenly over the time; the rest is drawn from hashes of
