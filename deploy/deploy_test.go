@@ -96,7 +96,7 @@ func TestComposeFits(t *testing.T) {
 			t.Errorf("%s: image %s is not pinned", name, s.Image)
 		}
 		for _, v := range s.Volumes {
-			source := strings.Split(v, ":")[0]
+			source, _, _ := strings.Cut(v, ":")
 			if _, declared := c.Volumes[source]; declared {
 				continue
 			}

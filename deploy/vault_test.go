@@ -105,6 +105,9 @@ func (v *vault) sh(arguments ...string) string {
 // restarted and is sealed; after each the gateway's identity can log in.
 func TestVaultSetup(t *testing.T) {
 	v := newVault(t)
+	if image := readCompose(t).Services["vault"].Image; !strings.Contains(v.sh("-c", "vault version"), "Vault v"+strings.TrimPrefix(image, "hashicorp/vault:")+",") {
+		t.Errorf("the image is %s, the test has %s", image, v.sh("-c", "vault version"))
+	}
 	login := func() {
 		t.Helper()
 		for _, identity := range []string{"data", "admin"} {

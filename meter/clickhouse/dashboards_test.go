@@ -152,7 +152,7 @@ func isSeries(t *testing.T, a answer) {
 }
 
 var (
-	tableName = regexp.MustCompile("(?i)\\b(?:FROM|JOIN)\\s+([^\\s(]+)")
+	tableName = regexp.MustCompile(`(?i)\b(?:FROM|JOIN)\s+([^\s(]+)`)
 	timeMacro = regexp.MustCompile(`\$__(timeFilter|dateFilter|fromTime|toTime)|now64`)
 )
 
@@ -206,11 +206,12 @@ func TestDashboardsAreFinished(t *testing.T) {
 			t.Errorf("%s speaks of money: %s", d.file, m)
 		}
 		ids := map[int]bool{}
-		for _, p := range append(slices.Clone(d.Panels), d.panels()...) {
-			if p.Type == "row" || len(p.Targets) > 0 && !ids[p.ID] {
-				finished(t, d.file, p)
+		for _, p := range slices.Concat(d.Panels, d.folded()) {
+			if ids[p.ID] {
+				t.Errorf("%s: two panels have id %d", d.file, p.ID)
 			}
 			ids[p.ID] = true
+			finished(t, d.file, p)
 		}
 	}
 }

@@ -91,15 +91,11 @@ func boards(t testing.TB) []board {
 	return all
 }
 
-// panels are those that show something, also the ones in collapsed rows.
-func (b *board) panels() []panel {
+// folded are the panels in collapsed rows.
+func (b *board) folded() []panel {
 	var all []panel
 	for _, p := range b.Panels {
-		if p.Type == "row" {
-			all = append(all, p.Panels...)
-		} else {
-			all = append(all, p)
-		}
+		all = append(all, p.Panels...)
 	}
 	return all
 }
@@ -117,7 +113,7 @@ type question struct {
 func (b *board) questions(t testing.TB) []question {
 	t.Helper()
 	var all []question
-	for _, p := range b.panels() {
+	for _, p := range slices.Concat(b.Panels, b.folded()) {
 		for i, target := range p.Targets {
 			if target.RawSQL == "" {
 				continue
@@ -198,10 +194,10 @@ func (v viewer) conditions(sql string) (string, error) {
 func split(sql string, from int) (arguments []string, end int) {
 	depth, start := 1, from
 	for i := from; i < len(sql); i++ {
-		switch c := sql[i]; {
-		case c == '(':
+		switch sql[i] {
+		case '(':
 			depth++
-		case c == ')':
+		case ')':
 			depth--
 		}
 		if depth == 0 || depth == 1 && sql[i] == ',' {
