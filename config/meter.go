@@ -14,7 +14,7 @@ import (
 var clickHouseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]{0,63}$`)
 
 func (d *decoder) meter(m *Meter) {
-	d.between("meter.max_bytes", m.MaxBytes, 64<<20, 1<<50)
+	d.between("meter.max_bytes", m.MaxBytes, 16<<20, 1<<50)
 	if m.FsyncInterval < 0 || m.FsyncInterval > time.Minute {
 		d.add(nil, "meter.fsync_interval", "must be between 0s and 1m")
 	}

@@ -158,7 +158,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 
 func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *http.Server {
 	handler := admin.New(admin.Options{
-		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Token: a.cfg.Admin.Token,
+		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Platform: a.platformCredentials, Token: a.cfg.Admin.Token,
 		Host: func(provider, baseURL string) (string, error) {
 			if baseURL == "" {
 				p, ok := a.cfg.AllProviders()[provider]

@@ -36,6 +36,7 @@ type books struct {
 type store interface {
 	drain.Sink
 	admin.Books
+	admin.EvidenceBooks
 	invoice.Events
 }
 

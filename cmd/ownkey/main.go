@@ -29,6 +29,9 @@ type cli struct {
 	Usage   UsageCmd   `cmd:"" help:"Show requests, tokens, errors and latencies by hour, day, model, token or credential."`
 	Records RecordsCmd `cmd:"" help:"List what was recorded about requests, as JSON lines."`
 
+	Evidence  EvidenceCmd  `cmd:"" help:"Show whose name is on the provider's invoice, and with which credential a tenant's calls were made."`
+	Reconcile ReconcileCmd `cmd:"" help:"Compare our counts with the provider's own usage export."`
+
 	Audit   AuditCmd   `cmd:"" help:"Compare Vault's audit log with our records."`
 	Backup  BackupCmd  `cmd:"" help:"Write tenants, token digests and sealed credentials to an archive."`
 	Restore RestoreCmd `cmd:"" help:"Bring an archive back."`

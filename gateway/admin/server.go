@@ -25,6 +25,7 @@ import (
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/rotation"
+	"github.com/ownkey/ownkey/meter/evidence"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
@@ -47,6 +48,10 @@ type Options struct {
 	Log       *zerolog.Logger
 	// Usage answers questions about what was recorded.
 	Usage *UsageAPI
+	// Evidence is what it is made from, and Platform looks for a credential of
+	// the platform's own.
+	Evidence EvidenceBooks
+	Platform func() evidence.Scan
 	// Token is what admin calls present.
 	Token config.Secret
 	// Host gives the host:port that a credential is bound to: that of baseURL,
@@ -87,6 +92,8 @@ func New(o Options) http.Handler {
 		"GET /admin/v1/rewrap":                                                    s.getRewrap,
 		"GET /admin/v1/invoices/{tenant}/{month}":                                 s.getInvoice,
 		"GET /admin/v1/doctor":                                                    s.doctor,
+		"GET /admin/v1/evidence/{tenant}":                                         s.getEvidence,
+		"GET /admin/v1/reconcile":                                                 s.daily,
 		"GET /admin/v1/usage":                                                     s.usage,
 		"GET /admin/v1/records":                                                   s.records,
 		"GET /metrics":                                                            s.metrics,

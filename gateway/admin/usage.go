@@ -67,7 +67,7 @@ func (u *UsageAPI) answer(ctx context.Context, tenant, rawQuery string) (*usageV
 	_ = u.Flush(ctx) // when it fails, what the books have is an answer still
 	rows, err := u.Books.Usage(ctx, q)
 	if err != nil {
-		return nil, errors.Join(&failure{http.StatusServiceUnavailable, "store_unavailable", "", "the records can not be read; try again"}, err)
+		return nil, unreadable(err)
 	}
 	u.label(q.By, rows)
 	return &usageView{tenant, q.From, q.To, q.By, append([]usage.Row{}, rows...)}, nil

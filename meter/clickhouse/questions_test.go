@@ -12,9 +12,17 @@ import (
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
+	"github.com/ownkey/ownkey/meter/evidence"
+	"github.com/ownkey/ownkey/meter/reconcile"
 	"github.com/ownkey/ownkey/meter/sqlite"
 	"github.com/ownkey/ownkey/meter/usage"
 )
+
+// evidenceStore is what evidence and reconciliation ask of either store.
+type evidenceStore interface {
+	evidence.Store
+	reconcile.Store
+}
 
 // TestSameRowsSameAnswers puts the same rows into ClickHouse and into SQLite,
 // and asks both the same.
@@ -70,6 +78,24 @@ func TestSameRowsSameAnswers(t *testing.T) {
 	slices.SortFunc(requests, byID)
 	if !reflect.DeepEqual(requests, want) {
 		t.Errorf("%d rows; the first: %+v\nwant %+v", len(requests), requests[0], want[0])
+	}
+	compare := func(what string, ask func(evidenceStore) (any, error)) {
+		t.Helper()
+		x, err := ask(b)
+		y, oerr := ask(embedded)
+		if err != nil || oerr != nil || !reflect.DeepEqual(x, y) || reflect.ValueOf(x).Len() == 0 {
+			t.Errorf("%s: %v %v\n%+v\n%+v", what, err, oerr, x, y)
+		}
+	}
+	compare("calls", func(s evidenceStore) (any, error) { return s.Calls(t.Context(), "tenant-1", start, to) })
+	compare("unseals", func(s evidenceStore) (any, error) { return s.UnsealCounts(t.Context(), "tenant-0", start, to) })
+	compare("daily", func(s evidenceStore) (any, error) { return s.Daily(t.Context(), "openai", "", start, to) })
+	compare("daily of a tenant", func(s evidenceStore) (any, error) { return s.Daily(t.Context(), "openai", "tenant-2", start, to) })
+	if columns, err := b.Columns(t.Context()); err != nil || len(columns) < len(columnsOf(&meter.Record{})) {
+		t.Errorf("%v %v", columns, err)
+	}
+	if columns, err := embedded.Columns(t.Context()); err != nil || len(columns) != len(columnsOf(&meter.Record{})) {
+		t.Errorf("%v %v", columns, err)
 	}
 	n := 0
 	if err := b.ListUnseals(t.Context(), "tenant-0", start, to, func(u *meter.Unseal) error { n++; return nil }); err != nil || n != len(rows.Unseals) {

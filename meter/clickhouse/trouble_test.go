@@ -48,8 +48,10 @@ func TestAnswersThatSayNothing(t *testing.T) {
 			engine.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
 		},
-		"reset before it":   func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) },
-		"503 of a balancer": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) { http.Error(w, "no server", http.StatusServiceUnavailable) },
+		"reset before it": func(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) },
+		"503 of a balancer": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
+			http.Error(w, "no server", http.StatusServiceUnavailable)
+		},
 		"too many parts": func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
 			w.Header().Set("X-ClickHouse-Exception-Code", "252")
 			http.Error(w, "Code: 252. DB::Exception: Too many parts (300). (TOO_MANY_PARTS)", 500)
