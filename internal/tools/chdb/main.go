@@ -34,6 +34,7 @@ func run() error {
 	lib := flag.String("lib", os.Getenv("CHDB_LIB_PATH"), "libchdb.so; default $CHDB_LIB_PATH")
 	dir := flag.String("path", "", "directory of the data")
 	listen := flag.String("listen", "127.0.0.1:0", "address, on loopback")
+	listenNative := flag.String("listen-native", "", "address of the native protocol, on loopback; none when empty")
 	ready := flag.String("ready-file", "", "file to write the URL to, once it answers")
 	flag.Parse()
 	switch {
@@ -57,6 +58,14 @@ func run() error {
 	l, err := net.Listen("tcp", *listen)
 	if err != nil {
 		return err
+	}
+	if *listenNative != "" {
+		nl, err := net.Listen("tcp", *listenNative)
+		if err != nil {
+			return err
+		}
+		defer nl.Close()
+		go h.serveNative(nl)
 	}
 	if *ready != "" {
 		if err := announce(*ready, "http://"+l.Addr().String()); err != nil {
