@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/internal/db"
@@ -132,6 +133,9 @@ func clickHouseServer(c *config.ClickHouse) (s clickhouse.Server, err error) {
 
 // observe publishes the ledger's state.
 func (b *books) observe() {
+	for _, what := range []string{"torn", "damaged", "disk"} {
+		b.trouble(what)
+	}
 	gauge := func(name string, f func() float64) { b.app.metrics.NewGauge(name, f) }
 	gauge("ownkey_ledger_bytes", func() float64 { held, _ := b.journal.Bytes(); return float64(held) })
 	gauge("ownkey_ledger_max_bytes", func() float64 { _, most := b.journal.Bytes(); return float64(most) })
@@ -142,9 +146,13 @@ func (b *books) observe() {
 
 // alarm tells the operator what the ledger has found.
 func (b *books) alarm(t ledger.Trouble) {
-	b.app.metrics.GetOrCreateCounter(`ownkey_ledger_trouble_total{what="` + t.What + `"}`).Inc()
+	b.trouble(t.What).Inc()
 	b.app.log.Error().Err(t.Err).Str("what", t.What).Str("file", t.File).Int64("offset", t.Offset).Int64("bytes", t.Bytes).
 		Str("kept", t.Kept).Msg("trouble with the ledger of records")
+}
+
+func (b *books) trouble(what string) *metrics.Counter {
+	return b.app.metrics.GetOrCreateCounter(`ownkey_ledger_trouble_total{what="` + what + `"}`)
 }
 
 // unseal records an unseal before Vault is asked.

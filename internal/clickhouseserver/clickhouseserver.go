@@ -3,8 +3,9 @@
 // what `ownkey serve` does.
 //
 // The child is internal/tools/chdb, which serves the engine's library over
-// ClickHouse's HTTP interface. It has no users, no replication and no native
-// protocol: for those, a real server is needed.
+// ClickHouse's HTTP interface, and over as much of the native protocol as a
+// driver needs. It has no users and no replication: for those, a real server is
+// needed.
 package clickhouseserver
 
 import (
@@ -38,9 +39,13 @@ type Server struct {
 	// URL is where it listens: loopback, on a port that was free and stays its
 	// own.
 	URL string
+	// NativeURL is the same for the native protocol, of which as much is spoken
+	// as a driver needs.
+	NativeURL string
 
 	options Options
 	address string
+	native  string
 	process *exec.Cmd
 	ended   chan struct{}
 }
@@ -79,15 +84,23 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot start ClickHouse: %w", err)
 	}
+	s := &Server{options: o}
+	for _, address := range []*string{&s.address, &s.native} {
+		var err error
+		if *address, err = freePort(); err != nil {
+			return nil, err
+		}
+	}
+	s.URL, s.NativeURL = "http://"+s.address, "clickhouse://"+s.native
+	return s, s.launch(ctx)
+}
+
+func freePort() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // loopback answers at once
 	if err != nil {
-		return nil, fmt.Errorf("cannot find a free port: %w", err)
+		return "", fmt.Errorf("cannot find a free port: %w", err)
 	}
-	s := &Server{options: o, address: l.Addr().String(), URL: "http://" + l.Addr().String()}
-	if err := l.Close(); err != nil {
-		return nil, fmt.Errorf("cannot find a free port: %w", err)
-	}
-	return s, s.launch(ctx)
+	return l.Addr().String(), l.Close()
 }
 
 // Restart starts the engine again, on its data and port, after Stop or Kill.
@@ -100,7 +113,7 @@ func (s *Server) launch(ctx context.Context) error {
 	}
 	defer log.Close()                                                             //nolint:errcheck // the child has its own
 	s.process = exec.CommandContext(context.WithoutCancel(ctx), s.options.Binary, //nolint:gosec // the caller's program
-		"--lib", s.options.Library, "--path", filepath.Join(s.options.Dir, "data"), "--listen", s.address)
+		"--lib", s.options.Library, "--path", filepath.Join(s.options.Dir, "data"), "--listen", s.address, "--listen-native", s.native)
 	s.process.Stdout, s.process.Stderr = log, log
 	s.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := s.process.Start(); err != nil {

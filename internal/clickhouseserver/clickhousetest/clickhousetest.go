@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/ownkey/ownkey/internal/clickhouseserver"
@@ -18,20 +20,39 @@ import (
 
 // shared is the engine of this test process: starting one takes half a second,
 // and each holds a quarter of a gigabyte.
-var shared = sync.OnceValues(func() (string, error) {
+var shared = sync.OnceValues(func() (addresses, error) {
 	if u := os.Getenv("CLICKHOUSE_URL"); u != "" {
-		return u, nil
+		return addresses{u, os.Getenv("CLICKHOUSE_NATIVE_URL")}, nil
 	}
-	dir, err := os.MkdirTemp("", "clickhousetest")
+	removeLeft()
+	dir, err := os.MkdirTemp("", fmt.Sprintf("%s%d-", prefix, os.Getpid()))
 	if err != nil {
-		return "", err
+		return addresses{}, err
 	}
 	s, err := clickhouseserver.Start(context.Background(), clickhouseserver.Options{Dir: dir})
 	if err != nil {
-		return "", err
+		return addresses{}, err
 	}
-	return s.URL, nil // it ends with the process
+	return addresses{s.URL, s.NativeURL}, nil // it ends with the process
 })
+
+// prefix begins the names of the engines' directories; the process follows.
+const prefix = "clickhousetest-"
+
+// removeLeft removes the directories of test processes that have ended: one
+// can not remove its own, since its engine ends with it.
+func removeLeft() {
+	left, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*"))
+	for _, dir := range left {
+		var pid int
+		if n, _ := fmt.Sscanf(filepath.Base(dir), prefix+"%d-", &pid); n == 1 && syscall.Kill(pid, 0) != nil {
+			_ = os.RemoveAll(dir)
+		}
+	}
+}
+
+// addresses are where an engine listens.
+type addresses struct{ http, native string }
 
 var databases atomic.Int64
 
@@ -44,13 +65,28 @@ func Database(t testing.TB) (server *url.URL, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err = url.Parse(address)
+	server, err = url.Parse(address.http)
 	if err != nil {
 		t.Fatal(err)
 	}
 	name = fmt.Sprintf("test_%d_%d", os.Getpid(), databases.Add(1))
 	t.Cleanup(func() { Run(t, server, "DROP DATABASE IF EXISTS "+name+" SYNC") })
 	return server, name
+}
+
+// Native gives the engine's address for the native protocol; that of
+// CLICKHOUSE_URL's server is CLICKHOUSE_NATIVE_URL.
+func Native(t testing.TB) *url.URL {
+	t.Helper()
+	address, err := shared()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(address.native)
+	if err != nil || u.Host == "" {
+		t.Fatalf("no address for the native protocol (CLICKHOUSE_NATIVE_URL): %v", err)
+	}
+	return u
 }
 
 // Run runs a statement over the HTTP interface and gives its answer as text.

@@ -1,5 +1,5 @@
 // Command chdb serves the ClickHouse engine in libchdb over ClickHouse's HTTP
-// interface, for tests, benchmarks and `ownkey dev --clickhouse=chdb`. It is a
+// interface, and over as much of its native protocol as a driver needs, for tests, benchmarks and `ownkey dev --clickhouse=chdb`. It is a
 // program of its own because loading the library makes a binary dynamic, and
 // because a crash of the engine must not be one of the gateway.
 //
