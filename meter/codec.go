@@ -70,8 +70,9 @@ func (e *encoder) Flag(_ string, v *bool) {
 
 // decoder reads what encoder wrote. After the first failure it does nothing.
 type decoder struct {
-	b   []byte
-	err error
+	b    []byte
+	text string // the whole row: strings are parts of this one copy
+	err  error
 }
 
 // decode fills r from a row's encoding. r must be zero; its strings are copies.
@@ -79,7 +80,7 @@ func decode(b []byte, r Row) error {
 	if len(b) == 0 || b[0] != rowVersion {
 		return errRow
 	}
-	d := &decoder{b: b[1:]}
+	d := &decoder{b: b[1:], text: string(b)}
 	r.Columns(d)
 	if d.err == nil && len(d.b) > 0 {
 		d.err = errRow
@@ -132,8 +133,10 @@ func (d *decoder) Name(_ string, v *string) {
 		d.err = errRow
 		return
 	}
-	*v = string(d.b[n : n+int(size)]) //nolint:gosec // bounded by the line above
-	d.b = d.b[n+int(size):]           //nolint:gosec // likewise
+	end := n + int(size) //nolint:gosec // bounded by the line above
+	from := len(d.text) - len(d.b)
+	*v = d.text[from+n : from+end]
+	d.b = d.b[end:]
 }
 
 func (d *decoder) ID(name string, v *string) { d.Name(name, v) }

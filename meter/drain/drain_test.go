@@ -243,19 +243,20 @@ func TestNothingIsLostOrDoubledByKills(t *testing.T) {
 	d, err := db.Open(t.Context(), filepath.Join(dir, "usage.db"))
 	must(t, err)
 	defer d.Close()
-	rows, err := d.Read.Query("SELECT event_id, outcome FROM requests")
+	store, err := sqlite.Open(t.Context(), d)
 	must(t, err)
-	defer rows.Close()
 	found := map[string]string{}
-	interrupted := 0
-	for rows.Next() {
-		var id uuid.UUID
-		var outcome string
-		must(t, rows.Scan(&id, &outcome))
-		found[id.String()] = outcome
-		if outcome == "interrupted" {
+	interrupted, rows := 0, 0
+	must(t, store.ListRequests(t.Context(), "", time.Unix(0, 0), time.Now().Add(time.Hour), func(r *meter.Record) error {
+		rows++
+		found[r.EventID.String()] = r.Outcome.String()
+		if r.Outcome == meter.OutcomeInterrupted {
 			interrupted++
 		}
+		return nil
+	}))
+	if rows != len(found) {
+		t.Errorf("%d rows of %d requests", rows, len(found))
 	}
 	for id := range closed {
 		if found[id] != "completed" {

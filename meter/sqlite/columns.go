@@ -3,30 +3,45 @@ package sqlite
 import (
 	"database/sql"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/evidence"
 )
 
-// names collects the names of columns.
-type names []string
+// shape collects the columns of a row: what they are called, and what they hold.
+type shape []evidence.Column
 
-func columnsOf(r meter.Row) []string {
-	var n names
-	r.Columns(&n)
-	return n
+func shapeOf(r meter.Row) shape {
+	var s shape
+	r.Columns(&s)
+	return s
 }
 
-func (n *names) UUID(name string, _ *uuid.UUID)         { *n = append(*n, name) }
-func (n *names) Time(name string, _ *time.Time)         { *n = append(*n, name) }
-func (n *names) Name(name string, _ *string)            { *n = append(*n, name) }
-func (n *names) ID(name string, _ *string)              { *n = append(*n, name) }
-func (n *names) Enum(name string, _ *uint8, _ []string) { *n = append(*n, name) }
-func (n *names) Number(name string, _ *int64)           { *n = append(*n, name) }
-func (n *names) Count(name string, _ *meter.Count)      { *n = append(*n, name) }
-func (n *names) Duration(name string, _ *time.Duration) { *n = append(*n, name) }
-func (n *names) Flag(name string, _ *bool)              { *n = append(*n, name) }
+func columnsOf(r meter.Row) []string {
+	shape := shapeOf(r)
+	names := make([]string, len(shape))
+	for i, c := range shape {
+		names[i] = c.Name
+	}
+	return names
+}
+
+func (s *shape) add(name, kind string) { *s = append(*s, evidence.Column{Name: name, Type: kind}) }
+
+func (s *shape) UUID(name string, _ *uuid.UUID) { s.add(name, "id, 16 bytes") }
+func (s *shape) Time(name string, _ *time.Time) { s.add(name, "time") }
+func (s *shape) Name(name string, _ *string)    { s.add(name, "name") }
+func (s *shape) ID(name string, _ *string)      { s.add(name, "id") }
+func (s *shape) Enum(name string, _ *uint8, options []string) {
+	s.add(name, "one of "+strings.Join(options, ", "))
+}
+func (s *shape) Number(name string, _ *int64)           { s.add(name, "number") }
+func (s *shape) Count(name string, _ *meter.Count)      { s.add(name, "number, or unknown") }
+func (s *shape) Duration(name string, _ *time.Duration) { s.add(name, "microseconds") }
+func (s *shape) Flag(name string, _ *bool)              { s.add(name, "yes or no") }
 
 // arguments collects a row's values as SQLite takes them.
 type arguments struct{ all []any }

@@ -1,88 +1,131 @@
 package sqlite
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
-	"fmt"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/evidence"
 	"github.com/ownkey/ownkey/meter/reconcile"
+	"github.com/ownkey/ownkey/meter/usage"
 )
 
-// query runs a query and calls scan for each of its rows.
-func (s *Store) query(ctx context.Context, text string, bound []any, scan func(*sql.Rows) error) error {
-	rows, err := s.db.Read.QueryContext(ctx, text, bound...)
-	if err != nil {
-		return fmt.Errorf("cannot read records: %w", err)
+// span is the first and last time of something.
+type span struct{ first, last time.Time }
+
+func (s *span) add(at time.Time) {
+	if s.first.IsZero() || at.Before(s.first) {
+		s.first = at
 	}
-	defer rows.Close() //nolint:errcheck // Err has it
-	for rows.Next() {
-		if err := scan(rows); err != nil {
-			return fmt.Errorf("cannot read records: %w", err)
-		}
+	if at.After(s.last) {
+		s.last = at
 	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("cannot read records: %w", err)
-	}
-	return nil
 }
 
-func micros(us int64) time.Time { return time.UnixMicro(us).UTC() }
-
 // Calls implements evidence.Store.
-func (s *Store) Calls(ctx context.Context, tenant string, from, to time.Time) (all []evidence.Calls, err error) {
-	err = s.query(ctx, `SELECT provider, provider_organization, credential, fingerprint, key_version, count(*), min(started_at), max(started_at) FROM requests
-		WHERE tenant = ? AND started_at >= ? AND started_at < ? AND attempt > 0 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5`,
-		[]any{tenant, from.UnixMicro(), to.UnixMicro()}, func(rows *sql.Rows) error {
-			var c evidence.Calls
-			var first, last int64
-			err := rows.Scan(&c.Provider, &c.Organization, &c.CredentialID, &c.Fingerprint, &c.KeyVersion, &c.Calls, &first, &last)
-			c.First, c.Last = micros(first), micros(last)
-			all = append(all, c)
-			return err
-		})
+func (s *Store) Calls(ctx context.Context, tenant string, from, to time.Time) ([]evidence.Calls, error) {
+	type sum struct {
+		calls int64
+		span
+	}
+	found := map[evidence.Calls]*sum{}
+	err := s.ListRequests(ctx, tenant, from, to, func(r *meter.Record) error {
+		if r.Attempt == 0 {
+			return nil
+		}
+		key := evidence.Calls{Provider: r.Provider, Organization: r.ProviderOrganization, CredentialID: r.CredentialID, Fingerprint: r.Fingerprint, KeyVersion: r.KeyVersion}
+		if found[key] == nil {
+			found[key] = &sum{}
+		}
+		found[key].calls++
+		found[key].add(r.Start)
+		return nil
+	})
+	all := make([]evidence.Calls, 0, len(found))
+	for c, n := range found {
+		c.Calls, c.First, c.Last = n.calls, n.first, n.last
+		all = append(all, c)
+	}
+	slices.SortFunc(all, func(a, b evidence.Calls) int {
+		return cmp.Or(strings.Compare(a.Provider, b.Provider), strings.Compare(a.Organization, b.Organization), strings.Compare(a.CredentialID, b.CredentialID),
+			strings.Compare(a.Fingerprint, b.Fingerprint), cmp.Compare(a.KeyVersion, b.KeyVersion))
+	})
 	return all, err
 }
 
 // UnsealCounts implements evidence.Store.
-func (s *Store) UnsealCounts(ctx context.Context, tenant string, from, to time.Time) (all []evidence.Unseals, err error) {
-	err = s.query(ctx, `SELECT credential, keyring, count(DISTINCT unseal), sum(hedge), min(at), max(at) FROM unseals
-		WHERE tenant = ? AND at >= ? AND at < ? GROUP BY 1, 2 ORDER BY 1, 2`,
-		[]any{tenant, from.UnixMicro(), to.UnixMicro()}, func(rows *sql.Rows) error {
-			var u evidence.Unseals
-			var first, last int64
-			err := rows.Scan(&u.CredentialID, &u.Keyring, &u.Unseals, &u.Hedges, &first, &last)
-			u.First, u.Last = micros(first), micros(last)
-			all = append(all, u)
-			return err
-		})
+func (s *Store) UnsealCounts(ctx context.Context, tenant string, from, to time.Time) ([]evidence.Unseals, error) {
+	type key struct{ credential, keyring string }
+	type sum struct {
+		ids    map[string]bool
+		hedges int64
+		span
+	}
+	found := map[key]*sum{}
+	err := s.ListUnseals(ctx, tenant, from, to, func(u *meter.Unseal) error {
+		k := key{u.CredentialID, u.Keyring}
+		if found[k] == nil {
+			found[k] = &sum{ids: map[string]bool{}}
+		}
+		n := found[k]
+		n.ids[u.ID] = true
+		if u.Hedge {
+			n.hedges++
+		}
+		n.add(u.At)
+		return nil
+	})
+	all := make([]evidence.Unseals, 0, len(found))
+	for k, n := range found {
+		all = append(all, evidence.Unseals{CredentialID: k.credential, Keyring: k.keyring, Unseals: int64(len(n.ids)), Hedges: n.hedges, First: n.first, Last: n.last})
+	}
+	slices.SortFunc(all, func(a, b evidence.Unseals) int {
+		return cmp.Or(strings.Compare(a.CredentialID, b.CredentialID), strings.Compare(a.Keyring, b.Keyring))
+	})
 	return all, err
 }
 
 // Daily implements reconcile.Store.
-func (s *Store) Daily(ctx context.Context, provider, tenant string, from, to time.Time) (all []reconcile.Daily, err error) {
-	err = s.query(ctx, `SELECT started_at / 86400000000 AS day, iif(model_served != '', model_served, model) AS m, credential, count(*),
-		coalesce(sum(input_tokens), 0), coalesce(sum(cached_tokens), 0), coalesce(sum(cache_write_tokens), 0), coalesce(sum(output_tokens), 0), sum(usage_source != 'provider')
-		FROM requests WHERE provider = ? AND started_at >= ? AND started_at < ? AND (? = '' OR tenant = ?) AND attempt > 0 AND endpoint != 'none' GROUP BY 1, 2, 3 ORDER BY 1, 2, 3`,
-		[]any{provider, from.UnixMicro(), to.UnixMicro(), tenant, tenant}, func(rows *sql.Rows) error {
-			var d reconcile.Daily
-			var day int64
-			err := rows.Scan(&day, &d.Model, &d.CredentialID, &d.Requests, &d.InputTokens, &d.CachedTokens, &d.CacheWriteTokens, &d.OutputTokens, &d.UnknownUsage)
-			d.Day = time.Unix(day*86400, 0).UTC()
-			all = append(all, d)
-			return err
-		})
+func (s *Store) Daily(ctx context.Context, provider, tenant string, from, to time.Time) ([]reconcile.Daily, error) {
+	type key struct {
+		day               time.Time
+		model, credential string
+	}
+	found := map[key]*reconcile.Daily{}
+	err := s.ListRequests(ctx, tenant, from, to, func(r *meter.Record) error {
+		if r.Provider != provider || r.Attempt == 0 || r.Endpoint == "none" {
+			return nil
+		}
+		k := key{r.Start.UTC().Truncate(24 * time.Hour), usage.ModelOf(r), r.CredentialID}
+		d := found[k]
+		if d == nil {
+			d = &reconcile.Daily{Day: k.day, Model: k.model, CredentialID: k.credential}
+			found[k] = d
+		}
+		d.Requests++
+		d.InputTokens += r.InputTokens.N
+		d.CachedTokens += r.CachedTokens.N
+		d.CacheWriteTokens += r.CacheWrites.N
+		d.OutputTokens += r.OutputTokens.N
+		if r.UsageSource != meter.UsageProvider {
+			d.UnknownUsage++
+		}
+		return nil
+	})
+	all := make([]reconcile.Daily, 0, len(found))
+	for _, d := range found {
+		all = append(all, *d)
+	}
+	slices.SortFunc(all, func(a, b reconcile.Daily) int {
+		return cmp.Or(a.Day.Compare(b.Day), strings.Compare(a.Model, b.Model), strings.Compare(a.CredentialID, b.CredentialID))
+	})
 	return all, err
 }
 
 // Columns are those of a row about a call, for evidence.
-func (s *Store) Columns(ctx context.Context) (all []evidence.Column, err error) {
-	err = s.query(ctx, "SELECT name, lower(type) FROM pragma_table_info('requests') ORDER BY cid", nil, func(rows *sql.Rows) error {
-		var c evidence.Column
-		err := rows.Scan(&c.Name, &c.Type)
-		all = append(all, c)
-		return err
-	})
-	return all, err
+func (s *Store) Columns(context.Context) ([]evidence.Column, error) {
+	return shapeOf(&meter.Record{}), nil
 }

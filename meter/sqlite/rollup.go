@@ -79,19 +79,32 @@ func (u *rollup) write(ctx context.Context, tx *sql.Tx) error {
 	names := strings.Join(usage.SumNames, ", ")
 	query := "INSERT INTO requests_1h (tenant, hour, token, credential, provider, model, " + names +
 		") VALUES (?, ?, ?, ?, ?, ?" + strings.Repeat(", ?", len(usage.SumNames)) + ") ON CONFLICT DO UPDATE SET " + strings.Join(added, ", ")
+	statement, err := tx.PrepareContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer statement.Close() //nolint:errcheck // the transaction closes it as well
 	for g, sums := range u.sums {
 		values := []any{g.tenant, g.hour, g.token, g.credential, g.provider, g.model}
 		for _, p := range sums.Pointers() {
 			values = append(values, *p)
 		}
-		if _, err := tx.ExecContext(ctx, query, values...); err != nil {
+		if _, err := statement.ExecContext(ctx, values...); err != nil {
 			return err
 		}
 	}
+	return u.writeLatency(ctx, tx)
+}
+
+func (u *rollup) writeLatency(ctx context.Context, tx *sql.Tx) error {
+	statement, err := tx.PrepareContext(ctx, `INSERT INTO latency_1h (tenant, hour, token, credential, provider, model, kind, bucket, requests)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = requests + excluded.requests`)
+	if err != nil {
+		return err
+	}
+	defer statement.Close() //nolint:errcheck // the transaction closes it as well
 	for b, n := range u.latency {
-		_, err := tx.ExecContext(ctx, `INSERT INTO latency_1h (tenant, hour, token, credential, provider, model, kind, bucket, requests)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = requests + excluded.requests`,
-			b.tenant, b.hour, b.token, b.credential, b.provider, b.model, b.kind, b.number, n)
+		_, err := statement.ExecContext(ctx, b.tenant, b.hour, b.token, b.credential, b.provider, b.model, b.kind, b.number, n)
 		if err != nil {
 			return err
 		}

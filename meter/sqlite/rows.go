@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -9,44 +10,70 @@ import (
 	"github.com/ownkey/ownkey/meter"
 )
 
-// ListRequests calls each for every request of a tenant that began in [from, to),
-// in order; of all tenants when tenant is empty. A row is each's to keep.
+// query runs a query and calls scan for each of its rows.
+func (s *Store) query(ctx context.Context, text string, bound []any, scan func(*sql.Rows) error) error {
+	rows, err := s.db.Read.QueryContext(ctx, text, bound...)
+	if err != nil {
+		return fmt.Errorf("cannot read records: %w", err)
+	}
+	defer rows.Close() //nolint:errcheck // Err has it
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("cannot read records: %w", err)
+	}
+	return nil
+}
+
+// ListRequests calls each for every request of a tenant that began in [from,
+// to), in order; of all tenants when tenant is empty. A row is each's to keep.
 func (s *Store) ListRequests(ctx context.Context, tenant string, from, to time.Time, each func(*meter.Record) error) error {
-	return rows(ctx, s, "requests", "started_at", tenant, from, to, func() *meter.Record { return &meter.Record{} }, each)
+	return list(ctx, s, "requests", tenant, from, to, func() *meter.Record { return &meter.Record{} }, each)
 }
 
 // ListUnseals does so for unseals.
 func (s *Store) ListUnseals(ctx context.Context, tenant string, from, to time.Time, each func(*meter.Unseal) error) error {
-	return rows(ctx, s, "unseals", "at", tenant, from, to, func() *meter.Unseal { return &meter.Unseal{} }, each)
+	return list(ctx, s, "unseals", tenant, from, to, func() *meter.Unseal { return &meter.Unseal{} }, each)
 }
+
+func list[R meter.Row](ctx context.Context, s *Store, table, tenant string, from, to time.Time, make func() R, each func(R) error) error {
+	var row sql.RawBytes
+	return s.query(ctx, "SELECT row FROM "+table+" WHERE at >= ?1 AND at < ?2 AND (?3 = '' OR tenant = ?3) ORDER BY at, event_id",
+		[]any{from.UnixMicro(), to.UnixMicro(), tenant}, func(rows *sql.Rows) error {
+			if err := rows.Scan(&row); err != nil {
+				return fmt.Errorf("cannot read records: %w", err)
+			}
+			r := make()
+			if err := meter.Decode(row, r); err != nil {
+				return err
+			}
+			return each(r)
+		})
+}
+
+// memoryColumns are those of a memory event.
+var memoryColumns = columnsOf(&meter.MemoryEvent{})
 
 // ListMemoryEvents does so for memory events.
 func (s *Store) ListMemoryEvents(ctx context.Context, tenant string, from, to time.Time, each func(*meter.MemoryEvent) error) error {
-	return rows(ctx, s, "memory_events", "at", tenant, from, to, func() *meter.MemoryEvent { return &meter.MemoryEvent{} }, each)
+	return s.memoryEvents(ctx, "at >= ?1 AND at < ?2 AND (?3 = '' OR tenant = ?3)", []any{from.UnixMicro(), to.UnixMicro(), tenant}, each)
 }
 
-func rows[R meter.Row](ctx context.Context, s *Store, table, at, tenant string, from, to time.Time, make func() R, each func(R) error) error {
-	query := "SELECT " + strings.Join(columnsOf(make()), ", ") + " FROM " + table + " WHERE " + at + " >= ? AND " + at + " < ?"
-	bound := []any{from.UnixMicro(), to.UnixMicro()}
-	if tenant != "" {
-		query, bound = query+" AND tenant = ?", append(bound, tenant)
-	}
-	found, err := s.db.Read.QueryContext(ctx, query+" ORDER BY "+at+", event_id", bound...)
-	if err != nil {
-		return fmt.Errorf("cannot read %s: %w", table, err)
-	}
-	defer found.Close() //nolint:errcheck // Err has it
-	for found.Next() {
-		r := make()
-		if err := scanRow(found, r); err != nil {
-			return fmt.Errorf("cannot read %s: %w", table, err)
+// MemoryEvents implements invoice.Events.
+func (s *Store) MemoryEvents(ctx context.Context, tenant string, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error {
+	return s.memoryEvents(ctx, "tenant = ? AND at < ? AND taken_at <= ? AND (op != 'retrieved' OR at >= ?)",
+		[]any{tenant, until.UnixMicro(), watermark.UnixMicro(), from.UnixMicro()}, each)
+}
+
+func (s *Store) memoryEvents(ctx context.Context, where string, bound []any, each func(*meter.MemoryEvent) error) error {
+	return s.query(ctx, "SELECT "+strings.Join(memoryColumns, ", ")+" FROM memory_events WHERE "+where+" ORDER BY at, event_id", bound, func(rows *sql.Rows) error {
+		m := &meter.MemoryEvent{}
+		if err := scanRow(rows, m); err != nil {
+			return fmt.Errorf("cannot read records: %w", err)
 		}
-		if err := each(r); err != nil {
-			return err
-		}
-	}
-	if err := found.Err(); err != nil {
-		return fmt.Errorf("cannot read %s: %w", table, err)
-	}
-	return nil
+		return each(m)
+	})
 }

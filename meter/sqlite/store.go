@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +31,7 @@ const keep = 400 * 24 * time.Hour
 // Store is the books of one gateway. It is safe for concurrent use.
 type Store struct {
 	db     *db.DB
-	insert map[string]string // by table
-	pruned time.Time         // of the sink's goroutine
+	pruned time.Time // of the sink's goroutine
 }
 
 // Open brings the schema in a database up to date.
@@ -43,12 +43,7 @@ func Open(ctx context.Context, d *db.DB) (*Store, error) {
 	if err := d.Migrate(ctx, files, "meter_migrations"); err != nil {
 		return nil, err
 	}
-	s := &Store{db: d, insert: map[string]string{}}
-	for table, row := range map[string]meter.Row{"requests": &meter.Record{}, "unseals": &meter.Unseal{}} {
-		s.insert[table] = insertInto(table, columnsOf(row))
-	}
-	s.insert["memory_events"] = insertInto("memory_events", append(columnsOf(&meter.MemoryEvent{}), "taken_at"))
-	return s, nil
+	return &Store{db: d}, nil
 }
 
 // insertInto takes a row once: a second one with its event id is passed over.
@@ -93,16 +88,29 @@ func (s *Store) Take(ctx context.Context, b *drain.Batch) error {
 
 func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
 	sums := newRollup()
-	err := insertAll(ctx, tx, s.insert["requests"], b.Requests, nil, sums.add)
+	var row []byte
+	encoded := func(id *uuid.UUID, tenant string, at time.Time, r meter.Row) []any {
+		row = meter.Encode(row[:0], r)
+		return []any{id[:], tenant, at.UnixMicro(), row}
+	}
+	err := insertAll(ctx, tx, insertInto("requests", rowColumns), b.Requests, sums.add, func(r *meter.Record) []any {
+		return encoded(&r.EventID, r.TenantID, r.Start, r)
+	})
 	if err == nil {
 		err = sums.write(ctx, tx)
 	}
 	if err == nil {
-		err = insertAll(ctx, tx, s.insert["unseals"], b.Unseals, nil, func(*meter.Unseal) {})
+		err = insertAll(ctx, tx, insertInto("unseals", rowColumns), b.Unseals, func(*meter.Unseal) {}, func(u *meter.Unseal) []any {
+			return encoded(&u.EventID, u.TenantID, u.At, u)
+		})
 	}
 	if err == nil {
-		now := []any{time.Now().UnixMicro()}
-		err = insertAll(ctx, tx, s.insert["memory_events"], b.Memory, now, func(*meter.MemoryEvent) {})
+		now := time.Now().UnixMicro()
+		err = insertAll(ctx, tx, insertInto("memory_events", append(slices.Clone(memoryColumns), "taken_at")), b.Memory, func(*meter.MemoryEvent) {}, func(m *meter.MemoryEvent) []any {
+			var a arguments
+			m.Columns(&a)
+			return append(a.all, now)
+		})
 	}
 	if err != nil {
 		return err
@@ -116,8 +124,12 @@ func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
 	return err
 }
 
-// insertAll inserts rows and calls taken for those that were not there.
-func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, query string, rows []R, more []any, taken func(R)) error {
+// rowColumns are those of requests and unseals.
+var rowColumns = []string{"event_id", "tenant", "at", "row"}
+
+// insertAll inserts rows and calls taken for those that were not there. What
+// values gives is used before it is called again.
+func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, query string, rows []R, taken func(R), values func(R) []any) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -126,11 +138,8 @@ func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, query string, rows 
 		return err
 	}
 	defer statement.Close() //nolint:errcheck // the transaction closes it as well
-	var values arguments
 	for _, r := range rows {
-		values.all = values.all[:0]
-		r.Columns(&values)
-		result, err := statement.ExecContext(ctx, append(values.all, more...)...)
+		result, err := statement.ExecContext(ctx, values(r)...)
 		if err != nil {
 			return err
 		}
