@@ -19,7 +19,9 @@ type bed struct {
 	children []*exec.Cmd
 	direct   *way
 	nginx    *way
-	ownkey   *way
+	ownkey   *way // records in SQLite
+
+	clickhouse *way
 }
 
 // way is a path to the provider: straight, or through a proxy.
@@ -54,7 +56,15 @@ func makeBed() (b *bed, err error) {
 	if err := b.startNginx(provider); err != nil {
 		return nil, err
 	}
-	return b, b.startOwnkey(provider)
+	if err := b.build(); err != nil {
+		return nil, err
+	}
+	if b.ownkey, err = b.startOwnkey("ownkey", provider); err != nil {
+		return nil, err
+	}
+	// The engine's own CPU time is not the gateway's, but it shares the machine.
+	b.clickhouse, err = b.startOwnkey("ownkey, records in ClickHouse", provider, "--clickhouse", "chdb")
+	return b, err
 }
 
 func (b *bed) close() {
@@ -157,16 +167,22 @@ func (b *bed) startNginx(provider string) error {
 	return nil
 }
 
-func (b *bed) startOwnkey(provider string) error {
-	binary := filepath.Join(b.dir, "ownkey")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", binary, "./cmd/ownkey").CombinedOutput(); err != nil {
+func (b *bed) build() error {
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(b.dir, "ownkey"), "./cmd/ownkey").CombinedOutput(); err != nil {
 		return fmt.Errorf("cannot build the gateway (run from the project's root): %s", out)
 	}
-	ready := filepath.Join(b.dir, "ready.json")
-	c, err := b.start(binary, []string{"GOMAXPROCS=1"}, "dev", "--data", filepath.Join(b.dir, "data"), "--listen", "127.0.0.1:0",
-		"--admin-listen", "127.0.0.1:0", "--provider", "bench=http://"+provider+"/v1", "--credential", "bench="+providerKey, "--ready-file", ready)
+	return nil
+}
+
+// startOwnkey starts a gateway; a name of its own is for its files and tables.
+func (b *bed) startOwnkey(name, provider string, more ...string) (*way, error) {
+	ready := filepath.Join(b.dir, name+".json")
+	c, err := b.start(filepath.Join(b.dir, "ownkey"), []string{"GOMAXPROCS=1"}, append([]string{
+		"dev", "--data", filepath.Join(b.dir, name+" data"), "--listen", "127.0.0.1:0",
+		"--admin-listen", "127.0.0.1:0", "--provider", "bench=http://" + provider + "/v1", "--credential", "bench=" + providerKey, "--ready-file", ready,
+	}, more...)...)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var r struct {
 		BaseURL string `json:"base_url"`
@@ -177,12 +193,11 @@ func (b *bed) startOwnkey(provider string) error {
 			break
 		}
 		if time.Now().After(end) {
-			return errors.New("the gateway did not start")
+			return nil, errors.New("the gateway did not start")
 		}
 	}
 	addr := strings.TrimSuffix(strings.TrimPrefix(r.BaseURL, "http://"), "/v1")
-	b.ownkey = &way{name: "ownkey", addr: addr, path: "/v1/chat/completions", auth: "Bearer " + r.Token, pids: []int{c.Process.Pid}}
-	return nil
+	return &way{name: name, addr: addr, path: "/v1/chat/completions", auth: "Bearer " + r.Token, pids: []int{c.Process.Pid}}, nil
 }
 
 // childrenOf lists the processes that a process has started.

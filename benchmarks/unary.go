@@ -28,7 +28,7 @@ var unaryBody = []byte(`{"model":"gpt-4o-mini","temperature":0.7,"messages":[{"r
 func unary(b *bed) error {
 	best := map[string]load{}
 	for range unaryRounds {
-		for _, w := range []*way{b.nginx, b.ownkey} {
+		for _, w := range []*way{b.nginx, b.ownkey, b.clickhouse} {
 			l, err := w.load()
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
@@ -41,7 +41,7 @@ func unary(b *bed) error {
 	fmt.Printf("Unary chat of 1 KB, %d connections, one core each, best of %d rounds of %v\n\n", unaryConns, unaryRounds, unaryTime)
 	fmt.Println("| way | CPU µs per request | requests/s | ratio of CPU to nginx |")
 	fmt.Println("| --- | ---: | ---: | ---: |")
-	for _, name := range []string{"nginx", "ownkey"} {
+	for _, name := range []string{b.nginx.name, b.ownkey.name, b.clickhouse.name} {
 		l := best[name]
 		fmt.Printf("| %s | %.1f | %.0f | %.2f |\n", name, l.cpu, l.rate, l.cpu/best["nginx"].cpu)
 	}
