@@ -91,6 +91,9 @@ func (b *Book) invoice(ctx context.Context, tenant string, month Month) (*Docume
 			return nil, err
 		}
 		next := a.firstOpen()
+		if month.Before(next) {
+			continue // another process has closed it since the look above
+		}
 		if next.Before(month) && !a.over(next) {
 			next = month // a draft before it is still open; its adjustments are there
 		}
