@@ -71,6 +71,7 @@ func start(t *testing.T, args ...string) *process {
 	p := &process{t: t}
 	file := filepath.Join(t.TempDir(), "ready.json")
 	p.cmd = exec.Command(binary, append(args, "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--ready-file", file)...)
+	p.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // a developer's own keys are not the platform's
 	p.cmd.Stderr = &p.stderr
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
