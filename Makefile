@@ -14,7 +14,7 @@ run: ## Start everything embedded; prints a curl line to paste.
 
 test: check $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests with the race detector, official SDKs.
 	$(GO) test -race -shuffle=on -timeout 30m ./...
-	$(GO) test ./wire ./directory ./gateway -run 'Alloc' -count=1
+	$(GO) test ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
 
 check: $(LINT) ## What is fast: format, vet, lint, import rules, generated docs.
 	$(LINT) run ./...
