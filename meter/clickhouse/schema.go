@@ -60,8 +60,8 @@ func (s schema) window() string {
 	return "replicated_deduplication_window = 100000, replicated_deduplication_window_seconds = 1209600"
 }
 
-// durable makes an acknowledged insertion survive loss of power.
-const durable = ", fsync_after_insert = 1, fsync_part_directory = 1"
+// flushed makes an acknowledged insertion survive loss of power.
+const flushed = ", fsync_after_insert = 1, fsync_part_directory = 1"
 
 // migrations are the statements of each version, in order. Each can be repeated.
 func (s schema) migrations() [][]string {
@@ -137,7 +137,7 @@ func (s schema) raw(b book) string {
 		ttl = ""
 	}
 	return "CREATE TABLE IF NOT EXISTS " + s.local(b.name) + s.on() + " (\n    " + strings.Join(lines, ",\n    ") + "\n) ENGINE = " + s.engine("ReplacingMergeTree") +
-		" PARTITION BY toYYYYMM(" + b.at + ") ORDER BY (tenant, " + b.at + ", event_id)" + ttl + "\nSETTINGS " + s.window() + ", ttl_only_drop_parts = 1" + durable
+		" PARTITION BY toYYYYMM(" + b.at + ") ORDER BY (tenant, " + b.at + ", event_id)" + ttl + "\nSETTINGS " + s.window() + ", ttl_only_drop_parts = 1" + flushed
 }
 
 // sums are what each column of usage.SumNames adds up, in SQL. usage.SumsOf
@@ -185,7 +185,7 @@ func (s schema) rollup(table, period, kind, partition, ttl string) string {
     ` + strings.Join(lines, ",\n    ") + `,
     q_total_us AggregateFunction(` + quantilesIf + `, UInt64, UInt8), q_first_byte_us AggregateFunction(` + quantilesIf + `, UInt64, UInt8)
 ) ENGINE = ` + s.engine("AggregatingMergeTree") + " PARTITION BY " + partition + " ORDER BY (tenant, " + period + ", " + dimensions + ")" + ttl + `
-SETTINGS ` + s.window() + ", ttl_only_drop_parts = 1" + durable
+SETTINGS ` + s.window() + ", ttl_only_drop_parts = 1" + flushed
 }
 
 // view fills a rollup from what is inserted.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"regexp"
 	"strings"
@@ -70,12 +71,16 @@ func (s *Store) sendSegment(ctx context.Context, w waiting) error {
 		s.checked = true
 	}
 	m, bodies, err := s.spool.read(w.seq)
-	if errors.Is(err, errDamaged) {
+	switch {
+	case errors.Is(err, errDamaged):
 		kept, err := s.spool.setAside(w.seq)
 		if err != nil {
 			return err
 		}
 		s.damaged(kept)
+		return s.spool.drop(false)
+	case errors.Is(err, fs.ErrNotExist): // somebody has taken it: the others must not wait for it
+		s.damaged("")
 		return s.spool.drop(false)
 	}
 	if err != nil {

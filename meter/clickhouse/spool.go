@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/durable"
 	"github.com/ownkey/ownkey/meter/drain"
 )
 
@@ -154,7 +155,7 @@ func (s *spool) add(b *drain.Batch) error {
 	if size := int64(len(file)); held+size > s.maxBytes {
 		return ErrSpoolFull
 	}
-	if err := writeFile(s.path(seq), file); err != nil {
+	if err := durable.WriteFile(s.path(seq), file); err != nil {
 		return fmt.Errorf("cannot write segment: %w", err)
 	}
 	s.mu.Lock()
@@ -191,7 +192,7 @@ func (s *spool) drop(remove bool) error {
 	s.mu.Unlock()
 	text, err := json.Marshal(last)
 	if err == nil {
-		err = writeFile(filepath.Join(s.dir, markFile), text)
+		err = durable.WriteFile(filepath.Join(s.dir, markFile), text)
 	}
 	if err == nil && remove {
 		err = os.Remove(s.path(gone.seq))

@@ -121,9 +121,13 @@ func (s *Store) sendFails(err error, kind class, code int32) {
 	s.log.Error().Err(err).Int32("code", code).Msg(message)
 }
 
-// damaged tells of a segment that was set aside.
+// damaged tells of a segment that was set aside, or that is gone: kept is empty.
 func (s *Store) damaged(kept string) {
 	s.quarantined.Add(1)
+	if kept == "" {
+		s.log.Error().Msg("a segment of records was removed from its directory before ClickHouse had it")
+		return
+	}
 	s.log.Error().Str("kept", kept).Msg("a segment of records is damaged and was set aside")
 }
 

@@ -242,6 +242,33 @@ func TestBitFlips(t *testing.T) {
 	}
 }
 
+// TestSegmentThatIsGone: a segment that somebody removes while it waits is told,
+// and the others do not wait for it.
+func TestSegmentThatIsGone(t *testing.T) {
+	b := newBed(t)
+	var back atomic.Bool
+	b.proxy(func(w http.ResponseWriter, _ *http.Request, _ http.Handler) bool {
+		if !back.Load() {
+			http.Error(w, "not yet", http.StatusServiceUnavailable)
+		}
+		return !back.Load()
+	})
+	b.open()
+	for i := range 3 {
+		b.take(batch(i*10, i*10+10))
+	}
+	if err := os.Remove(b.spool.path(2)); err != nil {
+		t.Fatal(err)
+	}
+	back.Store(true)
+	b.flush()
+	b.close()
+	b.want("20", "SELECT count() FROM $requests")
+	if n := strings.Count(b.log.String(), "was removed from its directory"); n != 1 || b.State().Quarantine != 1 {
+		t.Errorf("%s", b.log)
+	}
+}
+
 // TestDriverLosesRowsOverHTTP pins what clickhouse-go 2.50.0 does with an error
 // of encoding over HTTP: Send says nothing, and no row is there. It is why this
 // package sends bodies of its own and reads the answer's summary. When this

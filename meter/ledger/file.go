@@ -130,12 +130,3 @@ func (f *file) close() error {
 func (f *file) remove() error {
 	return errors.Join(unix.Munmap(f.window), f.handle.Close(), os.Remove(f.path))
 }
-
-// syncDir makes names survive a loss of power.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}

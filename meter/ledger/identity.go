@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/durable"
 	"golang.org/x/sys/unix"
 )
 
@@ -43,21 +44,7 @@ func nextIdentity(dir string) (id Identity, err error) {
 	if err != nil {
 		return id, err
 	}
-	return id, writeFile(path, next)
-}
-
-// writeFile puts a file in place whole, durably.
-func writeFile(path string, content []byte) error {
-	next := path + ".new"
-	f, err := os.OpenFile(next, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return errors.Join(os.Rename(next, path), syncDir(filepath.Dir(path)))
+	return id, durable.WriteFile(path, next)
 }
 
 // lockDir keeps other processes out. The lock ends with the process.

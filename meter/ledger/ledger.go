@@ -21,6 +21,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/durable"
 )
 
 // Kind says what a frame holds; it is the caller's.
@@ -147,7 +149,7 @@ func (l *Ledger) open() (err error) {
 		return errors.Join(err, l.active.remove())
 	}
 	l.measure()
-	return syncDir(l.o.Dir)
+	return durable.SyncDir(l.o.Dir)
 }
 
 func (l *Ledger) sparePath() string { return filepath.Join(l.o.Dir, spareName) }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/ownkey/ownkey/internal/durable"
 )
 
 // recover takes over the files that are there and gives the next file's number.
@@ -110,7 +112,7 @@ func (l *Ledger) quarantine(what string, number uint64, b []byte, s span) error 
 // SetAside writes b to a file in the folder quarantine, durably.
 func (l *Ledger) SetAside(name string, b []byte) (path string, err error) {
 	path = filepath.Join(l.o.Dir, "quarantine", name)
-	if err := writeFile(path, b); err != nil {
+	if err := durable.WriteFile(path, b); err != nil {
 		return path, fmt.Errorf("cannot keep damaged part: %w", err)
 	}
 	return path, nil

@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/durable"
 	"golang.org/x/sys/unix"
 )
 
@@ -44,7 +45,7 @@ func (l *Ledger) flush() {
 		var err error
 		switch {
 		case full[i]: // and so on no list any more
-			err = errors.Join(f.close(), syncDir(l.o.Dir))
+			err = errors.Join(f.close(), durable.SyncDir(l.o.Dir))
 		case l.o.SyncInterval > 0:
 			err = f.sync()
 		}
