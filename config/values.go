@@ -6,20 +6,20 @@ import (
 )
 
 // Values calls each for every setting that holds a text, with its path: secrets
-// as well, for a scan that looks for what should not be there. value must not
-// be kept.
-func (c *Config) Values(each func(path, value string)) {
+// as well, for a scan that looks for what should not be there. value is lent for
+// the call.
+func (c *Config) Values(each func(path string, value []byte)) {
 	values("", reflect.ValueOf(c).Elem(), each)
 }
 
-func values(path string, v reflect.Value, each func(path, value string)) {
+func values(path string, v reflect.Value, each func(path string, value []byte)) {
 	if s, ok := reflect.TypeAssert[Secret](v); ok {
-		s.Use(func(b []byte) { each(path, string(b)) })
+		s.Use(func(b []byte) { each(path, b) })
 		return
 	}
 	switch v.Kind() {
 	case reflect.String:
-		each(path, v.String())
+		each(path, []byte(v.String()))
 	case reflect.Struct:
 		for field, value := range v.Fields() {
 			values(join(path, field.Tag.Get("yaml")), value, each)

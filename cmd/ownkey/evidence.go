@@ -36,7 +36,5 @@ func (c *EvidenceCmd) Run() error {
 // this process for a provider's credential. The one of dev's command line is a
 // tenant's: it is sealed.
 func (a *app) platformCredentials() evidence.Scan {
-	var settings []evidence.Setting
-	a.cfg.Values(func(path, value string) { settings = append(settings, evidence.Setting{Path: path, Value: value}) })
-	return evidence.Look(os.Environ(), settings)
+	return evidence.Look(os.Environ(), a.cfg.Values)
 }

@@ -39,7 +39,7 @@ func answer(t *testing.T, s Store) *Report {
 		Tenant: "acme", From: day, To: hour(24), Now: hour(30),
 		Credentials: []Credential{{ID: "c1", Provider: "openai", Label: "default"}, {ID: "c2", Provider: "anthropic", Label: "team", Organization: "org-said"}},
 		Stored:      []Column{{"event_id", "UUID"}, {"provider_organization", "LowCardinality(String)"}},
-		Platform:    Look([]string{"HOME=/root"}, []Setting{{"listen", ":8080"}}),
+		Platform:    Look([]string{"HOME=/root"}, settings("listen", ":8080")),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -133,10 +133,19 @@ func TestFormats(t *testing.T) {
 	}
 }
 
+// settings are a configuration of paths and values in turn.
+func settings(pairs ...string) Settings {
+	return func(each func(path string, value []byte)) {
+		for i := 0; i < len(pairs); i += 2 {
+			each(pairs[i], []byte(pairs[i+1]))
+		}
+	}
+}
+
 func TestLook(t *testing.T) {
 	s := Look([]string{
 		"OPENAI_API_KEY=x", "MY_AZURE_OPENAI_KEY=y", "HARMLESS=sk-ant-REDACTEDtVwXy", "ANTHROPIC_BASE_URL=https://x", "GROQ_API_KEY=", "PATH=/bin",
-	}, []Setting{{"providers.openai.base_url", "https://api.openai.com/v1"}, {"admin.token", "sk-0123456789abcdefgh"}, {"data", "sk-short"}})
+	}, settings("providers.openai.base_url", "https://api.openai.com/v1", "admin.token", "sk-0123456789abcdefgh", "data", "sk-short"))
 	want := "environment variable HARMLESS,environment variable MY_AZURE_OPENAI_KEY,environment variable OPENAI_API_KEY,setting admin.token"
 	if got := strings.Join(s.Found, ","); got != want || s.None || s.Settings != 3 || s.Variables != 6 {
 		t.Errorf("%+v", s)
@@ -144,7 +153,7 @@ func TestLook(t *testing.T) {
 	if strings.Contains(strings.Join(s.Found, ""), "sk-") {
 		t.Error("a value is shown")
 	}
-	if s := Look(nil, nil); !s.None {
+	if s := Look(nil, settings()); !s.None {
 		t.Errorf("%+v", s)
 	}
 }

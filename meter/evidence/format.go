@@ -32,6 +32,16 @@ func name(s string) string {
 	return s
 }
 
+// unseals counts those of all credentials.
+func (r *Report) unseals() (n int64) {
+	for _, u := range r.Credentials {
+		for _, s := range u.Unseals {
+			n += s.Unseals
+		}
+	}
+	return n
+}
+
 // Verdict says in a sentence what the report found.
 func (r *Report) Verdict() string {
 	switch {
@@ -95,6 +105,9 @@ func (r *Report) text(w io.Writer) error {
 		for _, n := range u.Unseals {
 			p("%s/%s %s\t%s\t%d\t%d\t%s\t%s\n", u.Provider, u.Label, u.ID, n.Keyring, n.Unseals, n.Hedges, at(n.First), at(n.Last))
 		}
+	}
+	if r.unseals() == 0 {
+		p("none recorded: a master key file opens credentials without asking anybody\n")
 	}
 	p("\nA row about a call has %d columns, none of which can hold a text:\n", len(r.Stored))
 	for _, c := range r.Stored {

@@ -19,8 +19,9 @@ type Scan struct {
 	Found []string `json:"found"`
 }
 
-// Setting is a value of the configuration, with its path.
-type Setting struct{ Path, Value string }
+// Settings calls each for every value of a configuration, with its path. value
+// is lent for the call.
+type Settings func(each func(path string, value []byte))
 
 // vendors are names that stand in variables with a provider's key.
 var vendors = []string{
@@ -34,19 +35,20 @@ var secretValue = regexp.MustCompile(`^(sk-[A-Za-z0-9_-]{16,}|gsk_[A-Za-z0-9]{16
 
 // Look scans the environment of the process and the values of its
 // configuration.
-func Look(environment []string, settings []Setting) Scan {
-	s := Scan{Settings: len(settings), Variables: len(environment), Found: []string{}}
+func Look(environment []string, settings Settings) Scan {
+	s := Scan{Variables: len(environment), Found: []string{}}
 	for _, e := range environment {
 		name, value, _ := strings.Cut(e, "=")
 		if value != "" && (secretValue.MatchString(value) || vendorKey(strings.ToUpper(name))) {
 			s.Found = append(s.Found, "environment variable "+name)
 		}
 	}
-	for _, v := range settings {
-		if secretValue.MatchString(v.Value) {
-			s.Found = append(s.Found, "setting "+v.Path)
+	settings(func(path string, value []byte) {
+		s.Settings++
+		if secretValue.Match(value) {
+			s.Found = append(s.Found, "setting "+path)
 		}
-	}
+	})
 	slices.Sort(s.Found)
 	s.None = len(s.Found) == 0
 	return s
