@@ -63,8 +63,9 @@ type Options struct {
 	Upstream    *upstream.Client
 	Providers   []*Provider
 	Journal     *meter.Journal
-	// Usage answers GET /v1/usage about a tenant, in JSON.
-	Usage    func(ctx context.Context, tenant, rawQuery string) (status int, body []byte)
+	// Usage answers GET /v1/usage about a tenant, in JSON; code is one of the
+	// gateway's for an error, else empty.
+	Usage    func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
 	Limits   Limits
 	Timeouts Timeouts
 	Log      *zerolog.Logger
@@ -79,7 +80,7 @@ type Gateway struct {
 	providers     map[string]*Provider
 	providerNames string
 	journal       *meter.Journal
-	usage         func(ctx context.Context, tenant, rawQuery string) (status int, body []byte)
+	usage         func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
 	limits        Limits
 	timeouts      Timeouts
 	log           *zerolog.Logger
@@ -232,6 +233,11 @@ func (r *request) credentialError(err error) error {
 // unreadable answers a request that is not HTTP we can read. The connection is
 // closed afterwards.
 func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	//nolint:errorlint // fasthttp wraps the error of a request that had begun; a bare one says that nothing came
+	if silent, ok := err.(net.Error); ok && silent.Timeout() {
+		_ = ctx.Conn().Close() // a client's spare connection; it would take an answer for that of its next request
+		return
+	}
 	why := refuse(codeInvalidRequest, "the request is not valid HTTP")
 	status := fasthttp.StatusBadRequest
 	var small *fasthttp.ErrSmallBuffer

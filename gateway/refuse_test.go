@@ -40,6 +40,8 @@ func TestRefusals(t *testing.T) {
 	f("no version", h.do("GET", "/main/models", ""), 404, "not_found")
 	f("climbing path", h.do("GET", "/v1/%2e%2e/admin", ""), 404, "not_found")
 	f("memory API", h.do("POST", "/v1/query", `{"query":"x"}`), 501, "not_supported")
+	f("usage is read only", h.do("POST", "/v1/usage", `{}`), 501, "not_supported")
+	f("usage, and the store is away", h.do("GET", "/v1/usage?away", ""), 503, "store_unavailable")
 	f("unknown provider", h.do("GET", "/nobody/v1/models", ""), 400, "unknown_provider")
 	f("not JSON", chat("hello"), 400, "invalid_request")
 	f("JSON of the wrong type", chat(`["model"]`), 400, "invalid_request")
@@ -307,5 +309,19 @@ func TestDrainIsBounded(t *testing.T) {
 	}
 	if record := h.records(1)[0]; record["outcome"] != "client_cancelled" {
 		t.Errorf("record %v", record)
+	}
+}
+
+// TestSpareConnectionIsClosedInSilence: a connection that sends nothing gets no
+// answer, which a client would take for that of its next request; one that
+// stops in the middle of a request does.
+func TestSpareConnectionIsClosedInSilence(t *testing.T) {
+	h := newHouse(t, func(o *options) { o.timeouts.ClientHeader = 200 * time.Millisecond })
+	for sent, want := range map[string]string{"": "", "GET /v1/mod": "HTTP/1.1 400 Bad Request"} {
+		_, r := h.dial(sent)
+		got, err := io.ReadAll(r)
+		if err != nil || !strings.HasPrefix(string(got), want) || want == "" && len(got) > 0 {
+			t.Errorf("after %q: %q %v", sent, got, err)
+		}
 	}
 }
