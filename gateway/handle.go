@@ -160,13 +160,21 @@ func (r *request) tellUsage() error {
 		return refuse(codeNotSupported, "usage can only be read: GET /v1/usage")
 	}
 	_, query, _ := bytes.Cut(r.endpoint.forward, []byte("?"))
-	status, body := r.g.usage(r.ctx, r.caller.Tenant.ID, string(query))
+	status, failed, body := r.g.usage(r.ctx, r.caller.Tenant.ID, string(query))
+	h, outcome := &r.ctx.Response.Header, meter.OutcomeCompleted
 	r.ctx.SetStatusCode(status)
 	r.ctx.SetContentType("application/json")
-	r.ownHeaders(&r.ctx.Response.Header)
+	r.ownHeaders(h)
+	if failed != "" {
+		h.Set("Ownkey-Error", failed)
+		if after := answers[code(failed)].retryAfter; after != "" {
+			h.Set(fasthttp.HeaderRetryAfter, after)
+		}
+		outcome = outcomeOf(code(failed))
+	}
 	writeError(r.ctx, body)
-	r.record.Status = int64(status)
-	r.finish(meter.OutcomeCompleted)
+	r.record.Status, r.record.ErrorCode = int64(status), failed
+	r.finish(outcome)
 	return nil
 }
 
@@ -320,7 +328,7 @@ func (r *request) ask() error {
 	case r.upload.ctx != nil:
 		r.send.Body, r.send.BodyBytes = &r.upload, int64(h.ContentLength())
 	}
-	r.record.Attempt = 1
+	r.record.Attempt, r.record.Streamed = 1, r.head.Stream // what is asked for, until there is an answer
 	if err := r.g.journal.Open(&r.record); err != nil {
 		return refuse(codeLedgerFull, "the ledger of records can not be written; try again")
 	}

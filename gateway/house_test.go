@@ -348,8 +348,11 @@ func (h *house) records(n int) []record {
 }
 
 // usage stands in for the store of records.
-func (h *house) usage(_ context.Context, tenant, rawQuery string) (int, []byte) {
-	return 200, []byte(fmt.Sprintf(`{"tenant":%q,"asked":%q}`, tenant, rawQuery))
+func (h *house) usage(_ context.Context, tenant, rawQuery string) (int, string, []byte) {
+	if rawQuery == "away" {
+		return 503, "store_unavailable", []byte(`{"error":{"message":"away","type":"ownkey_error","param":null,"code":"store_unavailable"}}`)
+	}
+	return 200, "", []byte(fmt.Sprintf(`{"tenant":%q,"asked":%q}`, tenant, rawQuery))
 }
 
 func (h *house) eventually(what string, ok func() bool) {

@@ -66,11 +66,20 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	if a.log.GetLevel() > zerolog.InfoLevel {
 		lines = nil
 	}
-	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.store, Log: a.log, Lines: lines}); err != nil {
+	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.store, Log: a.log, Lines: lines, Interval: b.interval()}); err != nil {
 		return b, err
 	}
 	b.observe()
 	return b, nil
+}
+
+// interval is how long rows wait for others. ClickHouse wants few insertions:
+// one a second of each gateway.
+func (b *books) interval() time.Duration {
+	if b.remote != nil {
+		return time.Second
+	}
+	return 500 * time.Millisecond
 }
 
 func (b *books) openSQLite(ctx context.Context) (err error) {

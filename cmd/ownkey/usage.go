@@ -36,6 +36,9 @@ func (c *UsageCmd) Run() error {
 	ms := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }
 	for _, r := range answer.Rows {
 		key := r.Key
+		if key == "" {
+			key = "(none)"
+		}
 		if r.Label != "" {
 			key = r.Label + " (" + key + ")"
 		}

@@ -45,19 +45,20 @@ type usageView struct {
 }
 
 // Answer answers the question in a raw query about a tenant; about all of them
-// when tenant is empty.
-func (u *UsageAPI) Answer(ctx context.Context, tenant, rawQuery string) (status int, body []byte) {
-	view, err := u.answer(ctx, tenant, rawQuery)
+// when tenant is empty. code is an error's, else empty. It does not bring the
+// books up to date, which takes a write: tenants may ask as often as they like.
+func (u *UsageAPI) Answer(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte) {
+	var answer any
+	status = http.StatusOK
+	answer, err := u.answer(ctx, tenant, rawQuery)
 	if err != nil {
 		f := failureOf(err)
-		body, err = json.Marshal(map[string]any{"error": bodyOf(f)})
-		if err == nil {
-			return f.status, body
-		}
-	} else if body, err = json.Marshal(view); err == nil {
-		return http.StatusOK, body
+		status, code, answer = f.status, f.code, map[string]any{"error": bodyOf(f)}
 	}
-	panic("BUG: an answer can not be encoded: " + err.Error())
+	if body, err = json.Marshal(answer); err != nil {
+		panic("BUG: an answer can not be encoded: " + err.Error())
+	}
+	return status, code, body
 }
 
 func (u *UsageAPI) answer(ctx context.Context, tenant, rawQuery string) (*usageView, error) {
@@ -65,12 +66,11 @@ func (u *UsageAPI) answer(ctx context.Context, tenant, rawQuery string) (*usageV
 	if err != nil {
 		return nil, err
 	}
-	_ = u.Flush(ctx) // when it fails, what the books have is an answer still
 	rows, err := u.Books.Usage(ctx, q)
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	u.label(q.By, rows)
+	u.label(tenant, q.By, rows)
 	return &usageView{tenant, q.From, q.To, q.By, append([]usage.Row{}, rows...)}, nil
 }
 
@@ -122,23 +122,23 @@ func parseTime(param, s string) (time.Time, error) {
 	return time.Time{}, &failure{http.StatusBadRequest, "invalid_request", param, param + ": want a time such as 2026-11-23T10:00:00Z, or a day such as 2026-11-23"}
 }
 
-// label names ids as people do.
-func (u *UsageAPI) label(by usage.By, rows []usage.Row) {
+// label names ids as people do. Those of a tenant that was deleted have no
+// names any more.
+func (u *UsageAPI) label(tenant string, by usage.By, rows []usage.Row) {
 	labels := map[string]string{}
 	for _, t := range u.Directory.Tenants() {
-		switch by {
-		case usage.ByToken:
-			tokens, _ := u.Directory.Tokens(t.ID) // deleted meanwhile: no label
+		switch {
+		case tenant != "" && t.ID != tenant:
+		case by == usage.ByToken:
+			tokens, _ := u.Directory.Tokens(t.ID)
 			for _, token := range tokens {
 				labels[token.ID] = token.Label
 			}
-		case usage.ByCredential:
+		case by == usage.ByCredential:
 			credentials, _ := u.Directory.Credentials(t.ID)
 			for _, c := range credentials {
 				labels[c.ID] = c.Provider + "/" + c.Label
 			}
-		default:
-			return
 		}
 	}
 	for i := range rows {
@@ -154,7 +154,11 @@ func (s *server) usage(w http.ResponseWriter, r *http.Request) error {
 			return &failure{http.StatusNotFound, "not_found", "tenant", "there is no such tenant"}
 		}
 	}
-	status, body := s.Usage.Answer(r.Context(), tenant, r.URL.RawQuery)
+	_ = s.Usage.Flush(r.Context()) // when it fails, what the books have is an answer still
+	status, code, body := s.Usage.Answer(r.Context(), tenant, r.URL.RawQuery)
+	if code != "" {
+		w.Header().Set("Ownkey-Error", code)
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // it is JSON of ours
