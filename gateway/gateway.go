@@ -233,9 +233,8 @@ func (r *request) credentialError(err error) error {
 // unreadable answers a request that is not HTTP we can read. The connection is
 // closed afterwards.
 func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
-	//nolint:errorlint // fasthttp wraps the error of a request that had begun; a bare one says that nothing came
-	if silent, ok := err.(net.Error); ok && silent.Timeout() {
-		_ = ctx.Conn().Close() // a client's spare connection; it would take an answer for that of its next request
+	if c, ok := ctx.Conn().(*clientConn); ok && !c.heard {
+		_ = c.Close() // a client's spare connection; it would take an answer for that of its next request
 		return
 	}
 	why := refuse(codeInvalidRequest, "the request is not valid HTTP")

@@ -128,10 +128,19 @@ func (w *watcher) sweep() int {
 	return len(w.entries)
 }
 
-// clientConn is a client's connection that knows its descriptor.
+// clientConn is a client's connection that knows its descriptor, and whether
+// anything ever came over it.
 type clientConn struct {
 	net.Conn
-	fd int
+	fd    int
+	heard bool
+}
+
+// Read notes that something came.
+func (c *clientConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.heard = c.heard || n > 0
+	return n, err
 }
 
 // clientListener hands out connections that know their descriptor, learned
