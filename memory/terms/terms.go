@@ -1,0 +1,169 @@
+// Package terms makes the terms of an index out of text: words in lower case
+// without stop words, stemmed as English; identifiers such as INV-2041, an
+// e-mail address or a version kept whole beside their parts; and pairs of
+// characters where a script has no spaces.
+package terms
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/kljensen/snowball/english"
+)
+
+// maxTermBytes is where a word is cut off. No language needs more; base64 that
+// was pasted into a text does.
+const maxTermBytes = 64
+
+// Append appends the terms of text to dst. The same text gives the same terms,
+// whether it is stored or asked for.
+func Append(dst []string, text string) []string {
+	for len(text) > 0 {
+		start := strings.IndexFunc(text, inWord)
+		if start < 0 {
+			return dst
+		}
+		text = text[start:]
+		end := endOfRun(text)
+		dst = appendRun(dst, text[:end])
+		text = text[end:]
+	}
+	return dst
+}
+
+// AppendDate appends the terms of a day, as one would ask for it: 8, May, 2023.
+func AppendDate(dst []string, day time.Time) []string {
+	return Append(dst, day.UTC().Format("2 January 2006"))
+}
+
+// Stop reports whether a word in lower case says nothing of what a text is
+// about.
+func Stop(word string) bool { return stopWords[word] }
+
+func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }
+
+// joins reports whether a character may stand inside an identifier.
+func joins(r rune) bool {
+	switch r {
+	case '-', '_', '.', '@', '/', ':', '#', '+', '\'', '’':
+		return true
+	}
+	return false
+}
+
+// endOfRun finds where words that are joined without a space end.
+func endOfRun(s string) int {
+	end := 0 // behind the last character of a word
+	for i, r := range s {
+		switch {
+		case inWord(r):
+			end = i + utf8.RuneLen(r)
+		case !joins(r) || i > end: // two joints in a row do not join
+			return end
+		}
+	}
+	return end
+}
+
+// appendRun appends the words of a run, and the run itself if it is an
+// identifier.
+func appendRun(dst []string, run string) []string {
+	run = strings.ToLower(run)
+	if identifier(run) {
+		dst = append(dst, cut(run))
+	}
+	for len(run) > 0 {
+		start := strings.IndexFunc(run, inWord)
+		if start < 0 {
+			return dst
+		}
+		run = run[start:]
+		end := strings.IndexFunc(run, func(r rune) bool { return !inWord(r) })
+		if end < 0 {
+			end = len(run)
+		}
+		dst = appendWord(dst, run[:end])
+		run = run[end:]
+		run = strings.TrimPrefix(strings.TrimPrefix(run, "’s"), "'s")
+	}
+	return dst
+}
+
+// identifier reports whether a run means something as a whole: it has a joint
+// and a digit, or is an address.
+func identifier(run string) bool {
+	joint, digit := false, false
+	for _, r := range run {
+		joint = joint || joins(r) && r != '\'' && r != '’'
+		digit = digit || unicode.IsDigit(r)
+	}
+	return joint && digit || strings.ContainsRune(run, '@')
+}
+
+func appendWord(dst []string, word string) []string {
+	for i, r := range word {
+		if unspaced(r) {
+			dst = appendWord(dst, word[:i])
+			return appendPairs(dst, word[i:])
+		}
+	}
+	if word == "" || stopWords[word] {
+		return dst
+	}
+	word = cut(word)
+	if ascii(word) {
+		word = english.Stem(word, false)
+	}
+	return append(dst, word)
+}
+
+// appendPairs appends each pair of neighbours of a text without spaces; a
+// single character stands for itself.
+func appendPairs(dst []string, s string) []string {
+	last := -1
+	for i, r := range s {
+		if !unspaced(r) {
+			if last >= 0 && i == utf8.RuneLen([]rune(s)[0]) {
+				dst = append(dst, s[:i])
+			}
+			return appendWord(dst, s[i:])
+		}
+		if last >= 0 {
+			dst = append(dst, s[last:i+utf8.RuneLen(r)])
+		}
+		last = i
+	}
+	if last == 0 {
+		dst = append(dst, s)
+	}
+	return dst
+}
+
+// unspaced reports whether a character belongs to a script that does not part
+// its words: Chinese, Japanese, Korean (whose particles stick to words) and
+// Thai.
+func unspaced(r rune) bool {
+	return r >= 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai)
+}
+
+func cut(word string) string {
+	if len(word) <= maxTermBytes {
+		return word
+	}
+	end := maxTermBytes
+	for !utf8.RuneStart(word[end]) {
+		end--
+	}
+	return word[:end]
+}
+
+func ascii(word string) bool {
+	for i := range len(word) {
+		if word[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
