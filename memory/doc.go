@@ -1,8 +1,16 @@
-// Package memory will keep what tenants want remembered, recall it for a call,
-// and make the block that is put into a request. It is empty so far: the
-// gateway keeps the memory API's paths to itself and answers 501.
+// Package memory keeps what tenants want remembered, recalls it for a question
+// and makes the block that is put into a request.
 //
-// The rules for it hold already: it sees text, so it may import no logger and
-// no network; of our rooms it may import wire, for opaque text, and config.
-// What else it needs, such as an embedder, it declares as an interface.
+// A [Keeper] owns one SQLite file, which is the truth, and holds the buckets
+// that are asked for in memory, each with its index (memory/index): a recall
+// reads no database. Buckets and memories belong to a tenant. Every statement
+// names the tenant, and every row that was read is checked again.
+//
+// The room sees text, so it has no logger and no network. What it needs of
+// others it declares: [Provider] runs a tenant's own models on the tenant's own
+// credential, Options.Emit hands billing events to the meter.
+//
+// Goroutines: the keeper's own, which expire memories, hand on events, and run
+// what embeddings and extraction have to do, and one for each bucket that is
+// being loaded. [Keeper.Close] waits for all.
 package memory

@@ -107,7 +107,7 @@ func (x *Index) Add(d *Document) int {
 	at := len(x.docs)
 	entry := doc{prev: none, next: none, talk: none, speaker: none, live: true}
 	entry.terms = x.count(d)
-	entry.asks = strings.ContainsAny(d.Text, "?？")
+	entry.asks = asks(d.Text)
 	x.docs = append(x.docs, entry)
 	x.turns.length = append(x.turns.length, 0)
 	x.live++
@@ -139,6 +139,9 @@ func (x *Index) count(d *Document) []posting {
 	}
 	return counted
 }
+
+// asks reports whether a text has a question.
+func asks(text string) bool { return strings.ContainsAny(text, "?？") }
 
 func (x *Index) term(word string) uint32 {
 	t, ok := x.terms[word]
@@ -173,16 +176,20 @@ func (x *Index) place(at int, d *Document) {
 		if !ok {
 			n = uint32(len(x.names)) //nolint:gosec // fewer than documents
 			x.speaker[name] = n
-			own := []uint32{}
-			for _, w := range terms.Append(nil, name) {
-				t := x.term(w)
-				own = append(own, t)
-				x.isName[t] = true
-			}
-			x.names = append(x.names, own)
+			x.names = append(x.names, x.nameTerms(name))
 		}
 		e.speaker = int32(n) //nolint:gosec // likewise
 	}
+}
+
+func (x *Index) nameTerms(name string) []uint32 {
+	words := terms.Append(nil, name)
+	own := make([]uint32, len(words))
+	for i, w := range words {
+		own[i] = x.term(w)
+		x.isName[own[i]] = true
+	}
+	return own
 }
 
 // post adds a document's terms to the lists, or with sign -1 takes them out.
@@ -225,6 +232,16 @@ func (b *book) add(at, n int) {
 	case before > 0 && b.length[at] == 0:
 		b.n--
 	}
+}
+
+// Replace changes a document where it stands: its conversation and its speaker
+// stay.
+func (x *Index) Replace(at int, d *Document) {
+	x.post(at, -1)
+	e := &x.docs[at]
+	e.terms = x.count(d)
+	e.asks = asks(d.Text)
+	x.post(at, 1)
 }
 
 // Remove takes a document out: no statistic knows of it any more.

@@ -26,8 +26,8 @@ type Parts struct {
 // Found is what a search gives.
 type Found struct {
 	Hits []Hit // best first; of two with one score the newer
-	// Ideal is the score of an imaginary short document that has every word of
-	// the question.
+	// Ideal is the BM25 of an imaginary short document that has every word of
+	// the question; a word that stands nowhere counts like the rarest.
 	Ideal float32
 }
 
@@ -61,13 +61,22 @@ func (x *Index) Search(question string, k int, allow func(doc int) bool) Found {
 	return Found{Hits: x.best(s, k, allow), Ideal: s.ideal}
 }
 
-// begin looks the question's words up; one that stands nowhere does not count.
+// maxWords bounds the words of a question that are looked up, so that a text of
+// a megabyte that is asked with costs no more than a page.
+const maxWords = 400
+
+// begin looks the question's words up.
 func (s *search) begin(x *Index, question string) {
 	s.weights, s.ideal = x.weights, 0
 	s.words = terms.Append(s.words[:0], question)
+	if len(s.words) > maxWords {
+		s.words = s.words[len(s.words)-maxWords:] // what is asked stands at the end
+	}
 	s.terms = s.terms[:0]
 	for _, w := range s.words {
-		if t, ok := x.terms[w]; ok && !slices.Contains(s.terms, t) {
+		if t, ok := x.terms[w]; !ok {
+			s.ideal += float32(math.Log(1+(float64(x.turns.n)+.5)/.5)) * (s.weights.K1 + 1)
+		} else if !slices.Contains(s.terms, t) {
 			s.terms = append(s.terms, t)
 		}
 	}

@@ -22,7 +22,8 @@ CREATE TABLE memories (
     id TEXT NOT NULL,
     bucket_id TEXT NOT NULL REFERENCES buckets (id),
     content TEXT NOT NULL,
-    hash BLOB NOT NULL,
+    hash BLOB NOT NULL, -- of the normalized content
+    shape BLOB NOT NULL, -- of its terms, whatever their order
     origin BLOB, -- what it was made from, for a writer that may come twice
     role TEXT NOT NULL,
     speaker TEXT NOT NULL,
@@ -43,6 +44,7 @@ CREATE TABLE memories (
 
 CREATE INDEX memories_by_bucket ON memories (bucket_id, seq);
 CREATE INDEX memories_by_hash ON memories (bucket_id, hash);
+CREATE INDEX memories_by_shape ON memories (bucket_id, shape);
 CREATE UNIQUE INDEX memories_by_origin ON memories (bucket_id, origin) WHERE origin IS NOT NULL;
 CREATE INDEX memories_by_expiry ON memories (expires_at) WHERE expires_at > 0;
 

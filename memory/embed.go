@@ -1,0 +1,172 @@
+package memory
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+)
+
+// embeddedBytes is how much of a memory goes into its vector. Embedding models
+// read 256 to 8,192 tokens.
+const embeddedBytes = 8000
+
+// errAnswer is an answer of a model that is not what was asked for.
+var errAnswer = errors.New("the model's answer is not what was asked for")
+
+// embed gets the vectors of a batch and keeps them.
+func (k *Keeper) embed(ctx context.Context, batch []Memory) error {
+	tenant, model := batch[0].tenant, k.o.Settings(batch[0].tenant).Embeddings
+	if model == "" { // switched off meanwhile
+		return k.write(ctx, func(tx *sql.Tx) error { return finishJobs(ctx, tx, embedding, batch) })
+	}
+	texts := make([]string, len(batch))
+	for i := range batch {
+		texts[i] = embeddedText(&batch[i])
+	}
+	all, err := k.askVectors(ctx, tenant, model, texts)
+	if err != nil {
+		return err
+	}
+	for i := range batch {
+		if err := k.keepVector(ctx, &batch[i], model, encodeVector(all[i])); err != nil {
+			return err
+		}
+	}
+	k.counts.Embedded.Add(int64(len(batch)))
+	return nil
+}
+
+func embeddedText(m *Memory) string {
+	text := m.Content
+	if m.Speaker != "" {
+		text = m.Speaker + ": " + text
+	}
+	return firstBytes(text, embeddedBytes)
+}
+
+// firstBytes cuts a text, between characters.
+func firstBytes(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && text[most]&0xc0 == 0x80 {
+		most--
+	}
+	return text[:most]
+}
+
+// askVectors asks the tenant's embedding model.
+func (k *Keeper) askVectors(ctx context.Context, tenant, model string, texts []string) ([][]float32, error) {
+	body, err := json.Marshal(map[string]any{"model": model, "input": texts, "encoding_format": "float"})
+	if err != nil {
+		return nil, err
+	}
+	answer, err := k.o.Provider.Ask(ctx, tenant, "/embeddings", body)
+	if err != nil {
+		return nil, err
+	}
+	var out struct {
+		Data []struct {
+			Index     int       `json:"index"`
+			Embedding []float32 `json:"embedding"`
+		} `json:"data"`
+	}
+	if json.Unmarshal(answer, &out) != nil || len(out.Data) != len(texts) {
+		return nil, errAnswer
+	}
+	all := make([][]float32, len(texts))
+	for _, d := range out.Data {
+		if d.Index < 0 || d.Index >= len(all) || len(d.Embedding) == 0 {
+			return nil, errAnswer
+		}
+		all[d.Index] = d.Embedding
+	}
+	for _, v := range all {
+		if v == nil {
+			return nil, errAnswer
+		}
+	}
+	return all, nil
+}
+
+// keepVector keeps a memory's vector, unless the memory was deleted or changed
+// meanwhile.
+func (k *Keeper) keepVector(ctx context.Context, m *Memory, model string, vector []byte) error {
+	b, err := k.begin(ctx, m.tenant, m.Bucket)
+	if err != nil {
+		return err
+	}
+	defer b.end()
+	kept := false
+	if err := k.write(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, `INSERT INTO vectors (seq, model, vector) SELECT seq, ?, ? FROM memories WHERE seq = ? AND version = ?
+			ON CONFLICT DO UPDATE SET model = excluded.model, vector = excluded.vector`, model, vector, m.seq, m.Version)
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		if kept = n > 0; err != nil || !kept {
+			return err // a changed memory has a job of its own
+		}
+		return finishJobs(ctx, tx, embedding, []Memory{*m})
+	}); err != nil {
+		return err
+	}
+	if kept {
+		k.apply(b, func(r *resident) { r.setVector(m.ID, decodeVector(vector)) })
+	}
+	return nil
+}
+
+func finishJobs(ctx context.Context, tx *sql.Tx, kind job, batch []Memory) error {
+	for i := range batch {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM jobs WHERE kind = ? AND seq = ?", kind, batch[i].seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// questionVector gets the vector of a question, if the tenant has embeddings
+// and it comes in time. Without it the words alone decide.
+func (k *Keeper) questionVector(ctx context.Context, q *Question) []float32 {
+	if k.o.QueryEmbedding <= 0 || k.o.Provider == nil {
+		return nil
+	}
+	model := k.o.Settings(q.Tenant).Embeddings
+	if model == "" {
+		return nil
+	}
+	ctx, done := context.WithTimeout(ctx, k.o.QueryEmbedding)
+	defer done()
+	came := make(chan []float32, 1)
+	k.running.Go(func() {
+		all, err := k.askVectors(ctx, q.Tenant, model, []string{firstBytes(q.Text, embeddedBytes)})
+		if err != nil {
+			came <- nil
+			return
+		}
+		came <- decodeVector(encodeVector(all[0]))
+	})
+	select {
+	case v := <-came:
+		return v
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// Reembed writes down that all memories of a tenant need vectors, for a tenant
+// who has chosen another model.
+func (k *Keeper) Reembed(ctx context.Context, tenant string) error {
+	model := k.o.Settings(tenant).Embeddings
+	if model == "" {
+		return nil
+	}
+	_, err := k.o.Write.ExecContext(ctx, `INSERT INTO jobs (kind, seq, tenant, attempts, not_before)
+		SELECT ?, m.seq, m.tenant, 0, 0 FROM memories m LEFT JOIN vectors v ON v.seq = m.seq AND v.model = ? WHERE m.tenant = ? AND v.seq IS NULL
+		ON CONFLICT DO NOTHING`, embedding, model, tenant)
+	wake(k.wakeJobs)
+	return unavailable(err)
+}

@@ -1,0 +1,220 @@
+package memory
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"embed"
+	"encoding/base32"
+	"errors"
+	"io/fs"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/memory/block"
+	"github.com/puzpuzpuz/xsync/v4"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations are the steps of the store's schema, for whoever opens the
+// database.
+func Migrations() fs.FS {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic("BUG: embedded folder: " + err.Error())
+	}
+	return files
+}
+
+// Event is what the platform bills for. A crash may hand it on twice, with the
+// same id.
+type Event struct {
+	ID        uuid.UUID // UUIDv7
+	At        time.Time
+	Tenant    string
+	Token     string
+	BucketID  string
+	RequestID uuid.UUID
+	Op        Op
+	Count     int64
+	Bytes     int64
+}
+
+// Op says what happened to memories.
+type Op uint8
+
+// What can happen to memories.
+const (
+	Stored Op = iota
+	Deleted
+	Retrieved
+)
+
+// Options of a keeper. Write and Read are one SQLite database, migrated with
+// [Migrations]: Write has a single connection.
+type Options struct {
+	Write, Read *sql.DB
+	// Emit hands an event to the meter, for good.
+	Emit func(Event) error
+	// Tenants tells whether a tenant exists still; the memories of one that
+	// does not are deleted.
+	Tenants func(id string) bool
+	// Settings are what a tenant has chosen.
+	Settings func(tenant string) Settings
+	// Provider runs the tenant's models. Nil: nothing that needs one is done.
+	Provider Provider
+	// MaxResidentBytes bounds the buckets that are held in memory.
+	MaxResidentBytes int64
+	// MaxBucketMemories bounds one bucket.
+	MaxBucketMemories int64
+	// QueryEmbedding is how long a recall waits for the question's vector. Zero:
+	// it asks for none.
+	QueryEmbedding time.Duration
+	// Concurrency is how many calls of a tenant's models may be in flight.
+	Concurrency int
+	// Trouble is told of failures that no caller hears of; it must not block.
+	Trouble func(what string, err error)
+}
+
+// Settings are a tenant's own. Models are named as a client would; empty is
+// off.
+type Settings struct {
+	Embeddings string
+	Extraction string
+}
+
+// Keeper keeps memories. It is safe for concurrent use.
+type Keeper struct {
+	o       Options
+	buckets *xsync.Map[bucketKey, *bucket]
+	held    atomic.Int64 // bytes of resident buckets
+	secret  []byte       // that the marker of blocks is keyed with
+
+	background context.Context // ends with Close
+	stop       context.CancelFunc
+	running    sync.WaitGroup
+	wakeEvents chan struct{}
+	wakeJobs   chan struct{}
+	turns      chan Turn
+	counts     Counts
+}
+
+// Counts are what happened since the start.
+type Counts struct {
+	Captured, CaptureDropped, CaptureRefused atomic.Int64
+	Embedded, Extracted, JobsGivenUp         atomic.Int64
+	Loads, Evictions                         atomic.Int64
+}
+
+// Open prepares a keeper and starts its goroutines.
+func Open(ctx context.Context, o Options) (*Keeper, error) {
+	k := &Keeper{
+		o: o, buckets: xsync.NewMap[bucketKey, *bucket](),
+		wakeEvents: make(chan struct{}, 1), wakeJobs: make(chan struct{}, 1), turns: make(chan Turn, maxTurnsWaiting),
+	}
+	var err error
+	if k.secret, err = k.ownSecret(ctx); err != nil {
+		return nil, err
+	}
+	k.background, k.stop = context.WithCancel(context.WithoutCancel(ctx))
+	k.running.Go(k.handOnEvents)
+	k.running.Go(k.expire)
+	k.running.Go(k.keepTurns)
+	if o.Provider != nil {
+		k.running.Go(k.runJobs)
+	}
+	return k, nil
+}
+
+// Close waits for what is being written. Turns that were captured and not yet
+// stored are stored.
+func (k *Keeper) Close() {
+	k.stop()
+	k.running.Wait()
+}
+
+// Counts gives the counters; they go on.
+func (k *Keeper) Counts() *Counts { return &k.counts }
+
+// ResidentBytes is how much the buckets in memory hold, as estimated.
+func (k *Keeper) ResidentBytes() int64 { return k.held.Load() }
+
+// ownSecret reads the secret of this database, or makes it.
+func (k *Keeper) ownSecret(ctx context.Context) (secret []byte, err error) {
+	fresh := make([]byte, 32)
+	rand.Read(fresh) // never fails (Go 1.24 release notes)
+	_, err = k.o.Write.ExecContext(ctx, "INSERT INTO secrets (name, value) VALUES ('marker', ?) ON CONFLICT DO NOTHING", fresh)
+	if err == nil {
+		err = k.o.Write.QueryRowContext(ctx, "SELECT value FROM secrets WHERE name = 'marker'").Scan(&secret)
+	}
+	return secret, unavailable(err)
+}
+
+// Marker is how this gateway's blocks for a tenant begin and end.
+func (k *Keeper) Marker(tenant string) block.Marker { return block.NewMarker(k.secret, tenant) }
+
+// write runs a change in one transaction.
+func (k *Keeper) write(ctx context.Context, change func(tx *sql.Tx) error) error {
+	tx, err := k.o.Write.BeginTx(ctx, nil)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // after Commit it does nothing
+	if err := change(tx); err != nil {
+		return storeError(err)
+	}
+	return unavailable(tx.Commit())
+}
+
+// storeError keeps the room's own errors and marks all others as the
+// database's.
+func storeError(err error) error {
+	var invalid *InvalidError
+	for _, own := range []error{ErrNotFound, ErrFull, ErrKeyReused, ErrUnavailable} {
+		if errors.Is(err, own) {
+			return err
+		}
+	}
+	if err == nil || errors.As(err, &invalid) {
+		return err
+	}
+	return unavailable(err)
+}
+
+// idAlphabet is RFC 4648's, in lower case: an id stands in a block, where it
+// costs tokens, so it is short.
+var idAlphabet = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// newID makes an id that nobody can guess: 75 bits.
+func newID(prefix string) string {
+	b := make([]byte, 10)
+	rand.Read(b) // never fails (Go 1.24 release notes)
+	return prefix + strings.ToLower(idAlphabet.EncodeToString(b))[:15]
+}
+
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func timeOf(us int64) time.Time {
+	if us == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(us).UTC()
+}
+
+// wake tells a goroutine that there is work.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // it knows already
+	}
+}

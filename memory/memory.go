@@ -1,0 +1,187 @@
+package memory
+
+import (
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Memory is a text that a tenant wants remembered. Zero times are none.
+type Memory struct {
+	ID         string
+	Bucket     string // its name
+	Content    string
+	Role       string // who said it: user, assistant, tool, or empty for a plain memory
+	Speaker    string // name of who said it
+	Session    string // the conversation that it is a turn of
+	Facts      []string
+	Metadata   json.RawMessage // a JSON object, or nil
+	Pinned     bool            // recalled always
+	CreatedAt  time.Time
+	ObservedAt time.Time // when it was said; CreatedAt if unknown
+	ValidFrom  time.Time
+	ValidTo    time.Time
+	ExpiresAt  time.Time
+	// Supersedes is the memory that this one takes the place of, and
+	// SupersededBy the one that has taken its place.
+	Supersedes   string
+	SupersededBy string
+	Version      int // 1 until it is changed
+
+	seq      int64
+	tenant   string
+	bucketID string
+	hash     []byte
+	origin   []byte
+}
+
+// Bucket is a namespace of memories.
+type Bucket struct {
+	ID          string
+	Name        string
+	Description string
+	CreatedAt   time.Time
+	Memories    int64
+}
+
+// Caller is on whose behalf something is done: names for the meter.
+type Caller struct {
+	Tenant    string
+	Token     string
+	RequestID [16]byte
+}
+
+// Sentinels of the room. Test with errors.Is.
+var (
+	// ErrNotFound: there is no such bucket or memory of this tenant.
+	ErrNotFound = errors.New("not found")
+	// ErrBusy: too many writers wait for the bucket.
+	ErrBusy = errors.New("too many writes wait for this bucket")
+	// ErrFull: the bucket has as many memories as it may have.
+	ErrFull = errors.New("bucket is full")
+	// ErrKeyReused: an Idempotency-Key came again with another request.
+	ErrKeyReused = errors.New("idempotency key was used for another request")
+	// ErrUnavailable: the database can not be used now.
+	ErrUnavailable = errors.New("cannot reach memory store")
+	// ErrTimeout: recall was not ready by its deadline.
+	ErrTimeout = errors.New("recall took too long")
+)
+
+// InvalidError names the field that can not be as asked, and why. It quotes no
+// text.
+type InvalidError struct {
+	Field  string
+	Reason string
+}
+
+// Error gives field and reason.
+func (e *InvalidError) Error() string { return e.Field + ": " + e.Reason }
+
+// unavailable marks a failure of the database.
+func unavailable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.Join(ErrUnavailable, err)
+}
+
+// DefaultBucket is the bucket where none is named.
+const DefaultBucket = "default"
+
+// Bounds of what one memory may hold. Content that is longer than the block's
+// budget is stored and found, but never injected: memories are whole or not at
+// all.
+const (
+	MaxContentBytes  = 100 << 10
+	maxNameBytes     = 200
+	maxMetadataBytes = 16 << 10
+	maxFacts         = 64
+	maxFactBytes     = 2000
+	// MaxBatch is how many memories one call may store: one transaction.
+	MaxBatch = 1000
+)
+
+// bucketName is what a bucket may be called; the same as the directory allows
+// for a token's bucket, so that it can stand in a path and in a header.
+var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@ -]{0,63}$`)
+
+// CheckBucket says what is wrong with a bucket's name.
+func CheckBucket(name string) error {
+	if !bucketName.MatchString(name) {
+		return &InvalidError{"bucket", "must match " + bucketName.String()}
+	}
+	return nil
+}
+
+// check says what is wrong with a memory that is about to be stored. prefix
+// stands before the names of fields.
+func (m *Memory) check(prefix string, now time.Time) error {
+	invalid := func(field, reason string) error { return &InvalidError{prefix + field, reason} }
+	switch {
+	case strings.TrimSpace(m.Content) == "":
+		return invalid("content", "must be a text that is not empty")
+	case len(m.Content) > MaxContentBytes:
+		return invalid("content", "must not be longer than "+strconv.Itoa(MaxContentBytes)+" bytes")
+	case len(m.Metadata) > maxMetadataBytes:
+		return invalid("metadata", "must not be longer than "+strconv.Itoa(maxMetadataBytes)+" bytes")
+	case len(m.Metadata) > 0 && (m.Metadata[0] != '{' || !json.Valid(m.Metadata)):
+		return invalid("metadata", "must be a JSON object")
+	case len(m.Facts) > maxFacts:
+		return invalid("facts", "must not be more than "+strconv.Itoa(maxFacts))
+	case !m.ExpiresAt.IsZero() && !m.ExpiresAt.After(now):
+		return invalid("expires_at", "must lie in the future")
+	case !m.ValidTo.IsZero() && !m.ValidFrom.IsZero() && !m.ValidFrom.Before(m.ValidTo):
+		return invalid("valid_to", "must lie after valid_from")
+	}
+	for _, t := range []struct {
+		field, value string
+		most         int
+	}{{"content", m.Content, MaxContentBytes}, {"role", m.Role, maxNameBytes}, {"speaker", m.Speaker, maxNameBytes}, {"session", m.Session, maxNameBytes}, {"id", m.ID, maxNameBytes}} {
+		if len(t.value) > t.most {
+			return invalid(t.field, "must not be longer than "+strconv.Itoa(t.most)+" bytes")
+		}
+		if !utf8.ValidString(t.value) {
+			return invalid(t.field, "must be valid UTF-8")
+		}
+	}
+	for i, f := range m.Facts {
+		if len(f) > maxFactBytes || !utf8.ValidString(f) {
+			return invalid("facts["+strconv.Itoa(i)+"]", "must be valid UTF-8 of at most "+strconv.Itoa(maxFactBytes)+" bytes")
+		}
+	}
+	return nil
+}
+
+// Tokens estimates how many tokens a text costs, rather too many than too few:
+// a tokenizer for every model has no place in a request's path. English prose
+// has four to five characters a token; a third is the estimate for ASCII, a
+// half of the bytes for what lies beyond.
+func Tokens(text string) int {
+	ascii := 0
+	for i := range len(text) {
+		if text[i] < utf8.RuneSelf {
+			ascii++
+		}
+	}
+	return (ascii+2)/3 + (len(text)-ascii+1)/2
+}
+
+// live reports whether a memory can be recalled at a time.
+func (m *Memory) live(now time.Time) bool { return m.ExpiresAt.IsZero() || now.Before(m.ExpiresAt) }
+
+// valid reports whether a memory says what was so at a time. Without a time to
+// ask for, what was superseded is not.
+func (m *Memory) valid(asOf, now time.Time) bool {
+	if asOf.IsZero() {
+		return m.SupersededBy == "" && (m.ValidFrom.IsZero() || !now.Before(m.ValidFrom)) && (m.ValidTo.IsZero() || now.Before(m.ValidTo))
+	}
+	from := m.ValidFrom
+	if from.IsZero() {
+		from = m.ObservedAt
+	}
+	return !asOf.Before(from) && (m.ValidTo.IsZero() || asOf.Before(m.ValidTo))
+}

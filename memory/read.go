@@ -1,0 +1,154 @@
+package memory
+
+import (
+	"context"
+	"database/sql"
+	"time"
+)
+
+// Buckets lists a tenant's buckets by name.
+func (k *Keeper) Buckets(ctx context.Context, tenant string) ([]Bucket, error) {
+	all := []Bucket{}
+	err := each(ctx, k.o.Read, func(rows *sql.Rows) error {
+		var b Bucket
+		var created int64
+		err := rows.Scan(&b.ID, &b.Name, &b.Description, &created, &b.Memories)
+		b.CreatedAt = timeOf(created)
+		all = append(all, b)
+		return err
+	}, `SELECT b.id, b.name, b.description, b.created_at,
+		(SELECT count(*) FROM memories m WHERE m.bucket_id = b.id AND m.tenant = b.tenant AND (m.expires_at = 0 OR m.expires_at > ?))
+		FROM buckets b WHERE b.tenant = ? ORDER BY b.name`, time.Now().UnixMicro(), tenant)
+	return all, unavailable(err)
+}
+
+// CreateBucket makes a bucket, or gives the one there is: a description that is
+// not empty replaces the one it has.
+func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description string) (Bucket, error) {
+	if err := CheckBucket(name); err != nil {
+		return Bucket{}, err
+	}
+	if len(description) > 1000 {
+		return Bucket{}, &InvalidError{"description", "must not be longer than 1000 bytes"}
+	}
+	b, err := k.begin(ctx, tenant, name)
+	if err != nil {
+		return Bucket{}, err
+	}
+	defer b.end()
+	var id string
+	if err := k.write(ctx, func(tx *sql.Tx) (err error) {
+		if id, err = ensureBucket(ctx, tx, tenant, name, description, time.Now()); err == nil && description != "" {
+			_, err = tx.ExecContext(ctx, "UPDATE buckets SET description = ? WHERE id = ?", description, id)
+		}
+		return err
+	}); err != nil {
+		return Bucket{}, err
+	}
+	k.apply(b, func(r *resident) { r.id = id })
+	all, err := k.Buckets(ctx, tenant)
+	for _, one := range all {
+		if one.ID == id {
+			return one, nil
+		}
+	}
+	return Bucket{}, err
+}
+
+// List gives a page of a bucket, newest first, and how many memories there are.
+func (k *Keeper) List(ctx context.Context, tenant, bucket string, limit, offset int) (page []Memory, total int64, err error) {
+	bucketID, err := k.bucketID(ctx, tenant, bucket)
+	if err != nil {
+		return nil, 0, err
+	}
+	const live = " m.tenant = ? AND m.bucket_id = ? AND (m.expires_at = 0 OR m.expires_at > ?)"
+	now := time.Now().UnixMicro()
+	if err := k.o.Read.QueryRowContext(ctx, "SELECT count(*) FROM memories m WHERE"+live, tenant, bucketID, now).Scan(&total); err != nil {
+		return nil, 0, unavailable(err)
+	}
+	page, err = k.query(ctx, tenant, " WHERE"+live+" ORDER BY m.seq DESC LIMIT ? OFFSET ?", tenant, bucketID, now, limit, offset)
+	return page, total, err
+}
+
+// Each gives every memory of a bucket in the order of arrival, a page at a
+// time: what is stored meanwhile may or may not be among them.
+func (k *Keeper) Each(ctx context.Context, tenant, bucket string, each func(m *Memory) error) error {
+	bucketID, err := k.bucketID(ctx, tenant, bucket)
+	if err != nil {
+		return err
+	}
+	for after := int64(0); ; {
+		page, err := k.query(ctx, tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND m.seq > ? ORDER BY m.seq LIMIT 500", tenant, bucketID, after)
+		if err != nil || len(page) == 0 {
+			return err
+		}
+		for i := range page {
+			if !page[i].live(time.Now()) {
+				continue
+			}
+			if err := each(&page[i]); err != nil {
+				return err
+			}
+		}
+		after = page[len(page)-1].seq
+	}
+}
+
+// Get gives one memory.
+func (k *Keeper) Get(ctx context.Context, tenant, bucket, id string) (Memory, error) {
+	all, err := k.query(ctx, tenant, " WHERE m.tenant = ? AND b.name = ? AND m.id = ?", tenant, bucket, id)
+	if err != nil {
+		return Memory{}, err
+	}
+	if len(all) == 0 || !all[0].live(time.Now()) {
+		return Memory{}, ErrNotFound
+	}
+	return all[0], nil
+}
+
+// Version is what a memory said until it was changed.
+type Version struct {
+	Version int
+	Content string
+	Until   time.Time
+}
+
+// History gives a memory and what it said before, oldest first.
+func (k *Keeper) History(ctx context.Context, tenant, bucket, id string) (Memory, []Version, error) {
+	m, err := k.Get(ctx, tenant, bucket, id)
+	if err != nil {
+		return m, nil, err
+	}
+	all := []Version{}
+	err = each(ctx, k.o.Read, func(rows *sql.Rows) error {
+		var v Version
+		var until int64
+		err := rows.Scan(&v.Version, &v.Content, &until)
+		v.Until = timeOf(until)
+		all = append(all, v)
+		return err
+	}, "SELECT v.version, v.content, v.until FROM versions v JOIN memories m ON m.seq = v.seq WHERE m.tenant = ? AND v.seq = ? ORDER BY v.version", tenant, m.seq)
+	return m, all, unavailable(err)
+}
+
+// bucketID finds a tenant's bucket.
+func (k *Keeper) bucketID(ctx context.Context, tenant, name string) (id string, err error) {
+	err = k.o.Read.QueryRowContext(ctx, "SELECT id FROM buckets WHERE tenant = ? AND name = ?", tenant, name).Scan(&id)
+	if err == sql.ErrNoRows {
+		return "", ErrNotFound
+	}
+	return id, unavailable(err)
+}
+
+func (k *Keeper) query(ctx context.Context, tenant, where string, args ...any) ([]Memory, error) {
+	rows, err := k.o.Read.QueryContext(ctx, selectMemories+where, args...)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	all := []Memory{}
+	err = eachMemory(rows, tenant, func(m *Memory) error {
+		all = append(all, *m)
+		return nil
+	})
+	return all, unavailable(err)
+}

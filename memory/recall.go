@@ -1,0 +1,206 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/ownkey/ownkey/memory/index"
+)
+
+// Question is what is looked for.
+type Question struct {
+	Tenant  string
+	Buckets []string
+	Text    string
+	K       int
+	// PerBucket bounds what one bucket may give; zero is K.
+	PerBucket func(bucket string) int
+	// AsOf asks for what was so at a time; zero is now.
+	AsOf time.Time
+	// Session is a conversation whose turns the asker has before it; they are
+	// not found.
+	Session string
+}
+
+// Hit is a memory that was found.
+type Hit struct {
+	Memory   Memory
+	BucketID string
+	// Relevance is between 0 and 1: the share of what a memory could have in
+	// common with the question.
+	Relevance float32
+	Score     float32
+	Parts     index.Parts
+	Cosine    float32 // of the vectors; 0 without
+	tokens    int
+}
+
+// Found is what a search gives.
+type Found struct {
+	Hits   []Hit // best first
+	Pinned []Hit // those that are recalled whatever is asked, oldest first
+	// BucketID is that of the first bucket that exists.
+	BucketID string
+	// Cached: the same was asked a moment ago and nothing has changed since. It
+	// is not billed again.
+	Cached bool
+}
+
+// poolSize is how many candidates of each kind are united.
+const poolSize = 50
+
+// Search finds what bears on a question in a tenant's buckets. A bucket that
+// does not exist holds nothing. ctx bounds how long it waits for a bucket that
+// is not in memory: ErrTimeout.
+func (k *Keeper) Search(ctx context.Context, q *Question) (Found, error) {
+	found := Found{Cached: true}
+	vector := k.questionVector(ctx, q)
+	for _, name := range q.Buckets {
+		r, err := k.ready(ctx, q.Tenant, name)
+		if err != nil {
+			return Found{}, err
+		}
+		found.BucketID = cmp.Or(found.BucketID, r.id)
+		if err := r.search(q, name, vector, &found); err != nil {
+			return Found{}, err
+		}
+	}
+	if len(q.Buckets) > 1 {
+		slices.SortStableFunc(found.Hits, func(a, b Hit) int { return cmp.Compare(b.Relevance, a.Relevance) })
+	}
+	found.Hits = found.Hits[:min(q.K, len(found.Hits))]
+	return found, nil
+}
+
+// search adds what one bucket has.
+func (r *resident) search(q *Question, bucket string, vector []float32, found *Found) error {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	now := time.Now()
+	most := q.K
+	if q.PerBucket != nil {
+		most = min(most, q.PerBucket(bucket))
+	}
+	candidates, cached := r.candidates(q, vector, now)
+	found.Cached = found.Cached && cached
+	for i := range candidates {
+		c := &candidates[i]
+		if most == 0 {
+			break
+		}
+		if !r.admits(c.doc, q, now) {
+			continue // it was when the answer was kept
+		}
+		it := &r.items[c.doc]
+		if it.tenant != q.Tenant {
+			return errForeign
+		}
+		found.Hits = append(found.Hits, Hit{
+			Memory: it.Memory, BucketID: r.id, Relevance: c.relevance, Score: c.score, Parts: c.parts, Cosine: c.cosine, tokens: it.tokens,
+		})
+		most--
+	}
+	for _, n := range r.pinned {
+		if it := &r.items[n]; it.tenant == q.Tenant && it.live(now) && it.valid(q.AsOf, now) {
+			found.Pinned = append(found.Pinned, Hit{Memory: it.Memory, BucketID: r.id, Relevance: 1, tokens: it.tokens})
+		}
+	}
+	return nil
+}
+
+// admits reports whether a memory may be found.
+func (r *resident) admits(doc int, q *Question, now time.Time) bool {
+	it := &r.items[doc]
+	return !it.gone && it.live(now) && it.valid(q.AsOf, now) && (q.Session == "" || it.Session != q.Session)
+}
+
+// candidate is a memory of one bucket that may be a hit.
+type candidate struct {
+	doc       int
+	relevance float32
+	score     float32
+	parts     index.Parts
+	cosine    float32
+}
+
+// recentAnswers is how many questions a bucket remembers: a model that uses
+// tools asks with the same last question at every step.
+const recentAnswers = 8
+
+// answered is a question that was asked a moment ago.
+type answered struct {
+	key        uint64
+	candidates []candidate
+}
+
+// answers are those of a bucket. Recalls add to them while they only read the
+// bucket, so they have a lock of their own, held for a comparison.
+type answers struct {
+	mu   sync.Mutex
+	kept [recentAnswers]answered
+	next int
+}
+
+var answerSeed = maphash.MakeSeed()
+
+// candidates gives the best of a bucket, whether by words or by meaning. The
+// caller holds mu.
+func (r *resident) candidates(q *Question, vector []float32, now time.Time) (all []candidate, cached bool) {
+	key := maphash.Comparable(answerSeed, struct {
+		text, session string
+		asOf          time.Time
+		k             int
+		meaning       bool
+	}{q.Text, q.Session, q.AsOf, q.K, vector != nil})
+	if all, ok := r.answers.find(key); ok {
+		return all, true
+	}
+	lexical := r.index.Search(q.Text, max(q.K, poolSize), func(doc int) bool { return r.admits(doc, q, now) })
+	if vector == nil || r.vectors.dims == 0 {
+		all = make([]candidate, 0, min(q.K, len(lexical.Hits)))
+		for _, h := range lexical.Hits[:min(q.K, len(lexical.Hits))] {
+			all = append(all, candidate{h.Doc, relevance(&h, lexical.Ideal), h.Score, h.Parts, 0})
+		}
+	} else {
+		all = r.fuse(q, &lexical, vector, now)
+	}
+	r.answers.keep(key, all)
+	return all, false
+}
+
+// relevance is a score as a share of what it could be.
+func relevance(h *index.Hit, ideal float32) float32 {
+	if ideal <= 0 {
+		return 0
+	}
+	return min(1, (h.Parts.Words+h.Parts.Neighbors)/ideal)
+}
+
+func (a *answers) find(key uint64) ([]candidate, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for i := range a.kept {
+		if one := &a.kept[i]; one.key == key && one.candidates != nil {
+			return one.candidates, true
+		}
+	}
+	return nil, false
+}
+
+func (a *answers) keep(key uint64, all []candidate) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kept[a.next%recentAnswers] = answered{key, all}
+	a.next++
+}
+
+// forget is called with every change of the bucket.
+func (a *answers) forget() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.kept = [recentAnswers]answered{}
+}

@@ -1,0 +1,331 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+)
+
+// Write is what one call stores.
+type Write struct {
+	Bucket   string
+	Memories []Memory
+	// Dedup; empty is strict for plain memories and off for turns of a
+	// conversation, where "thanks" is said more than once.
+	Dedup Dedup
+	// Key is the call's Idempotency-Key; empty for none. The same key with the
+	// same Digest, within a day, gives the same results and stores nothing.
+	Key    string
+	Digest []byte
+}
+
+// Result is what became of one memory.
+type Result struct {
+	ID         string  `json:"id"` // its own, or of the one that it was merged into
+	Bucket     string  `json:"bucket"`
+	Tokens     int     `json:"tokens"`
+	Merged     bool    `json:"merged"`
+	Similarity float64 `json:"similarity"`
+	Reason     string  `json:"reason"` // of a merge
+}
+
+// Reasons of merges, in the words of the memory API. Near duplicates are found
+// by their words; the API has one word for all of these.
+const (
+	ReasonContentHash = "content_hash"
+	ReasonSimilarity  = "embedding_similarity"
+)
+
+// keptAnswers is how long an Idempotency-Key is remembered.
+const keptAnswers = 24 * time.Hour
+
+// Store stores memories in one transaction: all of them or none. When it
+// returns they are on the disk and can be recalled.
+func (k *Keeper) Store(ctx context.Context, who *Caller, w *Write) ([]Result, error) {
+	now := time.Now().UTC()
+	if err := k.prepare(w, now); err != nil {
+		return nil, err
+	}
+	b, err := k.begin(ctx, who.Tenant, w.Bucket)
+	if err != nil {
+		return nil, err
+	}
+	defer b.end()
+	s := storing{k: k, who: who, w: w, now: now}
+	if err := k.write(context.WithoutCancel(ctx), func(tx *sql.Tx) error { return s.run(context.WithoutCancel(ctx), tx) }); err != nil {
+		return nil, err
+	}
+	if s.replayed {
+		return s.results, nil
+	}
+	wake(k.wakeEvents)
+	wake(k.wakeJobs)
+	k.apply(b, func(r *resident) {
+		r.id = s.bucketID
+		for _, id := range s.superseded {
+			r.supersede(id, &s)
+		}
+		for _, m := range s.added {
+			r.add(m)
+		}
+	})
+	return s.results, nil
+}
+
+// apply changes a bucket in memory after the store was changed. The caller has
+// the bucket's turn.
+func (k *Keeper) apply(b *bucket, change func(r *resident)) {
+	r := b.resident.Load()
+	if r == nil {
+		return
+	}
+	r.mu.Lock()
+	before := r.bytes
+	change(r)
+	grown := r.bytes - before
+	r.mu.Unlock()
+	k.grow(b, grown)
+}
+
+// prepare checks what is to be stored and fills in what was left out.
+func (k *Keeper) prepare(w *Write, now time.Time) error {
+	if err := CheckBucket(w.Bucket); err != nil {
+		return err
+	}
+	switch {
+	case len(w.Memories) == 0:
+		return &InvalidError{"memories", "must not be empty"}
+	case len(w.Memories) > MaxBatch:
+		return &InvalidError{"memories", "must not be more than " + strconv.Itoa(MaxBatch)}
+	case w.Dedup != "" && w.Dedup != DedupOff && w.Dedup != DedupLoose && w.Dedup != DedupStrict:
+		return &InvalidError{"dedup", "must be off, loose or strict"}
+	}
+	for i := range w.Memories {
+		m := &w.Memories[i]
+		prefix := ""
+		if len(w.Memories) > 1 {
+			prefix = "memories[" + strconv.Itoa(i) + "]."
+		}
+		if err := m.check(prefix, now); err != nil {
+			return err
+		}
+		if m.CreatedAt.IsZero() {
+			m.CreatedAt = now
+		}
+		if m.ObservedAt.IsZero() {
+			m.ObservedAt = m.CreatedAt
+		}
+		m.hash, m.Version, m.Bucket = hashOf(m.Content), 1, w.Bucket
+	}
+	return nil
+}
+
+// storing is one call of Store.
+type storing struct {
+	k          *Keeper
+	who        *Caller
+	w          *Write
+	now        time.Time
+	bucketID   string
+	results    []Result
+	added      []*Memory
+	superseded []string
+	bytes      int64
+	replayed   bool
+}
+
+func (s *storing) run(ctx context.Context, tx *sql.Tx) error {
+	if done, err := s.replay(ctx, tx); err != nil || done {
+		return err
+	}
+	var err error
+	if s.bucketID, err = ensureBucket(ctx, tx, s.who.Tenant, s.w.Bucket, "", s.now); err != nil {
+		return err
+	}
+	if err := s.room(ctx, tx); err != nil {
+		return err
+	}
+	for i := range s.w.Memories {
+		if err := s.one(ctx, tx, &s.w.Memories[i]); err != nil {
+			return err
+		}
+	}
+	if len(s.added) > 0 {
+		if err := addEvent(ctx, tx, s.who, s.bucketID, s.now, Stored, int64(len(s.added)), s.bytes); err != nil {
+			return err
+		}
+	}
+	return s.remember(ctx, tx)
+}
+
+// room refuses what would make the bucket too large.
+func (s *storing) room(ctx context.Context, tx *sql.Tx) error {
+	var n int64
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM memories WHERE bucket_id = ?", s.bucketID).Scan(&n); err != nil {
+		return err
+	}
+	if n+int64(len(s.w.Memories)) > s.k.o.MaxBucketMemories {
+		return ErrFull
+	}
+	return nil
+}
+
+func (s *storing) one(ctx context.Context, tx *sql.Tx, m *Memory) error {
+	d := s.w.Dedup
+	switch {
+	case d == "" && m.Session != "":
+		d = DedupOff
+	case d == "":
+		d = DedupStrict
+	}
+	found, err := s.known(ctx, tx, m)
+	if err == nil && found.ID == "" {
+		found, err = duplicate(ctx, tx, s.bucketID, m, d)
+	}
+	if err != nil {
+		return err
+	}
+	if found.ID != "" {
+		found.Merged, found.Bucket, found.Tokens = true, s.w.Bucket, Tokens(m.Content)
+		s.results = append(s.results, found)
+		return nil
+	}
+	m.tenant, m.bucketID = s.who.Tenant, s.bucketID
+	if m.ID == "" {
+		m.ID = newID("m")
+	}
+	if err := s.supersede(ctx, tx, m); err != nil {
+		return err
+	}
+	if err := insert(ctx, tx, m); err != nil {
+		return err
+	}
+	if err := s.k.addJobs(ctx, tx, m); err != nil {
+		return err
+	}
+	s.added = append(s.added, m)
+	s.bytes += int64(len(m.Content))
+	s.results = append(s.results, Result{ID: m.ID, Bucket: s.w.Bucket, Tokens: Tokens(m.Content)})
+	return nil
+}
+
+// known finds a memory that comes with the id of one that is there: an import
+// that is done again. An id that stands in another bucket is not taken over.
+func (s *storing) known(ctx context.Context, tx *sql.Tx, m *Memory) (Result, error) {
+	if m.ID == "" {
+		return Result{}, nil
+	}
+	id, err := findOne(ctx, tx, "tenant = ? AND id = ? AND bucket_id = ?", s.who.Tenant, m.ID, s.bucketID)
+	if err == nil && id == "" {
+		var elsewhere string
+		if elsewhere, err = findOne(ctx, tx, "tenant = ? AND id = ?", s.who.Tenant, m.ID); elsewhere != "" {
+			m.ID = ""
+		}
+	}
+	return Result{ID: id, Similarity: 1, Reason: ReasonContentHash}, err
+}
+
+func insert(ctx context.Context, tx *sql.Tx, m *Memory) error {
+	facts, err := factsText(m.Facts)
+	if err != nil {
+		return err
+	}
+	r, err := tx.ExecContext(ctx, `INSERT INTO memories (tenant, id, bucket_id, content, hash, shape, origin, role, speaker, session, facts, metadata,
+		pinned, created_at, observed_at, valid_from, valid_to, expires_at, supersedes, superseded_by, version)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`,
+		m.tenant, m.ID, m.bucketID, m.Content, m.hash, shapeOf(m.Content), m.origin, m.Role, m.Speaker, m.Session, facts, string(m.Metadata),
+		m.Pinned, micros(m.CreatedAt), micros(m.ObservedAt), micros(m.ValidFrom), micros(m.ValidTo), micros(m.ExpiresAt), m.Supersedes, m.Version)
+	if err != nil {
+		return err
+	}
+	m.seq, err = r.LastInsertId()
+	return err
+}
+
+// supersede closes the time of the memory that m takes the place of.
+func (s *storing) supersede(ctx context.Context, tx *sql.Tx, m *Memory) error {
+	if m.Supersedes == "" {
+		return nil
+	}
+	end := m.ValidFrom
+	if end.IsZero() {
+		end = m.ObservedAt
+	}
+	r, err := tx.ExecContext(ctx, "UPDATE memories SET superseded_by = ?, valid_to = ? WHERE tenant = ? AND bucket_id = ? AND id = ? AND superseded_by = ''",
+		m.ID, micros(end), m.tenant, m.bucketID, m.Supersedes)
+	if err != nil {
+		return err
+	}
+	if n, err := r.RowsAffected(); err != nil || n == 0 {
+		return errors.Join(err, &InvalidError{"supersedes", "must be a memory of this bucket that nothing has superseded"})
+	}
+	s.superseded = append(s.superseded, m.Supersedes)
+	return nil
+}
+
+// supersede does the same in memory.
+func (r *resident) supersede(id string, s *storing) {
+	n, ok := r.numbers[id]
+	if !ok {
+		return
+	}
+	for _, m := range s.added {
+		if m.Supersedes == id {
+			it := &r.items[n]
+			it.SupersededBy, it.ValidTo = m.ID, m.ValidFrom
+			if it.ValidTo.IsZero() {
+				it.ValidTo = m.ObservedAt
+			}
+		}
+	}
+}
+
+// replay gives the results of a call that came before under the same key.
+func (s *storing) replay(ctx context.Context, tx *sql.Tx) (done bool, err error) {
+	if s.w.Key == "" {
+		return false, nil
+	}
+	var digest []byte
+	var answer string
+	err = tx.QueryRowContext(ctx, "SELECT digest, answer FROM answers WHERE tenant = ? AND key = ? AND at > ?",
+		s.who.Tenant, s.w.Key, s.now.Add(-keptAnswers).UnixMicro()).Scan(&digest, &answer)
+	switch {
+	case err == sql.ErrNoRows:
+		return false, nil
+	case err != nil:
+		return false, err
+	case !bytes.Equal(digest, s.w.Digest):
+		return false, ErrKeyReused
+	}
+	s.replayed = true
+	return true, json.Unmarshal([]byte(answer), &s.results)
+}
+
+// remember keeps the results for the same call coming again.
+func (s *storing) remember(ctx context.Context, tx *sql.Tx) error {
+	if s.w.Key == "" {
+		return nil
+	}
+	answer, err := json.Marshal(s.results)
+	if err != nil {
+		return err
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO answers (tenant, key, digest, answer, at) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET digest = excluded.digest, answer = excluded.answer, at = excluded.at`,
+		s.who.Tenant, s.w.Key, s.w.Digest, string(answer), s.now.UnixMicro())
+	return err
+}
+
+// ensureBucket finds a tenant's bucket or makes it.
+func ensureBucket(ctx context.Context, tx *sql.Tx, tenant, name, description string, now time.Time) (id string, err error) {
+	if _, err = tx.ExecContext(ctx, "INSERT INTO buckets (id, tenant, name, description, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+		newID("b"), tenant, name, description, now.UnixMicro()); err != nil {
+		return "", err
+	}
+	err = tx.QueryRowContext(ctx, "SELECT id FROM buckets WHERE tenant = ? AND name = ?", tenant, name).Scan(&id)
+	return id, err
+}
