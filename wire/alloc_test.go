@@ -31,6 +31,14 @@ func TestNoAllocations(t *testing.T) {
 		s.Write(stream[100:])
 		s.Finish()
 	})
+	var c Conversation
+	f("Conversation", func() {
+		if err := c.Read(body, DialectChat, testMark); err != nil {
+			t.Fatal(err)
+		}
+		b = NewBody(body, c.Insert([]byte("BLOCK"), true)...)
+		_, _ = b.WriteTo(io.Discard)
+	})
 	answer := []byte(`{"model":"m","choices":[{"message":{"content":"a\nb"},"finish_reason":"stop"}],"usage":{"prompt_tokens":8}}`)
 	f("Scanner of JSON", func() {
 		s.Reset(DialectChat, FormatJSON)
