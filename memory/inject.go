@@ -114,3 +114,21 @@ func entryTokens(m *Memory) int {
 	e := entryOf(m)
 	return Tokens(string(block.AppendEntry(nil, &e)))
 }
+
+// Quote writes memories as a block for a model that we ask ourselves, each
+// whole, as far as maxTokens go. It gives the block and its size.
+func (k *Keeper) Quote(tenant string, memories []Memory, maxTokens int) (text string, tokens, quoted int) {
+	marker := k.Marker(tenant)
+	left := maxTokens - (block.Overhead(marker)+2)/3
+	entries := make([]block.Entry, 0, len(memories))
+	for i := range memories {
+		n := entryTokens(&memories[i])
+		if n > left {
+			continue
+		}
+		left -= n
+		entries = append(entries, entryOf(&memories[i]))
+	}
+	text = string(block.Append(nil, marker, entries))
+	return text, Tokens(text), len(entries)
+}

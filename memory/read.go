@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 )
 
@@ -58,6 +59,9 @@ func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description str
 // List gives a page of a bucket, newest first, and how many memories there are.
 func (k *Keeper) List(ctx context.Context, tenant, bucket string, limit, offset int) (page []Memory, total int64, err error) {
 	bucketID, err := k.bucketID(ctx, tenant, bucket)
+	if errors.Is(err, ErrNotFound) && bucket == DefaultBucket {
+		return nil, 0, nil // it exists, as far as anybody can see
+	}
 	if err != nil {
 		return nil, 0, err
 	}

@@ -1,0 +1,343 @@
+// Package api is the memory API of docs/memory.md: what may be asked below
+// /v1/buckets and /v1/query, and the JSON of its answers. It knows no HTTP
+// server; the gateway brings a call and sends the answer.
+//
+// What needs a tenant's model is not done here: such a call gives a [Task],
+// whose prompt the gateway sends on the tenant's own credential, the way of
+// every other request.
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ownkey/ownkey/memory"
+	"github.com/ownkey/ownkey/wire"
+)
+
+// HTTP statuses of answers (RFC 9110); net/http itself has no place in a room
+// that sees text.
+const (
+	statusOK                  = 200
+	statusCreated             = 201
+	statusBadRequest          = 400
+	statusNotFound            = 404
+	statusConflict            = 409
+	statusTooManyRequests     = 429
+	statusInternalServerError = 500
+	statusBadGateway          = 502
+	statusServiceUnavailable  = 503
+)
+
+// Call is one request to the API.
+type Call struct {
+	Caller memory.Caller
+	Method string
+	Path   string // below /v1, raw
+	Query  string // raw
+	Key    string // Idempotency-Key
+	Bucket string // the token's, where a query names none
+	Body   wire.Text
+}
+
+// Answer is what the client gets. With a Task, it is the task that gives it.
+type Answer struct {
+	Status      int
+	Code        string // of an error, as docs/errors.md has it
+	RetryAfter  string // seconds
+	ContentType string // empty for JSON
+	Body        Body
+	Task        Task
+	// Retrieval says what a search is billed as.
+	Retrieval Retrieval
+}
+
+// Retrieval is a search that ran.
+type Retrieval struct {
+	Ran      bool
+	Billable bool
+	BucketID string
+	Found    int
+}
+
+// Task is a call that a tenant's model has to answer. Its methods are called in
+// this order, Relay as often as there is something.
+type Task interface {
+	// Model is the one that is asked, as a client would name it.
+	Model() string
+	// Prepare finds what the model is told. An answer without a task ends the
+	// call before the model is asked.
+	Prepare(ctx context.Context) Answer
+	// Prompt is what the model is asked.
+	Prompt() *memory.Prompt
+	// Begin says what the model's answer is made of.
+	Begin(d wire.Dialect, f wire.Format)
+	// Relay takes the next bytes of the model's answer and gives what the client
+	// gets for them: nothing, unless the task streams.
+	Relay(p []byte) Body
+	// Finish gives the answer, or a stream's last events, when the model is
+	// done.
+	Finish(ctx context.Context, u wire.Usage) Answer
+	// Retrieval is what Prepare searched.
+	Retrieval() Retrieval
+}
+
+// Body is the text of an answer. It prints as [text].
+type Body struct{ b []byte }
+
+// Len is its length in bytes.
+func (b Body) Len() int { return len(b.b) }
+
+// WriteTo writes it.
+func (b Body) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(b.b)
+	return int64(n), err
+}
+
+// String gives [text].
+func (b Body) String() string { return "[text]" }
+
+// GoString gives [text].
+func (b Body) GoString() string { return "[text]" }
+
+// API answers calls. It is safe for concurrent use.
+type API struct {
+	keeper *memory.Keeper
+	// synthesis is the model that a tenant's queries are answered by.
+	synthesis func(tenant string) string
+}
+
+// New makes the API of a keeper. synthesis names the model for a tenant's
+// queries and profiles.
+func New(k *memory.Keeper, synthesis func(tenant string) string) *API {
+	return &API{keeper: k, synthesis: synthesis}
+}
+
+// call is a Call with its path taken apart.
+type call struct {
+	*Call
+	segments []string // decoded, without the first
+	query    url.Values
+}
+
+// Answer answers a call. It waits for the store, not for a model.
+func (a *API) Answer(ctx context.Context, c *Call) Answer {
+	in := call{Call: c}
+	var err error
+	if in.query, err = url.ParseQuery(c.Query); err != nil {
+		return failure(&memory.InvalidError{Field: "query", Reason: "is not a valid query string"})
+	}
+	for s := range strings.SplitSeq(strings.Trim(c.Path, "/"), "/") {
+		if s, err = url.PathUnescape(s); err != nil {
+			return failure(&memory.InvalidError{Field: "path", Reason: "is not a valid path"})
+		}
+		in.segments = append(in.segments, s)
+	}
+	handle := a.route(&in)
+	if handle == nil {
+		return fail(statusNotFound, "not_found", "no such call of the memory API; see docs/memory.md")
+	}
+	out, err := handle(ctx, &in)
+	if err != nil {
+		return failure(err)
+	}
+	return out
+}
+
+type handler func(ctx context.Context, c *call) (Answer, error)
+
+// route finds what a method and path ask for. The first segment, buckets or
+// query, was seen by the gateway.
+func (a *API) route(c *call) handler {
+	pattern := slices.Clone(c.segments)
+	if len(pattern) > 1 {
+		pattern[1] = "B"
+	}
+	if len(pattern) > 3 && pattern[2] == "memories" {
+		pattern[3] = "M"
+	}
+	return map[string]handler{
+		"GET buckets":                       a.listBuckets,
+		"POST buckets":                      a.createBucket,
+		"DELETE buckets/B":                  a.deleteBucket,
+		"POST buckets/B/memories":           a.store,
+		"GET buckets/B/memories":            a.list,
+		"DELETE buckets/B/memories":         a.clear,
+		"GET buckets/B/memories/M":          a.get,
+		"PATCH buckets/B/memories/M":        a.update,
+		"DELETE buckets/B/memories/M":       a.delete,
+		"GET buckets/B/memories/M/history":  a.history,
+		"GET buckets/B/export":              a.export,
+		"POST buckets/B/import":             a.importAll,
+		"GET buckets/B/profile":             a.profile,
+		"POST buckets/B/profile/regenerate": a.regenerate,
+		"POST query":                        a.ask,
+	}[c.Method+" "+strings.Join(pattern, "/")]
+}
+
+func (c *call) bucket() string { return c.segments[1] }
+
+func (c *call) memory() string { return c.segments[3] }
+
+// parameters refuses a parameter that the call does not know: what was meant to
+// narrow a deletion down must not be overlooked.
+func (c *call) parameters(known ...string) error {
+	for name := range c.query {
+		found := false
+		for _, k := range known {
+			found = found || name == k || strings.HasSuffix(k, ".") && strings.HasPrefix(name, k)
+		}
+		if !found {
+			return &memory.InvalidError{Field: firstBytes(name), Reason: "there is no such parameter; known are: " + strings.Join(known, ", ")}
+		}
+	}
+	return nil
+}
+
+// firstBytes keeps a name short that a client has sent.
+func firstBytes(name string) string {
+	var out strings.Builder
+	for _, r := range name {
+		if out.Len() > 60 {
+			break
+		}
+		if r < ' ' || r > '~' || r == '"' || r == '\\' {
+			r = '?'
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
+
+// number reads a parameter that is a number.
+func (c *call) number(name string, byDefault, least, most int) (int, error) {
+	raw := c.query.Get(name)
+	if raw == "" {
+		return byDefault, nil
+	}
+	n, err := strconv.Atoi(raw)
+	if err != nil || n < least || n > most {
+		return 0, &memory.InvalidError{Field: name, Reason: "must be a number from " + strconv.Itoa(least) + " to " + strconv.Itoa(most)}
+	}
+	return n, nil
+}
+
+// flag reads a parameter that is true or false.
+func (c *call) flag(name string) (bool, error) {
+	switch c.query.Get(name) {
+	case "":
+		return false, nil
+	case "true", "1":
+		return true, nil
+	case "false", "0":
+		return false, nil
+	}
+	return false, &memory.InvalidError{Field: name, Reason: "must be true or false"}
+}
+
+// read decodes the body into v: one JSON object without unknown members.
+func (c *call) read(v any, strict bool) error {
+	d := json.NewDecoder(bytes.NewReader(c.Body.Reveal()))
+	if strict {
+		d.DisallowUnknownFields()
+	}
+	err := d.Decode(v)
+	if err == nil {
+		if _, err = d.Token(); err == io.EOF {
+			return nil
+		}
+		return &memory.InvalidError{Field: "body", Reason: "something follows the JSON object"}
+	}
+	return badBody(err)
+}
+
+// badBody says what is wrong with a body without quoting its values.
+func badBody(err error) error {
+	var kind *json.UnmarshalTypeError
+	var syntax *json.SyntaxError
+	switch {
+	case errors.As(err, &kind) && kind.Field != "":
+		return &memory.InvalidError{Field: kind.Field, Reason: "must be a " + kindName(kind.Type.Kind().String())}
+	case errors.As(err, &syntax):
+		return &memory.InvalidError{Field: "body", Reason: "is not valid JSON at byte " + strconv.FormatInt(syntax.Offset, 10)}
+	case strings.HasPrefix(err.Error(), "json: unknown field "):
+		name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
+		return &memory.InvalidError{Field: firstBytes(name), Reason: "there is no such member"}
+	}
+	return &memory.InvalidError{Field: "body", Reason: "is not the JSON object that this call takes"}
+}
+
+// kindName is a Go kind as a writer of JSON knows it.
+func kindName(kind string) string {
+	switch kind {
+	case "slice":
+		return "list"
+	case "struct", "map":
+		return "JSON object"
+	case "bool":
+		return "true or false"
+	case "int", "int64", "float32", "float64":
+		return "number"
+	}
+	return kind
+}
+
+// ok makes an answer of a value.
+func ok(status int, v any) (Answer, error) {
+	b, err := encode(v)
+	return Answer{Status: status, Body: Body{b}}, err
+}
+
+// encode writes JSON as it is, without escapes for HTML.
+func encode(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
+}
+
+// fail makes an error's answer: the API's clients read a string there.
+func fail(status int, code, message string) Answer {
+	b, err := encode(map[string]string{"error": message, "code": code})
+	if err != nil {
+		panic("BUG: strings do not encode: " + err.Error())
+	}
+	return Answer{Status: status, Code: code, Body: Body{b}}
+}
+
+// Fail makes the API's form of an error that the gateway has found.
+func Fail(status int, code, message, retryAfter string) Answer {
+	a := fail(status, code, message)
+	a.RetryAfter = retryAfter
+	return a
+}
+
+// failure is the one place where an error of the room becomes an answer.
+func failure(err error) Answer {
+	var invalid *memory.InvalidError
+	switch {
+	case errors.As(err, &invalid):
+		return fail(statusBadRequest, "invalid_request", invalid.Error())
+	case errors.Is(err, memory.ErrNotFound):
+		return fail(statusNotFound, "not_found", "there is no such bucket or memory")
+	case errors.Is(err, memory.ErrFull):
+		return fail(statusConflict, "bucket_full", "the bucket has as many memories as it may have (memory.max_bucket_memories); delete some, or use another")
+	case errors.Is(err, memory.ErrKeyReused):
+		return fail(statusConflict, "idempotency_key_reused", "the Idempotency-Key was used for another request within the last day; use a new one")
+	case errors.Is(err, memory.ErrBusy):
+		return Fail(statusTooManyRequests, "rate_limited", "too many writes wait for this bucket; try again", "1")
+	case errors.Is(err, memory.ErrUnavailable), errors.Is(err, memory.ErrTimeout):
+		return Fail(statusServiceUnavailable, "store_unavailable", "the memory store can not be reached; try again", "2")
+	}
+	return fail(statusInternalServerError, "internal_error", "the gateway failed; its log has the request id")
+}

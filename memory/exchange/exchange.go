@@ -1,0 +1,207 @@
+// Package exchange reads and writes memories as files: JSON Lines of our own,
+// and the exports of mem0 and Zep. It is about bytes; the store is elsewhere.
+package exchange
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ownkey/ownkey/memory"
+)
+
+// Format is that of a file.
+type Format string
+
+// The formats. Mem0 is what its client's get_all and its export give: a list,
+// {"results": [...]} or JSON Lines, of objects with memory. Zep is what its
+// clients give for a thread ({"messages": [...]}) or a graph ({"edges": [...]}
+// with fact), as a list or as JSON Lines too. Their names are those of mem0's
+// REST reference and of zep-go v3 (2026-11).
+const (
+	JSONL Format = "jsonl"
+	Mem0  Format = "mem0"
+	Zep   Format = "zep"
+)
+
+// ParseFormat reads a format's name; empty is JSONL.
+func ParseFormat(s string) (Format, error) {
+	switch f := Format(s); f {
+	case "":
+		return JSONL, nil
+	case JSONL, Mem0, Zep:
+		return f, nil
+	}
+	return "", &memory.InvalidError{Field: "format", Reason: "must be jsonl, mem0 or zep"}
+}
+
+// LineError says what is wrong with a file, and where. It quotes nothing.
+type LineError struct {
+	Line   int // from 1; of a file that is one JSON value, the number of the memory
+	Field  string
+	Reason string
+}
+
+// Error gives line, field and reason.
+func (e *LineError) Error() string {
+	return "line " + strconv.Itoa(e.Line) + ": " + e.Field + ": " + e.Reason
+}
+
+// line is a memory in a file of ours.
+type line struct {
+	ID         string          `json:"id,omitempty"`
+	Content    string          `json:"content"`
+	Role       string          `json:"role,omitempty"`
+	Speaker    string          `json:"speaker,omitempty"`
+	Session    string          `json:"session,omitempty"`
+	Facts      []string        `json:"facts,omitempty"`
+	Metadata   json.RawMessage `json:"metadata,omitempty"`
+	Pinned     bool            `json:"pinned,omitempty"`
+	CreatedAt  *time.Time      `json:"created_at,omitempty"`
+	ObservedAt *time.Time      `json:"observed_at,omitempty"`
+	ValidFrom  *time.Time      `json:"valid_from,omitempty"`
+	ValidTo    *time.Time      `json:"valid_to,omitempty"`
+	ExpiresAt  *time.Time      `json:"expires_at,omitempty"`
+}
+
+// AppendLine appends a memory as a line of JSON. Reading it gives the same.
+func AppendLine(dst []byte, m *memory.Memory) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(&line{
+		ID: m.ID, Content: m.Content, Role: m.Role, Speaker: m.Speaker, Session: m.Session, Facts: m.Facts, Metadata: m.Metadata, Pinned: m.Pinned,
+		CreatedAt: at(m.CreatedAt), ObservedAt: at(m.ObservedAt), ValidFrom: at(m.ValidFrom), ValidTo: at(m.ValidTo), ExpiresAt: at(m.ExpiresAt),
+	})
+	return append(dst, b.Bytes()...), err
+}
+
+func at(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+func timeOf(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// Read reads a whole file before it gives anything: a file that is wrong
+// somewhere gives nothing.
+func Read(b []byte, f Format) ([]memory.Memory, error) {
+	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
+	if f == JSONL {
+		return readLines(b, ours)
+	}
+	one := mem0Memory
+	if f == Zep {
+		one = zepMemory
+	}
+	if lists, ok := whole(b); ok {
+		return readLists(lists, one)
+	}
+	return readLines(b, one)
+}
+
+// reader makes a memory of one JSON object, or none of one that holds no text.
+type reader func(raw []byte) (memory.Memory, *LineError)
+
+func readLines(b []byte, one reader) (all []memory.Memory, err error) {
+	n := 0
+	for raw := range bytes.SplitSeq(b, []byte{'\n'}) {
+		n++
+		if len(bytes.TrimSpace(raw)) == 0 {
+			continue
+		}
+		if all, err = appendMemory(all, raw, n, one); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+func appendMemory(all []memory.Memory, raw []byte, n int, one reader) ([]memory.Memory, error) {
+	m, wrong := one(raw)
+	if wrong == nil {
+		wrong = check(&m)
+	}
+	if wrong != nil {
+		wrong.Line = n
+		return nil, wrong
+	}
+	return append(all, m), nil
+}
+
+func check(m *memory.Memory) *LineError {
+	switch {
+	case strings.TrimSpace(m.Content) == "":
+		return &LineError{Field: "content", Reason: "must be a text that is not empty"}
+	case len(m.Content) > memory.MaxContentBytes:
+		return &LineError{Field: "content", Reason: "must not be longer than " + strconv.Itoa(memory.MaxContentBytes) + " bytes"}
+	case !utf8.ValidString(m.Content):
+		return &LineError{Field: "content", Reason: "must be valid UTF-8"}
+	}
+	return nil
+}
+
+// ours reads a line of an export of our own. A member that is not known is
+// refused: it would be lost.
+func ours(raw []byte) (memory.Memory, *LineError) {
+	if !utf8.Valid(raw) {
+		return memory.Memory{}, &LineError{Field: "content", Reason: "must be valid UTF-8"}
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.DisallowUnknownFields()
+	var l line
+	if err := d.Decode(&l); err != nil {
+		return memory.Memory{}, badLine(err)
+	}
+	if d.More() {
+		return memory.Memory{}, &LineError{Field: "line", Reason: "holds more than one JSON object"}
+	}
+	return memory.Memory{
+		ID: l.ID, Content: l.Content, Role: l.Role, Speaker: l.Speaker, Session: l.Session, Facts: l.Facts, Metadata: notNull(l.Metadata), Pinned: l.Pinned,
+		CreatedAt: timeOf(l.CreatedAt), ObservedAt: timeOf(l.ObservedAt), ValidFrom: timeOf(l.ValidFrom), ValidTo: timeOf(l.ValidTo), ExpiresAt: timeOf(l.ExpiresAt),
+	}, nil
+}
+
+func notNull(raw json.RawMessage) json.RawMessage {
+	if string(raw) == "null" {
+		return nil
+	}
+	return raw
+}
+
+func badLine(err error) *LineError {
+	var kind *json.UnmarshalTypeError
+	var when *time.ParseError
+	switch {
+	case errors.As(err, &kind) && kind.Field != "":
+		return &LineError{Field: kind.Field, Reason: "has the wrong type"}
+	case errors.As(err, &when):
+		return &LineError{Field: "a time", Reason: "must be as RFC 3339 has it"}
+	case strings.HasPrefix(err.Error(), "json: unknown field "):
+		name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
+		return &LineError{Field: printable(name), Reason: "there is no such member; a file of another product needs ?format="}
+	}
+	return &LineError{Field: "line", Reason: "is not a JSON object"}
+}
+
+// printable keeps a member's name short and plain.
+func printable(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r <= ' ' || r > '~' || r == '"' || r == '\\' {
+			return '?'
+		}
+		return r
+	}, name)
+	return name[:min(len(name), 60)]
+}
