@@ -29,6 +29,8 @@ type Config struct {
 	// What the platform charges tenants for: memories stored and retrievals
 	// issued. Without it nothing is charged.
 	Billing Billing `yaml:"billing"`
+	// What tenants have remembered, and what is put into their calls.
+	Memory Memory `yaml:"memory"`
 	// The operator's log, JSON lines on stderr.
 	Log Log `yaml:"log"`
 }
@@ -248,6 +250,7 @@ func Default() Config {
 			ClickHouse: ClickHouse{Database: "ownkey", User: "default", Timeout: 2 * time.Minute},
 		},
 		Billing: Billing{DefaultPlan: FreePlan},
+		Memory:  defaultMemory,
 		Log:     Log{Level: "info"},
 	}
 }

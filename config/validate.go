@@ -50,6 +50,7 @@ func (d *decoder) validate(c *Config) {
 		d.provider(name, c.Providers[name])
 	}
 	d.billing(&c.Billing)
+	d.memory(&c.Memory)
 }
 
 func (d *decoder) provider(name string, p Provider) {

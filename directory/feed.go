@@ -52,16 +52,19 @@ func (d *Directory) each(ctx context.Context, tx *sql.Tx, query string, scan fun
 }
 
 func (d *Directory) pullTenants(ctx context.Context, tx *sql.Tx) error {
-	const query = "SELECT id, name, default_provider, routes, created_at, deleted_at, revision FROM tenants"
+	const query = "SELECT id, name, default_provider, routes, memory, created_at, deleted_at, revision FROM tenants"
 	return d.each(ctx, tx, query, func(rows *sql.Rows) error {
 		t := &Tenant{}
-		var routes string
+		var routes, memory string
 		var created, deleted int64
-		if err := rows.Scan(&t.ID, &t.Name, &t.DefaultProvider, &routes, &created, &deleted, &t.revision); err != nil {
+		if err := rows.Scan(&t.ID, &t.Name, &t.DefaultProvider, &routes, &memory, &created, &deleted, &t.revision); err != nil {
 			return err
 		}
 		if err := json.Unmarshal([]byte(routes), &t.Routes); err != nil {
 			return fmt.Errorf("routes of tenant %s: %w", t.ID, err)
+		}
+		if err := json.Unmarshal([]byte(memory), &t.Memory); err != nil {
+			return fmt.Errorf("memory settings of tenant %s: %w", t.ID, err)
 		}
 		t.CreatedAt = fromUnix(created)
 		held, ok := d.tenants.Load(t.ID)

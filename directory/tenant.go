@@ -39,6 +39,7 @@ type Tenant struct {
 	Name            string
 	DefaultProvider string
 	Routes          []Route
+	Memory          MemorySettings
 	CreatedAt       time.Time
 
 	credentials []*Credential // by provider, then label

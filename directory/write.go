@@ -101,6 +101,7 @@ type TenantChange struct {
 	Name            *string
 	DefaultProvider *string
 	Routes          *[]Route
+	Memory          *MemoryChange
 }
 
 // UpdateTenant changes a tenant.
@@ -127,9 +128,12 @@ func (d *Directory) UpdateTenant(ctx context.Context, id string, c TenantChange)
 	if err := checkRoutes(next.Routes); err != nil {
 		return nil, err
 	}
+	if err := c.Memory.applyTo(&next.Memory); err != nil {
+		return nil, err
+	}
 	err = d.write(ctx, func(tx *sql.Tx, revision, _ int64) error {
-		return one(tx.ExecContext(ctx, "UPDATE tenants SET name = ?, default_provider = ?, routes = ?, revision = ? WHERE id = ? AND deleted_at = 0",
-			next.Name, next.DefaultProvider, encode(next.Routes), revision, id))
+		return one(tx.ExecContext(ctx, "UPDATE tenants SET name = ?, default_provider = ?, routes = ?, memory = ?, revision = ? WHERE id = ? AND deleted_at = 0",
+			next.Name, next.DefaultProvider, encode(next.Routes), next.Memory.text(), revision, id))
 	})
 	if err != nil {
 		return nil, err

@@ -130,6 +130,14 @@ func bodyError(err error) error {
 	return refuse(codeInvalidRequest, "the request body's framing is broken")
 }
 
+// replace takes another body in its place: a question of our own.
+func (h *heldBody) replace(b []byte) {
+	if h.buf == nil {
+		h.buf = bodyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool's New
+	}
+	*h.buf = append((*h.buf)[:0], b...)
+}
+
 func (h *heldBody) text() wire.Text { return wire.NewText(h.buf) }
 
 func (h *heldBody) release() {
@@ -218,6 +226,11 @@ func dropBody(ctx *fasthttp.RequestCtx) {
 // writeError puts a refusal of ours into the answer.
 func writeError(ctx *fasthttp.RequestCtx, body []byte) {
 	ctx.Response.SetBody(body)
+}
+
+// writeAnswer puts an answer of the memory API into the response.
+func writeAnswer(ctx *fasthttp.RequestCtx, body io.WriterTo) {
+	_, _ = body.WriteTo(ctx.Response.BodyWriter()) // memory does not fail
 }
 
 // holdAnswer puts a part of a short answer into the response.

@@ -93,8 +93,8 @@ func climbs(path []byte) bool {
 	return false
 }
 
-// reserved reports whether a path belongs to an interface of our own, which is
-// never forwarded to a provider.
+// reserved reports whether a path belongs to the memory API, which is never
+// forwarded to a provider.
 func (e *endpoint) reserved() bool {
 	if len(e.provider) > 0 {
 		return false
@@ -108,8 +108,11 @@ func (e *endpoint) usage() bool { return len(e.provider) == 0 && string(e.path) 
 
 // scope is what a token needs to be allowed.
 func (e *endpoint) scope() string {
-	if e.usage() {
+	switch {
+	case e.usage():
 		return directory.ScopeUsage
+	case e.reserved():
+		return directory.ScopeMemory
 	}
 	return directory.ScopeInference
 }

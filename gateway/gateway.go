@@ -66,6 +66,7 @@ type Options struct {
 	// Usage answers GET /v1/usage about a tenant, in JSON; code is one of the
 	// gateway's for an error, else empty.
 	Usage    func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
+	Memory   *Memory
 	Limits   Limits
 	Timeouts Timeouts
 	Log      *zerolog.Logger
@@ -81,6 +82,7 @@ type Gateway struct {
 	providerNames string
 	journal       *meter.Journal
 	usage         func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
+	memory        *Memory
 	limits        Limits
 	timeouts      Timeouts
 	log           *zerolog.Logger
@@ -100,7 +102,7 @@ const writeBufferBytes = 3 << 10
 func New(o Options) *Gateway {
 	g := &Gateway{
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream,
-		journal: o.Journal, usage: o.Usage, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
+		journal: o.Journal, usage: o.Usage, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 		watcher:   newWatcher(),
 	}

@@ -2,14 +2,17 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -28,8 +31,11 @@ type request struct {
 	body     heldBody
 	upload   upload
 	head     wire.Head
-	model    []byte // without the provider's prefix; borrows body
+	model    []byte    // without the provider's prefix; borrows body
+	prefix   wire.Edit // cuts the provider's prefix out of the model
 	outgoing wire.Body
+	memory   *remembering // nil: memory is off
+	task     api.Task     // of the memory API, to be done by the tenant's model
 	provider *Provider
 	stored   *directory.Credential
 	ref      vaultbridge.Ref
@@ -74,16 +80,25 @@ func (r *request) serve() error {
 	if err := r.authenticate(); err != nil {
 		return err
 	}
-	if r.endpoint.usage() {
+	switch {
+	case r.endpoint.usage():
 		return r.tellUsage()
+	case r.endpoint.reserved():
+		return r.serveMemory()
 	}
 	if err := r.read(); err != nil {
+		return err
+	}
+	if err := r.planMemory(); err != nil {
 		return err
 	}
 	if err := r.route(); err != nil {
 		return err
 	}
 	if err := r.unseal(); err != nil {
+		return err
+	}
+	if err := r.remember(); err != nil {
 		return err
 	}
 	if err := r.ask(); err != nil {
@@ -144,8 +159,6 @@ func (r *request) authenticate() error {
 	switch {
 	case perr != nil:
 		return perr
-	case r.endpoint.reserved():
-		return refuse(codeNotSupported, "the memory API is not part of this release")
 	case r.ctx.Request.Header.ConnectionUpgrade():
 		return refuse(codeNotSupported, "WebSocket and other upgrades are not supported")
 	case !caller.Token.AllowsScope(r.endpoint.scope()):
@@ -218,12 +231,21 @@ func (r *request) route() error {
 	r.record.Provider = provider.Name
 	r.record.ModelAsked = identifier(r.model)
 	if r.body.buf != nil {
-		r.outgoing = wire.NewBody(r.body.text())
-		if edit.End > 0 {
-			r.outgoing = wire.NewBody(r.body.text(), edit)
-		}
+		r.prefix = edit
+		r.splice(nil)
 	}
 	return r.allowed()
+}
+
+// splice puts the body together with what is changed about it.
+func (r *request) splice(block []wire.Edit) {
+	var all [4]wire.Edit
+	edits := append(all[:0], block...)
+	if r.prefix.End > 0 {
+		edits = append(edits, r.prefix)
+		slices.SortFunc(edits, func(a, b wire.Edit) int { return a.Start - b.Start })
+	}
+	r.outgoing = wire.NewBody(r.body.text(), edits...)
 }
 
 // anthropic is the provider that owns the messages dialect: a plain model on
@@ -234,22 +256,32 @@ func (r *request) providerName() (name string, edit wire.Edit, err error) {
 	if pinned := r.endpoint.provider; len(pinned) > 0 {
 		return string(pinned), edit, nil
 	}
-	if i := bytes.IndexByte(r.model, '/'); i > 0 {
-		if p := r.g.providers[string(r.model[:i])]; p != nil {
-			edit = r.head.StripModelPrefix(i + 1)
-			r.model = r.model[i+1:]
-			return p.Name, edit, nil
-		}
+	name, cut := r.g.providerFor(r.caller.Tenant, r.model, r.endpoint.anthropic())
+	if cut > 0 {
+		edit = r.head.StripModelPrefix(cut)
+		r.model = r.model[cut:]
 	}
-	tenant := r.caller.Tenant
-	if r.endpoint.anthropic() && !tenant.Routed(r.model) && tenant.Has(anthropic) {
-		return anthropic, edit, nil // nobody else speaks the dialect natively
-	}
-	if name = tenant.Route(r.model); name == "" {
-		return "", edit, refuse(codeCredentialMissing, "this tenant has no default provider; store a credential or set one: "+
-			"ownkey credential put, ownkey tenant update --default-provider")
+	if name == "" {
+		return "", edit, errNoProvider
 	}
 	return name, edit, nil
+}
+
+var errNoProvider = refuse(codeCredentialMissing, "this tenant has no default provider; store a credential or set one: "+
+	"ownkey credential put, ownkey tenant update --default-provider")
+
+// providerFor finds the provider of a tenant's model, and how much of the
+// model's name is the provider's. Empty: the tenant has none.
+func (g *Gateway) providerFor(t *directory.Tenant, model []byte, messages bool) (name string, prefix int) {
+	if i := bytes.IndexByte(model, '/'); i > 0 {
+		if p := g.providers[string(model[:i])]; p != nil {
+			return p.Name, i + 1
+		}
+	}
+	if messages && !t.Routed(model) && t.Has(anthropic) {
+		return anthropic, 0 // nobody else speaks the dialect natively
+	}
+	return t.Route(model), 0
 }
 
 // allowed applies the token's list of models. A body whose model can not be
@@ -312,7 +344,11 @@ func refOf(c *directory.Credential, t *upstream.Target) vaultbridge.Ref {
 // here on the client's socket is watched.
 func (r *request) ask() error {
 	h := &r.ctx.Request.Header
-	r.header = appendRequestHeader(r.header[:0], h, r.body.buf != nil)
+	if r.task != nil {
+		r.header = append(r.header[:0], ownRequestHeader...)
+	} else {
+		r.header = appendRequestHeader(r.header[:0], h, r.body.buf != nil)
+	}
 	r.header = appendField(r.header, "OpenAI-Organization", r.stored.Organization)
 	r.header = appendField(r.header, "OpenAI-Project", r.stored.Project)
 	r.send = upstream.Request{
@@ -363,18 +399,21 @@ func (r *request) refuse(why *refusal) {
 	ctx.SetContentType("application/json")
 	h := &ctx.Response.Header
 	h.Set("Ownkey-Error", string(why.code))
-	if after := answers[why.code].retryAfter; after != "" {
+	if after := cmp.Or(why.retryAfter, answers[why.code].retryAfter); after != "" {
 		h.Set(fasthttp.HeaderRetryAfter, after)
 	}
 	if why.noRetry {
 		h.Set("X-Should-Retry", "false")
 	}
 	r.ownHeaders(h)
-	dialect := r.endpoint.request
-	if r.endpoint.anthropic() {
-		dialect = wire.DialectMessages
+	switch {
+	case r.endpoint.reserved():
+		writeError(ctx, why.appendPlain(r.header[:0]))
+	case r.endpoint.anthropic():
+		writeError(ctx, why.appendError(r.header[:0], wire.DialectMessages, r.record.RequestID.String()))
+	default:
+		writeError(ctx, why.appendError(r.header[:0], r.endpoint.request, r.record.RequestID.String()))
 	}
-	writeError(ctx, why.appendError(r.header[:0], dialect, r.record.RequestID.String()))
 	switch {
 	case why.code == codeClientGone:
 		ctx.SetConnectionClose()
@@ -418,7 +457,11 @@ func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
 	b := r.header[:0]
 	b = appendUUID(b, r.record.RequestID)
 	h.SetCanonical(headerRequestID, b)
-	h.SetCanonical(headerMemory, memoryOff)
+	if r.memory == nil {
+		h.SetCanonical(headerMemory, memoryOff)
+	} else {
+		r.memory.headers(h)
+	}
 	if r.provider != nil {
 		b = append(b[:0], r.provider.Name...)
 		h.SetCanonical(headerProvider, b)
@@ -433,7 +476,7 @@ func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
 	}
 	b = appendTiming(b, "auth", r.record.AuthTime)
 	b = appendTiming(append(b, ", "...), "unseal", r.record.UnsealTime)
-	b = appendTiming(append(b, ", "...), "recall", 0)
+	b = appendTiming(append(b, ", "...), "recall", r.record.RecallTime)
 	b = appendTiming(append(b, ", "...), "upstream", r.record.FirstByteTime)
 	h.SetCanonical(headerTiming, b)
 	r.header = b
@@ -459,17 +502,8 @@ func (r *request) finish(outcome meter.Outcome) {
 	r.record.Outcome = outcome
 	r.record.ModelServed = string(r.scanner.Model())
 	r.record.Events = r.scanner.Events()
-	r.record.InputTokens = meter.Count(usage.Input)
-	r.record.OutputTokens = meter.Count(usage.Output)
-	r.record.CachedTokens = meter.Count(usage.CachedInput)
-	r.record.CacheWrites = meter.Count(usage.CacheWrite)
-	r.record.ReasoningTokens = meter.Count(usage.Reasoning)
-	if usage.Input.Set || usage.Output.Set {
-		r.record.UsageSource = meter.UsageProvider
-		if outcome != meter.OutcomeCompleted {
-			r.record.UsageSource = meter.UsagePartial
-		}
-	}
+	countUsage(&r.record, usage)
+	r.keepTurn(outcome)
 	now := time.Now()
 	r.attempt.End(now)
 	r.lease.Release()
@@ -484,11 +518,27 @@ func (r *request) finish(outcome meter.Outcome) {
 	requests.Put(r)
 }
 
+// countUsage takes over what the provider has reported of itself.
+func countUsage(r *meter.Record, u wire.Usage) {
+	r.InputTokens = meter.Count(u.Input)
+	r.OutputTokens = meter.Count(u.Output)
+	r.CachedTokens = meter.Count(u.CachedInput)
+	r.CacheWrites = meter.Count(u.CacheWrite)
+	r.ReasoningTokens = meter.Count(u.Reasoning)
+	if !u.Input.Set && !u.Output.Set {
+		return
+	}
+	r.UsageSource = meter.UsageProvider
+	if r.Outcome != meter.OutcomeCompleted {
+		r.UsageSource = meter.UsagePartial
+	}
+}
+
 // reset forgets everything of the request but its buffers.
 func (r *request) reset() {
 	r.g, r.ctx, r.provider, r.stored = nil, nil, nil, nil
 	r.endpoint, r.caller, r.upload, r.outgoing = endpoint{}, directory.Caller{}, upload{}, wire.Body{}
-	r.model, r.watching, r.admitted = nil, false, false
+	r.model, r.prefix, r.task, r.watching, r.admitted = nil, wire.Edit{}, nil, false, false
 	r.ref, r.lease, r.send, r.record = vaultbridge.Ref{}, vaultbridge.Lease{}, upstream.Request{}, meter.Record{}
 	r.head.Reset()
 	r.scanner.Reset(wire.DialectNone, wire.FormatOpaque)

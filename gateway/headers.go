@@ -51,6 +51,11 @@ func appendRequestHeader(dst []byte, h *fasthttp.RequestHeader, json bool) []byt
 	return append(dst, "Accept-Encoding: identity\r\n"...)
 }
 
+// ownRequestHeader stands before a question that we ask ourselves, for a tenant.
+// The version is the one that Anthropic's API reference names (2026-11);
+// others pass over it.
+const ownRequestHeader = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nAnthropic-Version: 2023-06-01\r\nAccept-Encoding: identity\r\n"
+
 func appendLine(dst, name, value []byte) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ": "...)

@@ -23,6 +23,8 @@ import (
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
+	"github.com/ownkey/ownkey/memory"
+	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/ownkey/ownkey/upstream"
@@ -41,11 +43,13 @@ type house struct {
 	journal   *meter.Journal
 	directory *directory.Directory
 	database  *db.DB
+	memories  *db.DB
 	keyring   *vaultbridge.Local
 	ring      *vaultbridge.Ring // of keyring, unless the test has a Vault
 	walker    *rotation.Walker
 	metrics   *metrics.Set
 	client    *upstream.Client
+	keeper    *memory.Keeper
 	gateway   *gateway.Gateway
 	logged    sync.Mutex
 	log       bytes.Buffer      // guarded by logged
@@ -64,6 +68,7 @@ type options struct {
 	limits   upstream.Limits
 	timeouts gateway.Timeouts
 	maxBody  int64
+	recall   time.Duration // deadline of recall
 	cache    vaultbridge.CacheOptions
 	provider string // base URL of one in another process, in place of our own
 	// vault makes the ring one of this Vault, with the local keyring before it.
@@ -76,6 +81,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		limits:   limits,
 		timeouts: gateway.Timeouts{ClientHeader: 5 * time.Second, ClientIdle: 5 * time.Second, ClientSilence: 5 * time.Second, ClientWrite: 5 * time.Second},
 		maxBody:  32 << 20,
+		recall:   time.Second, // longer than in life: the machine may be slow
 		cache:    vaultbridge.CacheOptions{TTL: 30 * time.Second, OnGrace: func() {}},
 	}
 	for _, c := range change {
@@ -115,8 +121,18 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		h.hosts[name] = target.HostPort
 		return &gateway.Provider{Name: name, Target: target, CredentialHeader: header, MaxBodyBytes: o.maxBody}
 	}
+	h.openMemory(&o)
 	h.gateway = gateway.New(gateway.Options{
 		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Journal: h.journal, Usage: h.usage, Log: &log,
+		Memory: &gateway.Memory{
+			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
+				t, err := h.directory.Tenant(tenant)
+				if err != nil {
+					return ""
+				}
+				return cmp.Or(t.Memory.Synthesis, "gpt-4o-mini")
+			}), MaxTokens: 800, TopK: 8, Timeout: o.recall,
+		},
 		Providers: []*gateway.Provider{
 			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
 			provider("anthropic", base, "x-api-key: "), provider("dead", dead, "Authorization: Bearer "),
@@ -124,6 +140,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxBufferedBytes: 256 << 20, MaxRequestsInFlight: 5000, MaxHeaderBytes: 8 << 10},
 		Timeouts: o.timeouts,
 	})
+	h.keeper.Start(h.gateway)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	h.addr = l.Addr().String()
@@ -138,6 +155,8 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
+		h.keeper.Close()
+		_ = h.memories.Close()
 		_ = h.provider.Close()
 		h.client.Close()
 		h.walker.Close()
@@ -182,6 +201,36 @@ func (h *house) makeRing(o *vaultbridge.TransitOptions, log *zerolog.Logger) *va
 		h.t.Fatal(err)
 	}
 	return ring
+}
+
+func (h *house) openMemory(o *options) {
+	h.t.Helper()
+	ctx := context.Background()
+	var err error
+	if h.memories, err = db.Open(ctx, h.path("memory.db")); err == nil {
+		err = h.memories.Migrate(ctx, memory.Migrations(), "memory_migrations")
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.keeper, err = memory.Open(ctx, memory.Options{
+		Write: h.memories.Write, Read: h.memories.Read, MaxResidentBytes: 1 << 28, MaxBucketMemories: 10_000, Concurrency: 2, QueryEmbedding: o.recall,
+		Emit: func(e memory.Event) error {
+			return h.journal.Memory(&meter.MemoryEvent{EventID: e.ID, At: e.At, TenantID: e.Tenant, TokenID: e.Token, BucketID: e.BucketID, RequestID: e.RequestID, Op: meter.MemoryOp(e.Op), Count: e.Count, Bytes: e.Bytes})
+		},
+		Tenants: func(id string) bool { _, err := h.directory.Tenant(id); return err == nil },
+		Settings: func(id string) memory.Settings {
+			t, err := h.directory.Tenant(id)
+			if err != nil {
+				return memory.Settings{}
+			}
+			return memory.Settings{Embeddings: t.Memory.Embeddings, Extraction: t.Memory.Extraction}
+		},
+		Trouble: func(what string, err error) { h.t.Errorf("%s: %v", what, err) },
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *house) path(name string) string { return filepath.Join(h.dir, name) }

@@ -39,7 +39,6 @@ func TestRefusals(t *testing.T) {
 	f("no such path", h.do("GET", "/", ""), 404, "not_found")
 	f("no version", h.do("GET", "/main/models", ""), 404, "not_found")
 	f("climbing path", h.do("GET", "/v1/%2e%2e/admin", ""), 404, "not_found")
-	f("memory API", h.do("POST", "/v1/query", `{"query":"x"}`), 501, "not_supported")
 	f("usage is read only", h.do("POST", "/v1/usage", `{}`), 501, "not_supported")
 	f("usage, and the store is away", h.do("GET", "/v1/usage?away", ""), 503, "store_unavailable")
 	f("unknown provider", h.do("GET", "/nobody/v1/models", ""), 400, "unknown_provider")

@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"time"
 
+	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/wire"
@@ -28,6 +30,7 @@ func (r *request) answer() error {
 	r.record.ProviderRequestID = providerRequestID(from)
 	r.record.ProviderOrganization = providerOrganization(from)
 
+	r.listen(format)
 	isHead := r.ctx.IsHead()
 	switch {
 	case isHead || r.attempt.Ended():
@@ -98,6 +101,9 @@ func (r *request) answerStream(format wire.Format) error {
 func (r *request) saw(p []byte) {
 	r.record.ResponseBytes += int64(len(p))
 	r.scanner.Write(p)
+	if r.memory != nil && r.memory.listening {
+		r.memory.said.Write(p)
+	}
 }
 
 // formatOf tells how an answer's body is to be followed.
@@ -122,10 +128,12 @@ const sseType = "text/event-stream"
 type relay struct {
 	r       *request
 	sse     bool
-	over    bool // the end was decided; outcome holds it
+	task    api.Task // in place of the provider's bytes, the client gets what it makes of them
+	over    bool     // the end was decided; outcome holds it
 	outcome meter.Outcome
-	written time.Time // when the client's write limit was last moved
-	rest    []byte    // lent by the attempt and not yet taken by Read
+	written time.Time    // when the client's write limit was last moved
+	rest    bytes.Buffer // not yet taken by Read
+	failed  error        // what Read says when that is taken
 }
 
 // errCut ends the connection: what the client has is not the whole answer.
@@ -156,6 +164,9 @@ func (s *relay) pass(w io.Writer) (int, error) {
 	}
 	s.r.saw(p)
 	s.extend()
+	if s.task != nil {
+		return s.send(w, s.task.Relay(p))
+	}
 	n, err := w.Write(p)
 	if err != nil {
 		s.close(s.leftOutcome())
@@ -163,23 +174,30 @@ func (s *relay) pass(w io.Writer) (int, error) {
 	return n, err
 }
 
+// send writes what a task has made.
+func (s *relay) send(w io.Writer, b api.Body) (int, error) {
+	if b.Len() == 0 {
+		return 0, nil
+	}
+	n, err := b.WriteTo(w)
+	if err != nil {
+		s.close(s.leftOutcome())
+	}
+	return int(n), err
+}
+
 // Read gives the answer to the ways of fasthttp that do not take WriteTo.
 func (s *relay) Read(p []byte) (int, error) {
-	if len(s.rest) == 0 {
-		next, err := s.r.attempt.Next()
-		if err != nil {
-			if end := s.end(io.Discard, err); end != nil {
-				return 0, end
-			}
+	for s.rest.Len() == 0 && s.failed == nil {
+		if s.over {
 			return 0, io.EOF
 		}
-		s.r.saw(next)
-		s.extend()
-		s.rest = next
+		_, s.failed = s.pass(&s.rest)
 	}
-	n := copy(p, s.rest)
-	s.rest = s.rest[n:]
-	return n, nil
+	if s.rest.Len() == 0 {
+		return 0, s.failed
+	}
+	return s.rest.Read(p)
 }
 
 // extend moves the limit on a write to a client that does not read. Once a
@@ -206,7 +224,11 @@ func (s *relay) end(w io.Writer, err error) error {
 	}
 	if err == nil || s.sse && r.scanner.Ended() {
 		s.close(s.wholeOutcome())
-		return nil
+		if s.task == nil {
+			return nil
+		}
+		_, err := s.send(w, s.task.Finish(context.Background(), r.scanner.Usage()).Body)
+		return err
 	}
 	if errors.Is(err, upstream.ErrCanceled) {
 		s.close(meter.OutcomeClientCancelled)
@@ -215,6 +237,10 @@ func (s *relay) end(w io.Writer, err error) error {
 	why := refusalOf(err, true)
 	r.record.ErrorCode = string(why.code)
 	s.close(outcomeOf(why.code))
+	if s.task != nil {
+		_, _ = api.StreamError(why.message).WriteTo(w)
+		return errCut
+	}
 	if s.sse {
 		event := why.appendEvent(r.header[:0], r.endpoint.answer, r.record.RequestID.String(), !r.scanner.BetweenEvents())
 		_, _ = w.Write(event)

@@ -24,6 +24,7 @@ const (
 	codeNotSupported         code = "not_supported"
 	codeTooLarge             code = "too_large"
 	codeTooManyInFlight      code = "too_many_requests_in_flight"
+	codeRateLimited          code = "rate_limited"
 	codeUpstreamUnreachable  code = "upstream_unreachable"
 	codeUpstreamInvalid      code = "upstream_invalid"
 	codeUpstreamTruncated    code = "upstream_truncated"
@@ -57,6 +58,7 @@ var answers = map[code]answer{
 	codeNotFound:            {fasthttp.StatusNotFound, "not_found_error", ""},
 	codeNotSupported:        {fasthttp.StatusNotImplemented, "invalid_request_error", ""},
 	codeTooLarge:            {fasthttp.StatusRequestEntityTooLarge, "request_too_large", ""},
+	codeRateLimited:         {fasthttp.StatusTooManyRequests, "rate_limit_error", "1"},
 	codeTooManyInFlight:     {fasthttp.StatusTooManyRequests, "rate_limit_error", "1"},
 	codeUpstreamUnreachable: {fasthttp.StatusBadGateway, "api_error", ""},
 	codeUpstreamInvalid:     {fasthttp.StatusBadGateway, "api_error", ""},
@@ -79,6 +81,8 @@ type refusal struct {
 	// noRetry tells SDKs not to repeat the call: the provider may already have
 	// billed it.
 	noRetry bool
+	// retryAfter is sent in place of the code's own, in seconds.
+	retryAfter string
 }
 
 // Error makes a refusal an error of the request path.
@@ -107,11 +111,11 @@ func refusalOf(err error, sent bool) *refusal {
 	case errors.Is(err, upstream.ErrCanceled), errors.Is(err, upstream.ErrRequestBody):
 		return refuse(codeClientGone, "the client left")
 	case errors.Is(err, upstream.ErrTimeout):
-		return &refusal{codeUpstreamTimeout, "the provider did not answer in time", sent}
+		return &refusal{code: codeUpstreamTimeout, message: "the provider did not answer in time", noRetry: sent}
 	case errors.Is(err, upstream.ErrInvalid):
-		return &refusal{codeUpstreamInvalid, "the provider's answer was not valid HTTP", sent}
+		return &refusal{code: codeUpstreamInvalid, message: "the provider's answer was not valid HTTP", noRetry: sent}
 	case errors.Is(err, upstream.ErrTruncated):
-		return &refusal{codeUpstreamTruncated, "the provider's answer was cut short", sent}
+		return &refusal{code: codeUpstreamTruncated, message: "the provider's answer was cut short", noRetry: sent}
 	case errors.Is(err, upstream.ErrUnreachable):
 		return refuse(codeUpstreamUnreachable, "the provider could not be reached, or closed the connection without an answer")
 	}
@@ -136,6 +140,15 @@ func (r *refusal) appendError(dst []byte, d wire.Dialect, requestID string) []by
 	dst = append(dst, `","type":"ownkey_error","param":null,"code":"`...)
 	dst = append(dst, r.code...)
 	return append(dst, `"}}`...)
+}
+
+// appendPlain appends the refusal as clients of the memory API read it.
+func (r *refusal) appendPlain(dst []byte) []byte {
+	dst = append(dst, `{"error":"`...)
+	dst = append(dst, r.message...)
+	dst = append(dst, `","code":"`...)
+	dst = append(dst, r.code...)
+	return append(dst, `"}`...)
 }
 
 // appendEvent appends the refusal as the last event of a stream. partial says

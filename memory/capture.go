@@ -7,6 +7,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/ownkey/ownkey/memory/transcript"
+	"github.com/ownkey/ownkey/wire"
 )
 
 // Turn is what was said in one call: the user's turn and the answer to it.
@@ -29,9 +32,27 @@ const maxTurnsWaiting = 1024
 
 // Session names a conversation by how it began: that stays the same from call
 // to call.
-func Session(opening []byte) string {
-	sum := sha256.Sum256(opening)
+func Session(opening wire.Text) string {
+	sum := sha256.Sum256(opening.Reveal())
 	return "c" + hex.EncodeToString(sum[:8])
+}
+
+// TurnOf makes a turn of a conversation whose last word is the user's; of any
+// other it keeps no word of the user: it was kept when it came.
+func TurnOf(c *wire.Conversation) Turn {
+	t := Turn{Origin: sha256.Sum256(c.Prefix().Reveal())}
+	if c.UserTurn() {
+		t.User = string(c.Question().Reveal())
+	}
+	return t
+}
+
+// Answered adds what the assistant has said, unless it is not all there.
+func (t *Turn) Answered(said *transcript.Transcript) {
+	text := said.Text()
+	if !said.Truncated() {
+		t.Assistant = string(text.Reveal())
+	}
 }
 
 // Capture takes a turn to be stored soon. It does not wait; false means that

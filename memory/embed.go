@@ -62,7 +62,7 @@ func (k *Keeper) askVectors(ctx context.Context, tenant, model string, texts []s
 	if err != nil {
 		return nil, err
 	}
-	answer, err := k.o.Provider.Ask(ctx, tenant, "/embeddings", body)
+	answer, err := k.provider.Ask(ctx, tenant, "/embeddings", body)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func finishJobs(ctx context.Context, tx *sql.Tx, kind job, batch []Memory) error
 // questionVector gets the vector of a question, if the tenant has embeddings
 // and it comes in time. Without it the words alone decide.
 func (k *Keeper) questionVector(ctx context.Context, q *Question) []float32 {
-	if k.o.QueryEmbedding <= 0 || k.o.Provider == nil {
+	if k.o.QueryEmbedding <= 0 || k.provider == nil {
 		return nil
 	}
 	model := k.o.Settings(q.Tenant).Embeddings
@@ -157,16 +157,29 @@ func (k *Keeper) questionVector(ctx context.Context, q *Question) []float32 {
 	}
 }
 
-// Reembed writes down that all memories of a tenant need vectors, for a tenant
-// who has chosen another model.
-func (k *Keeper) Reembed(ctx context.Context, tenant string) error {
+// followModel notices that a tenant has chosen an embeddings model, or another
+// one: all memories need vectors of it, and those in memory are compared no
+// more.
+func (k *Keeper) followModel(ctx context.Context, tenant string) error {
 	model := k.o.Settings(tenant).Embeddings
-	if model == "" {
+	if known, ok := k.models[tenant]; ok && known == model {
 		return nil
+	} else if ok {
+		k.buckets.Range(func(key bucketKey, b *bucket) bool {
+			if key.tenant == tenant {
+				k.forget(b)
+			}
+			return true
+		})
 	}
-	_, err := k.o.Write.ExecContext(ctx, `INSERT INTO jobs (kind, seq, tenant, attempts, not_before)
-		SELECT ?, m.seq, m.tenant, 0, 0 FROM memories m LEFT JOIN vectors v ON v.seq = m.seq AND v.model = ? WHERE m.tenant = ? AND v.seq IS NULL
-		ON CONFLICT DO NOTHING`, embedding, model, tenant)
-	wake(k.wakeJobs)
-	return unavailable(err)
+	if model != "" {
+		if _, err := k.o.Write.ExecContext(ctx, `INSERT INTO jobs (kind, seq, tenant, attempts, not_before)
+			SELECT ?, m.seq, m.tenant, 0, 0 FROM memories m LEFT JOIN vectors v ON v.seq = m.seq AND v.model = ? WHERE m.tenant = ? AND v.seq IS NULL
+			ON CONFLICT DO NOTHING`, embedding, model, tenant); err != nil {
+			return unavailable(err)
+		}
+		wake(k.wakeJobs)
+	}
+	k.models[tenant] = model
+	return nil
 }

@@ -58,9 +58,6 @@ var batchOf = map[job]int{embedding: 64, extraction: 1}
 // addJobs writes down what is to be done about a memory.
 func (k *Keeper) addJobs(ctx context.Context, tx *sql.Tx, m *Memory) error {
 	s := k.o.Settings(m.tenant)
-	if k.o.Provider == nil {
-		return nil
-	}
 	for kind, wanted := range map[job]bool{embedding: s.Embeddings != "", extraction: s.Extraction != "" && worthExtracting(m)} {
 		if !wanted {
 			continue

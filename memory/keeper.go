@@ -66,8 +66,6 @@ type Options struct {
 	Tenants func(id string) bool
 	// Settings are what a tenant has chosen.
 	Settings func(tenant string) Settings
-	// Provider runs the tenant's models. Nil: nothing that needs one is done.
-	Provider Provider
 	// MaxResidentBytes bounds the buckets that are held in memory.
 	MaxResidentBytes int64
 	// MaxBucketMemories bounds one bucket.
@@ -90,10 +88,12 @@ type Settings struct {
 
 // Keeper keeps memories. It is safe for concurrent use.
 type Keeper struct {
-	o       Options
-	buckets *xsync.Map[bucketKey, *bucket]
-	held    atomic.Int64 // bytes of resident buckets
-	secret  []byte       // that the marker of blocks is keyed with
+	o        Options
+	buckets  *xsync.Map[bucketKey, *bucket]
+	held     atomic.Int64      // bytes of resident buckets
+	secret   []byte            // that the marker of blocks is keyed with
+	provider Provider          // set by Start
+	models   map[string]string // embeddings models by tenant; the sweep's own
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc
@@ -114,7 +114,7 @@ type Counts struct {
 // Open prepares a keeper and starts its goroutines.
 func Open(ctx context.Context, o Options) (*Keeper, error) {
 	k := &Keeper{
-		o: o, buckets: xsync.NewMap[bucketKey, *bucket](),
+		o: o, buckets: xsync.NewMap[bucketKey, *bucket](), models: map[string]string{},
 		wakeEvents: make(chan struct{}, 1), wakeJobs: make(chan struct{}, 1), turns: make(chan Turn, maxTurnsWaiting),
 	}
 	var err error
@@ -125,10 +125,15 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	k.running.Go(k.handOnEvents)
 	k.running.Go(k.expire)
 	k.running.Go(k.keepTurns)
-	if o.Provider != nil {
-		k.running.Go(k.runJobs)
-	}
 	return k, nil
+}
+
+// Start brings the one who runs the tenants' models, and begins with what they
+// have to do. Until then nothing that needs them is done. It is called once,
+// before the first call that may ask a model.
+func (k *Keeper) Start(p Provider) {
+	k.provider = p
+	k.running.Go(k.runJobs)
 }
 
 // Close waits for what is being written. Turns that were captured and not yet

@@ -252,7 +252,9 @@ func (k *Keeper) sweep(ctx context.Context) error {
 		})
 	}
 	for i := 0; err == nil && i < len(tenants); i++ {
-		if !k.o.Tenants(tenants[i]) {
+		if k.o.Tenants(tenants[i]) {
+			err = k.followModel(ctx, tenants[i])
+		} else {
 			err = k.DeleteTenant(ctx, tenants[i])
 		}
 	}

@@ -77,12 +77,12 @@ const maxAnswerBytes = 256 << 10
 
 // complete asks and gives what the model said.
 func (k *Keeper) complete(ctx context.Context, tenant string, p *Prompt) (string, error) {
-	messages := k.o.Provider.SpeaksMessages(tenant, p.Model)
+	messages := k.provider.SpeaksMessages(tenant, p.Model)
 	body, err := p.Body(messages)
 	if err != nil {
 		return "", err
 	}
-	answer, err := k.o.Provider.Ask(ctx, tenant, p.Path(messages), body)
+	answer, err := k.provider.Ask(ctx, tenant, p.Path(messages), body)
 	if err != nil {
 		return "", err
 	}

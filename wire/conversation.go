@@ -298,6 +298,10 @@ func (c *Conversation) Question() Text { return NewText(&c.question) }
 // conversation goes on.
 func (c *Conversation) Opening() Text { return NewText(&c.opening) }
 
+// UserTurn reports whether the last message is a turn of the user, and not a
+// tool's answer or the beginning of the assistant's.
+func (c *Conversation) UserTurn() bool { return c.last.role == roleUser && c.last.span == c.asked.span }
+
 // Prefix is the body up to where a block would be put.
 func (c *Conversation) Prefix() Text {
 	prefix := c.body[:c.place.at]

@@ -40,6 +40,7 @@ type app struct {
 	credentials *vaultbridge.Cache
 	client      *upstream.Client
 	meter       *books
+	memory      *memories
 	gateway     *gateway.Gateway
 	admin       *http.Server
 	data        net.Listener
@@ -50,6 +51,7 @@ type app struct {
 const (
 	databaseFile = "ownkey.db"
 	usageFile    = "usage.db"
+	memoryFile   = "memory.db"
 	ledgerDir    = "ledger"
 	segmentsDir  = "segments"
 )
@@ -88,10 +90,13 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	if err != nil {
 		return a, err
 	}
+	if a.memory, err = openMemories(ctx, a); err != nil {
+		return a, err
+	}
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client,
-		Providers: providers, Journal: a.meter.journal, Usage: usageAPI.Answer, Log: log,
+		Providers: providers, Journal: a.meter.journal, Usage: usageAPI.Answer, Memory: a.memory.options(), Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
 			MaxRequestsInFlight: cfg.Limits.MaxRequestsInFlight, MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes),
@@ -101,6 +106,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 			ClientSilence: cfg.Timeouts.ClientSilence, ClientWrite: cfg.Timeouts.ClientWrite,
 		},
 	})
+	a.memory.keeper.Start(a.gateway)
 	invoices, err := invoice.New(ctx, invoice.Options{Events: a.meter.store, Tenants: a.directory, DB: a.database, Plan: pricePlans(&cfg.Billing), Now: time.Now})
 	if err != nil {
 		return a, err
@@ -211,6 +217,9 @@ func (a *app) close(ctx context.Context) error {
 		if l != nil {
 			_ = l.Close() // closed by its server already, in the usual case
 		}
+	}
+	if a.memory != nil {
+		errs = append(errs, a.memory.close())
 	}
 	if a.client != nil {
 		a.client.Close()

@@ -11,7 +11,7 @@ import (
 type TenantCmd struct {
 	Create TenantCreateCmd `cmd:"" help:"Add a tenant."`
 	List   TenantListCmd   `cmd:"" help:"List tenants."`
-	Update TenantUpdateCmd `cmd:"" help:"Change a tenant's name, default provider or routes."`
+	Update TenantUpdateCmd `cmd:"" help:"Change a tenant's name, default provider, routes or memory."`
 	Delete TenantDeleteCmd `cmd:"" help:"Delete a tenant with its tokens and credentials."`
 }
 
@@ -75,6 +75,11 @@ type TenantUpdateCmd struct {
 	DefaultProvider *string  `help:"Provider for models that no route names."`
 	Route           []string `placeholder:"MODEL=PROVIDER" help:"Route a model, or a prefix with *, to a provider. Replaces all routes. Repeatable."`
 	ClearRoutes     bool     `help:"Remove all routes."`
+
+	EmbeddingsModel  *string `group:"Memory" placeholder:"MODEL" help:"Model that makes vectors of memories; empty for none."`
+	ExtractionModel  *string `group:"Memory" placeholder:"MODEL" help:"Model that finds facts in memories; empty for none."`
+	SynthesisModel   *string `group:"Memory" placeholder:"MODEL" help:"Model that answers queries and writes profiles; empty for the gateway's choice."`
+	CaptureAssistant *bool   `group:"Memory" negatable:"" help:"Capture what the assistant says, too."`
 }
 
 // Run makes the call.
@@ -96,6 +101,18 @@ func (c *TenantUpdateCmd) Run() error {
 			routes = append(routes, map[string]string{"model": model, "provider": provider})
 		}
 		change["routes"] = routes
+	}
+	memory := map[string]any{}
+	for name, value := range map[string]*string{"embeddings_model": c.EmbeddingsModel, "extraction_model": c.ExtractionModel, "synthesis_model": c.SynthesisModel} {
+		if value != nil {
+			memory[name] = *value
+		}
+	}
+	if c.CaptureAssistant != nil {
+		memory["capture_assistant"] = *c.CaptureAssistant
+	}
+	if len(memory) > 0 {
+		change["memory"] = memory
 	}
 	printed, err := c.call("PATCH", "/tenants/"+url.PathEscape(c.ID), change, nil)
 	if err != nil || printed {

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -12,11 +13,12 @@ import (
 )
 
 type tenantView struct {
-	ID              string            `json:"id"`
-	Name            string            `json:"name"`
-	DefaultProvider string            `json:"default_provider"`
-	Routes          []directory.Route `json:"routes"`
-	CreatedAt       *time.Time        `json:"created_at"`
+	ID              string                   `json:"id"`
+	Name            string                   `json:"name"`
+	DefaultProvider string                   `json:"default_provider"`
+	Routes          []directory.Route        `json:"routes"`
+	Memory          directory.MemorySettings `json:"memory"`
+	CreatedAt       *time.Time               `json:"created_at"`
 }
 
 func viewTenant(t *directory.Tenant) tenantView {
@@ -24,7 +26,7 @@ func viewTenant(t *directory.Tenant) tenantView {
 	if routes == nil {
 		routes = []directory.Route{}
 	}
-	return tenantView{t.ID, t.Name, t.DefaultProvider, routes, at(t.CreatedAt)}
+	return tenantView{t.ID, t.Name, t.DefaultProvider, routes, t.Memory, at(t.CreatedAt)}
 }
 
 // at is a time as JSON has it: null for none.
@@ -73,17 +75,47 @@ func (s *server) updateTenant(w http.ResponseWriter, r *http.Request) error {
 		Name            *string            `json:"name"`
 		DefaultProvider *string            `json:"default_provider"`
 		Routes          *[]directory.Route `json:"routes"`
+		Memory          json.RawMessage    `json:"memory"`
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
+	memory, err := readMemory(in.Memory)
+	if err != nil {
+		return err
+	}
 	t, err := s.Directory.UpdateTenant(r.Context(), r.PathValue("tenant"),
-		directory.TenantChange{Name: in.Name, DefaultProvider: in.DefaultProvider, Routes: in.Routes})
+		directory.TenantChange{Name: in.Name, DefaultProvider: in.DefaultProvider, Routes: in.Routes, Memory: memory})
 	if err != nil {
 		return err
 	}
 	s.changed("tenant updated", t.ID, t.ID)
 	return write(w, http.StatusOK, viewTenant(t))
+}
+
+// readMemory reads what is to change of a tenant's memory.
+func readMemory(raw json.RawMessage) (*directory.MemoryChange, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	var change directory.MemoryChange
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &members); err != nil {
+		return nil, &failure{http.StatusBadRequest, "invalid_request", "memory", "memory: must be a JSON object"}
+	}
+	for name := range members {
+		if !slices.Contains(memberNames(&change), name) {
+			return nil, &failure{http.StatusBadRequest, "invalid_request", "memory." + name, "there is no member memory." + name}
+		}
+	}
+	if err := json.Unmarshal(raw, &change); err != nil {
+		f := badBody(err)
+		if f.param != "" {
+			f.param, f.message = "memory."+f.param, "memory."+f.message
+		}
+		return nil, f
+	}
+	return &change, nil
 }
 
 // deleteTenant ends a tenant, and with ?shred=true its key. Both are written

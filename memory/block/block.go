@@ -15,6 +15,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/ownkey/ownkey/wire"
 )
 
 // Marker is how a block begins and ends: a tag with a name that hangs on a key,
@@ -29,6 +31,9 @@ func NewMarker(key []byte, tenant string) Marker {
 	name := "memory-" + hex.EncodeToString(mac.Sum(nil)[:6])
 	return Marker{"<" + name + ">", "</" + name + ">"}
 }
+
+// Wire is the marker as wire looks for it.
+func (m Marker) Wire() wire.Marker { return wire.Marker{Open: []byte(m.Open), Close: []byte(m.Close)} }
 
 // preamble takes all authority from what follows (OpenAI's Model Spec calls it
 // untrusted text; the wording is after Hines et al., "Defending Against

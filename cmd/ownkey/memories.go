@@ -1,0 +1,119 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"path/filepath"
+
+	"github.com/ownkey/ownkey/gateway"
+	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/memory"
+	"github.com/ownkey/ownkey/memory/api"
+	"github.com/ownkey/ownkey/meter"
+)
+
+// memories is what tenants have remembered.
+type memories struct {
+	app      *app
+	database *db.DB
+	keeper   *memory.Keeper
+}
+
+// openMemories opens the store. Its models are asked only after Start.
+func openMemories(ctx context.Context, a *app) (m *memories, err error) {
+	m = &memories{app: a}
+	if m.database, err = db.Open(ctx, filepath.Join(a.cfg.Data, memoryFile)); err != nil {
+		return m, err
+	}
+	if err := m.database.Migrate(ctx, memory.Migrations(), "memory_migrations"); err != nil {
+		return m, err
+	}
+	c := &a.cfg.Memory
+	m.keeper, err = memory.Open(ctx, memory.Options{
+		Write: m.database.Write, Read: m.database.Read, Emit: m.emit, Tenants: m.tenant, Settings: m.settings,
+		MaxResidentBytes: c.MaxResidentBytes, MaxBucketMemories: c.MaxBucketMemories,
+		QueryEmbedding: c.QueryEmbeddingTimeout, Concurrency: int(c.ModelConcurrency), Trouble: m.trouble,
+	})
+	if err != nil {
+		return m, err
+	}
+	m.observe()
+	return m, nil
+}
+
+// options are what the gateway needs of memory.
+func (m *memories) options() *gateway.Memory {
+	c := &m.app.cfg.Memory
+	return &gateway.Memory{
+		Keeper: m.keeper, API: api.New(m.keeper, m.synthesisModel), MaxTokens: int(c.MaxTokens), TopK: int(c.TopK), Timeout: c.RecallTimeout,
+	}
+}
+
+// ops are the keeper's operations in the meter's words.
+var ops = map[memory.Op]meter.MemoryOp{memory.Stored: meter.MemoryStored, memory.Deleted: meter.MemoryDeleted}
+
+// emit hands a billing event to the ledger.
+func (m *memories) emit(e memory.Event) error {
+	return m.app.meter.journal.Memory(&meter.MemoryEvent{
+		EventID: e.ID, At: e.At, TenantID: e.Tenant, TokenID: e.Token, BucketID: e.BucketID, RequestID: e.RequestID,
+		Op: ops[e.Op], Count: e.Count, Bytes: e.Bytes,
+	})
+}
+
+// tenant tells whether a tenant exists. While the directory can not be sure,
+// every tenant does: nothing is deleted on a guess.
+func (m *memories) tenant(id string) bool {
+	if m.app.directory.Ready() != nil {
+		return true
+	}
+	_, err := m.app.directory.Tenant(id)
+	return err == nil
+}
+
+func (m *memories) settings(tenant string) memory.Settings {
+	t, err := m.app.directory.Tenant(tenant)
+	if err != nil {
+		return memory.Settings{}
+	}
+	return memory.Settings{Embeddings: t.Memory.Embeddings, Extraction: t.Memory.Extraction}
+}
+
+func (m *memories) synthesisModel(tenant string) string {
+	byDefault := m.app.cfg.Memory.SynthesisModel
+	t, err := m.app.directory.Tenant(tenant)
+	if err != nil {
+		return byDefault
+	}
+	return cmp.Or(t.Memory.Synthesis, byDefault)
+}
+
+// trouble tells the operator what no caller hears of. The errors of the room
+// hold no text.
+func (m *memories) trouble(what string, err error) {
+	m.app.log.Error().Err(err).Msg(what)
+}
+
+// observe publishes the state of memory.
+func (m *memories) observe() {
+	gauge := func(name string, f func() float64) { m.app.metrics.NewGauge(name, f) }
+	c := m.keeper.Counts()
+	gauge("ownkey_memory_resident_bytes", func() float64 { return float64(m.keeper.ResidentBytes()) })
+	gauge("ownkey_memory_loads", func() float64 { return float64(c.Loads.Load()) })
+	gauge("ownkey_memory_evictions", func() float64 { return float64(c.Evictions.Load()) })
+	gauge("ownkey_memory_captured", func() float64 { return float64(c.Captured.Load()) })
+	gauge("ownkey_memory_capture_dropped", func() float64 { return float64(c.CaptureDropped.Load()) })
+	gauge("ownkey_memory_capture_refused", func() float64 { return float64(c.CaptureRefused.Load()) })
+	gauge("ownkey_memory_embedded", func() float64 { return float64(c.Embedded.Load()) })
+	gauge("ownkey_memory_extracted", func() float64 { return float64(c.Extracted.Load()) })
+	gauge("ownkey_memory_jobs_given_up", func() float64 { return float64(c.JobsGivenUp.Load()) })
+}
+
+func (m *memories) close() error {
+	if m.keeper != nil {
+		m.keeper.Close()
+	}
+	if m.database != nil {
+		return m.database.Close()
+	}
+	return nil
+}

@@ -1,0 +1,170 @@
+package gateway
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"time"
+
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/memory"
+	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/wire"
+	"github.com/valyala/fasthttp"
+)
+
+// maxAskedBytes bounds the answer to a question of our own. 64 vectors of 3,072
+// numbers are some 4 MiB of JSON.
+const maxAskedBytes = 32 << 20
+
+// asking is a call that the gateway makes for a tenant without a client that
+// waits: for vectors and facts. It is recorded like any other, since the
+// provider will bill it.
+type asking struct {
+	g        *Gateway
+	provider *Provider
+	stored   *directory.Credential
+	head     wire.Head
+	body     wire.Body
+	attempt  upstream.Attempt
+	scanner  wire.Scanner
+	record   meter.Record
+}
+
+// Ask implements memory.Provider: it sends a JSON body to the tenant's own
+// provider, on the tenant's own credential, and gives the answer.
+func (g *Gateway) Ask(ctx context.Context, tenant, path string, body []byte) ([]byte, error) {
+	if g.journal.Admit() != nil {
+		return nil, &memory.AskError{Status: fasthttp.StatusServiceUnavailable, Code: string(codeLedgerFull)}
+	}
+	defer g.journal.Leave()
+	a := asking{g: g}
+	a.record.Start = time.Now()
+	a.record.RequestID = meter.NewEventID()
+	a.record.EventID, a.record.TenantID = a.record.RequestID, tenant
+	a.record.Endpoint, a.record.RequestBytes = wire.DialectOf([]byte(path)).String(), int64(len(body))
+	answer, err := a.run(ctx, tenant, path, body)
+	if err != nil {
+		why := refusalOf(err, a.attempt.Sent())
+		if _, said := errors.AsType[*memory.AskError](err); !said {
+			a.record.ErrorCode, a.record.Outcome = string(why.code), outcomeOf(why.code)
+			err = &memory.AskError{Status: answers[why.code].status, Code: string(why.code)}
+		}
+	}
+	now := time.Now()
+	a.attempt.End(now)
+	a.record.TotalTime = now.Sub(a.record.Start)
+	g.keep(&a.record)
+	return answer, err
+}
+
+func (a *asking) run(ctx context.Context, tenant, path string, body []byte) ([]byte, error) {
+	if err := a.route(tenant, path, body); err != nil {
+		return nil, err
+	}
+	target, err := a.g.target(a.provider, a.stored)
+	if err != nil {
+		return nil, err
+	}
+	ref := refOf(a.stored, target)
+	began := time.Now()
+	lease, err := a.g.credentials.Credential(ctx, &ref)
+	a.record.UnsealTime = time.Since(began)
+	if err != nil {
+		return nil, err
+	}
+	defer lease.Release()
+	a.record.CredentialID, a.record.Fingerprint = a.stored.ID, a.stored.Fingerprint
+	a.record.KeyVersion, a.record.UnsealID, a.record.CacheHit = int64(lease.Version()), lease.UnsealID(), lease.Hit
+	a.record.Attempt = 1
+	if err := a.g.journal.Open(&a.record); err != nil {
+		return nil, refuse(codeLedgerFull, "the ledger of records can not be written")
+	}
+	asked := time.Now()
+	a.attempt.Begin(target, asked)
+	defer context.AfterFunc(ctx, a.attempt.Cancel)()
+	header := appendField([]byte(ownRequestHeader), "OpenAI-Organization", a.stored.Organization)
+	header = appendField(header, "OpenAI-Project", a.stored.Project)
+	//nolint:contextcheck // Cancel, above, is how an attempt hears of ctx
+	err = a.attempt.Send(&upstream.Request{
+		Method: []byte(fasthttp.MethodPost), Path: []byte(path), Header: header,
+		CredentialHeader: a.provider.CredentialHeader, Credential: &lease, Body: &a.body, BodyBytes: int64(a.body.Len()),
+	})
+	a.record.FirstByteTime = time.Since(asked)
+	if err != nil {
+		return nil, err
+	}
+	return a.answer(path)
+}
+
+// route finds the provider and the credential for the model that a body names.
+func (a *asking) route(tenant, path string, body []byte) error {
+	t, err := a.g.directory.Tenant(tenant)
+	if err != nil {
+		return err
+	}
+	text := wire.NewText(&body)
+	if err := wire.ReadHead(text, &a.head); err != nil {
+		return err
+	}
+	name, prefix := a.g.providerFor(t, a.head.Model, path == "/messages")
+	if a.provider = a.g.providers[name]; a.provider == nil {
+		return errNoProvider
+	}
+	a.record.Provider, a.record.ModelAsked = name, identifier(a.head.Model[prefix:])
+	a.body = wire.NewBody(text)
+	if prefix > 0 {
+		a.body = wire.NewBody(text, a.head.StripModelPrefix(prefix))
+	}
+	if a.stored, err = t.Credential(name, ""); err != nil {
+		return refuse(codeCredentialMissing, "this tenant has no credential for provider "+name)
+	}
+	return nil
+}
+
+// answer reads the provider's answer to its end.
+func (a *asking) answer(path string) ([]byte, error) {
+	from := &a.attempt.Head
+	a.scanner.Reset(wire.DialectOf([]byte(path)), wire.FormatJSON)
+	a.record.Status = int64(from.StatusCode())
+	a.record.ProviderRequestID, a.record.ProviderOrganization = providerRequestID(from), providerOrganization(from)
+	var all bytes.Buffer
+	for {
+		p, err := a.attempt.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		if all.Len()+len(p) > maxAskedBytes {
+			return nil, upstream.ErrInvalid
+		}
+		a.record.ResponseBytes += int64(len(p))
+		a.scanner.Write(p)
+		all.Write(p)
+	}
+	a.scanner.Finish()
+	a.record.Outcome = meter.OutcomeCompleted
+	a.record.ModelServed = string(a.scanner.Model())
+	countUsage(&a.record, a.scanner.Usage())
+	if status := from.StatusCode(); status >= fasthttp.StatusBadRequest {
+		seconds, _ := strconv.Atoi(string(from.Peek(fasthttp.HeaderRetryAfter))) // a date, or nothing: our own patience counts
+		return nil, &memory.AskError{Status: status, RetryAfter: time.Duration(max(0, seconds)) * time.Second}
+	}
+	return all.Bytes(), nil
+}
+
+// SpeaksMessages implements memory.Provider.
+func (g *Gateway) SpeaksMessages(tenant, model string) bool {
+	t, err := g.directory.Tenant(tenant)
+	if err != nil {
+		return false
+	}
+	name, _ := g.providerFor(t, []byte(model), false)
+	p := g.providers[name]
+	return p != nil && p.speaksMessages()
+}
