@@ -198,7 +198,7 @@ func (r *request) recall(m *remembering) (err error) {
 	case err != nil: // the call goes on without memory, and its answer and record say so
 		m.outcome = meter.MemoryError
 		r.g.log.Error().Err(err).Stringer("request_id", r.record.RequestID).Str("tenant", r.caller.Tenant.ID).Msg("recall failed")
-		return nil //nolint:nilerr // see above
+		return nil
 	}
 	m.outcome = meter.MemoryEmpty
 	if len(m.recalled.Block) > 0 {

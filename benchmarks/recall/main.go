@@ -1,37 +1,67 @@
+// Command recall measures how well and how fast memories are found, on LoCoMo
+// and beside other engines. Its tables are markdown.
 package main
 
 import (
+	"context"
+	"flag"
 	"fmt"
 	"os"
-
-	"github.com/ownkey/ownkey/memory/index"
+	"runtime"
+	"runtime/debug"
+	"time"
 )
 
+// settings are the command line.
+type settings struct {
+	data   string
+	minilm bool
+}
+
 func main() {
-	all, err := readLoCoMo(os.Args[1])
+	var s settings
+	flag.StringVar(&s.data, "data", "../shared/data/locomo10.json", "LoCoMo's data file (snap-research/LoCoMo, data/locomo10.json; CC BY-NC 4.0)")
+	flag.BoolVar(&s.minilm, "minilm", false, "with vectors of all-MiniLM-L6-v2, too: installs it into .tools the first time")
+	flag.Usage = func() {
+		fmt.Fprintln(os.Stderr, "go run ./benchmarks/recall [flags] [quality|tune|latency|tokens]...")
+		flag.PrintDefaults()
+	}
+	flag.Parse()
+	if err := run(context.Background(), &s, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "recall:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, s *settings, which []string) error {
+	all := map[string]func(context.Context, *settings, []conversation) error{"quality": quality, "tune": tune, "latency": latencies, "tokens": tokens}
+	if len(which) == 0 {
+		which = []string{"quality", "latency", "tokens"}
+	}
+	conversations, err := readLoCoMo(s.data)
 	if err != nil {
-		panic(err)
+		return fmt.Errorf("cannot read LoCoMo: %w", err)
 	}
-	w := &index.Default
-	var ms []measured
-	for _, c := range all {
-		x := index.New(w)
-		for _, t := range c.turns {
-			x.Add(&index.Document{Text: t.text, Speaker: t.speaker, Session: t.session, Day: t.day})
+	fmt.Printf("%s, %s/%s, %d CPUs, %s, commit %s\n", time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), runtime.Version(), commit())
+	for _, name := range which {
+		if all[name] == nil {
+			return fmt.Errorf("there is no measurement %q", name)
 		}
-		for i := range c.questions {
-			q := &c.questions[i]
-			f := x.Search(q.text, 50, func(int) bool { return true })
-			var ids []string
-			for _, h := range f.Hits {
-				ids = append(ids, c.turns[h.Doc].id)
-			}
-			ms = append(ms, measure(q, ids))
+		fmt.Printf("\n## %s\n\n", name)
+		if err := all[name](ctx, s, conversations); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	fmt.Printf("all %+v\n", mean(ms, func(int) bool { return true }))
-	fmt.Printf("1-4 %+v\n", mean(ms, func(c int) bool { return c < 5 }))
-	for k := 1; k <= 5; k++ {
-		fmt.Printf("%d %+v\n", k, mean(ms, func(c int) bool { return c == k }))
+	return nil
+}
+
+// commit is what the program was built from.
+func commit() string {
+	info, _ := debug.ReadBuildInfo()
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" {
+			return s.Value[:7]
+		}
 	}
+	return "unknown"
 }
