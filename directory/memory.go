@@ -30,7 +30,7 @@ type MemoryChange struct {
 }
 
 // modelName is what a model may be called; empty is none.
-var modelName = regexp.MustCompile(`^[A-Za-z0-9._:/@+-]{0,127}$`)
+var modelName = regexp.MustCompile(`^[A-Za-z0-9._:/@+=,-]{0,127}$`)
 
 func (c *MemoryChange) applyTo(m *MemorySettings) error {
 	if c == nil {

@@ -69,6 +69,7 @@ type options struct {
 	timeouts gateway.Timeouts
 	maxBody  int64
 	recall   time.Duration // deadline of recall
+	caching  bool          // the provider caches prompts
 	cache    vaultbridge.CacheOptions
 	provider string // base URL of one in another process, in place of our own
 	// vault makes the ring one of this Vault, with the local keyring before it.
@@ -96,7 +97,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 			t.Fatal(err)
 		}
 	}
-	h.provider, err = fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Keys: []string{mainKey, secondKey, "sk-other"}, Journal: true})
+	h.provider, err = fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Keys: []string{mainKey, secondKey, "sk-other"}, Journal: true, PromptCache: o.caching})
 	check(err)
 	h.database, err = db.Open(ctx, filepath.Join(h.dir, "ownkey.db"))
 	check(err)
@@ -135,7 +136,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		},
 		Providers: []*gateway.Provider{
 			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
-			provider("anthropic", base, "x-api-key: "), provider("dead", dead, "Authorization: Bearer "),
+			provider("anthropic", base, "x-api-key: "), provider("openai", base, "Authorization: Bearer "), provider("dead", dead, "Authorization: Bearer "),
 		},
 		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxBufferedBytes: 256 << 20, MaxRequestsInFlight: 5000, MaxHeaderBytes: 8 << 10},
 		Timeouts: o.timeouts,

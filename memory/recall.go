@@ -50,9 +50,6 @@ type Found struct {
 	Cached bool
 }
 
-// poolSize is how many candidates of each kind are united.
-const poolSize = 50
-
 // Search finds what bears on a question in a tenant's buckets. A bucket that
 // does not exist holds nothing. ctx bounds how long it waits for a bucket that
 // is not in memory: ErrTimeout.
@@ -159,14 +156,16 @@ func (r *resident) candidates(q *Question, vector []float32, now time.Time) (all
 	if all, ok := r.answers.find(key); ok {
 		return all, true
 	}
-	lexical := r.index.Search(q.Text, max(q.K, poolSize), func(doc int) bool { return r.admits(doc, q, now) })
-	if vector == nil || r.vectors.dims == 0 {
-		all = make([]candidate, 0, min(q.K, len(lexical.Hits)))
-		for _, h := range lexical.Hits[:min(q.K, len(lexical.Hits))] {
-			all = append(all, candidate{h.Doc, relevance(&h, lexical.Ideal), h.Score, h.Parts, 0})
+	query := index.Query{Text: q.Text, K: q.K, Allow: func(doc int) bool { return r.admits(doc, q, now) }, Cosines: r.vectors.cosines(vector)}
+	found := r.index.Search(&query)
+	all = make([]candidate, 0, len(found.Hits))
+	for _, h := range found.Hits {
+		c := candidate{doc: h.Doc, score: h.Score, parts: h.Parts, relevance: relevance(&h, found.Ideal)}
+		if query.Cosines != nil {
+			c.cosine = query.Cosines[h.Doc]
+			c.relevance = max(c.relevance, c.cosine)
 		}
-	} else {
-		all = r.fuse(q, &lexical, vector, now)
+		all = append(all, c)
 	}
 	r.answers.keep(key, all)
 	return all, false

@@ -1,15 +1,10 @@
 package memory
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/binary"
 	"math"
-	"slices"
-	"time"
-
-	"github.com/ownkey/ownkey/memory/index"
 )
 
 // vectors are what the tenant's embedding model made of a bucket's memories:
@@ -54,26 +49,19 @@ func (r *resident) setVector(id string, v []float32) {
 	r.answers.forget()
 }
 
-// nearest gives the documents whose vectors are closest, exactly: every one is
-// compared.
-func (r *resident) nearest(vector []float32, most int, admits func(doc int) bool) []candidate {
-	var best []candidate
-	for doc, v := range r.vectors.of {
-		if v == nil || len(v) != len(vector) {
-			continue
-		}
-		c := dot(v, vector)
-		if len(best) == most && c <= best[most-1].cosine || !admits(doc) {
-			continue
-		}
-		i, _ := slices.BinarySearchFunc(best, c, func(b candidate, c float32) int { return -cmp.Compare(b.cosine, c) })
-		if len(best) < most {
-			best = append(best, candidate{})
-		}
-		copy(best[i+1:], best[i:])
-		best[i] = candidate{doc: doc, cosine: c}
+// cosines compares a question's vector with every memory's, exactly; nil if
+// there is nothing to compare.
+func (v *vectors) cosines(question []float32) []float32 {
+	if len(question) == 0 || len(question) != v.dims {
+		return nil
 	}
-	return best
+	all := make([]float32, len(v.of))
+	for i, one := range v.of {
+		if one != nil {
+			all[i] = dot(one, question)
+		}
+	}
+	return all
 }
 
 // dot multiplies vectors of the same length, in four sums that the processor
@@ -92,37 +80,6 @@ func dot(a, b []float32) float32 {
 		s0 += a[i] * b[i]
 	}
 	return s0 + s1 + s2 + s3
-}
-
-// Fusion says how words and meaning are weighed.
-type fusion struct {
-	rank    float32 // k of reciprocal rank fusion (Cormack et al., 2009)
-	meaning float32 // weight of the vectors' ranks beside those of the words
-}
-
-var fused = fusion{rank: 60, meaning: .5}
-
-// fuse unites the candidates of both kinds and orders them by their ranks.
-func (r *resident) fuse(q *Question, lexical *index.Found, vector []float32, now time.Time) []candidate {
-	near := r.nearest(vector, max(q.K, poolSize), func(doc int) bool { return r.admits(doc, q, now) })
-	all := make([]candidate, 0, len(lexical.Hits)+len(near))
-	at := make(map[int]int, len(lexical.Hits))
-	for i, h := range lexical.Hits {
-		at[h.Doc] = i
-		all = append(all, candidate{h.Doc, relevance(&h, lexical.Ideal), 1 / (fused.rank + float32(i+1)), h.Parts, 0})
-	}
-	for i, c := range near {
-		add := fused.meaning / (fused.rank + float32(i+1))
-		if j, ok := at[c.doc]; ok {
-			all[j].score += add
-			all[j].cosine = c.cosine
-			all[j].relevance = max(all[j].relevance, c.cosine)
-		} else {
-			all = append(all, candidate{doc: c.doc, score: add, cosine: c.cosine, relevance: max(0, c.cosine)})
-		}
-	}
-	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.score, a.score) })
-	return all[:min(q.K, len(all))]
 }
 
 // encodeVector makes a vector of length 1 and writes it down.

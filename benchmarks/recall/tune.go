@@ -54,7 +54,7 @@ func (t *tuning) results(i int) (out []measured) {
 	c := &t.all[i]
 	for j := range c.questions {
 		q := &c.questions[j]
-		found := t.indexes[i].Search(q.text, 10, func(int) bool { return true })
+		found := t.indexes[i].Search(&index.Query{Text: q.text, K: 10, Allow: func(int) bool { return true }})
 		ids := make([]string, 0, 10)
 		for _, h := range found.Hits {
 			ids = append(ids, c.turns[h.Doc].id)
@@ -90,6 +90,9 @@ func (t *tuning) climb(without int) {
 	for better := true; better; {
 		better = false
 		for i := range fields.NumField() {
+			if fields.Field(i).IsZero() {
+				continue // of the vectors, which have no part in this
+			}
 			held := fields.Field(i).Float()
 			for _, f := range []float64{.5, .8, 1.25, 2} {
 				fields.Field(i).SetFloat(fields.Field(i).Float() * f)

@@ -25,6 +25,9 @@ type call struct {
 	in    input
 	b     behaviour
 	entry *Request // in the journal, if there is one
+	body  []byte   // of JSON calls
+	// cached is how many tokens of the prompt were cached.
+	cached int
 }
 
 // input is what the double reads of a JSON body.
@@ -94,7 +97,8 @@ func (c *call) readJSON() bool {
 		c.fail(http.StatusBadRequest, "invalid_json", "We could not parse the JSON body of your request.")
 		return false
 	}
-	c.b = parseBehaviour(c.in.Model)
+	c.b, c.body, c.cached = parseBehaviour(c.in.Model), body, 4
+	c.readPrompt()
 	if c.b.echoSHA {
 		sum := sha256.Sum256(body)
 		c.b.sha = hex.EncodeToString(sum[:])

@@ -12,7 +12,7 @@ func (c *call) usage() object {
 	words := len(strings.Fields(c.text()))
 	return object{
 		"prompt_tokens": 10, "completion_tokens": words, "total_tokens": 10 + words,
-		"prompt_tokens_details": object{"cached_tokens": 4}, "completion_tokens_details": object{"reasoning_tokens": 2},
+		"prompt_tokens_details": object{"cached_tokens": c.cached}, "completion_tokens_details": object{"reasoning_tokens": 2},
 	}
 }
 

@@ -9,7 +9,7 @@ func (c *call) message(content []any, stop any, output int) object {
 	return object{
 		"id": "msg_" + c.id, "type": "message", "role": "assistant", "model": c.in.Model, "content": content,
 		"stop_reason": stop, "stop_sequence": nil,
-		"usage": object{"input_tokens": 10, "cache_creation_input_tokens": 3, "cache_read_input_tokens": 4, "output_tokens": output},
+		"usage": object{"input_tokens": 10, "cache_creation_input_tokens": 3, "cache_read_input_tokens": c.cached, "output_tokens": output},
 	}
 }
 

@@ -2,6 +2,7 @@ package fakeprovider
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net"
 	"net/http"
@@ -17,6 +18,9 @@ type Options struct {
 	Keys []string
 	// Journal keeps what arrived, for tests.
 	Journal bool
+	// PromptCache makes the counts of cached tokens those of a provider that
+	// caches prompts, in place of constants.
+	PromptCache bool
 }
 
 // Server is a running double.
@@ -31,6 +35,7 @@ type Server struct {
 	mu      sync.Mutex
 	journal []*Request
 	files   map[string]file
+	prompts promptCache
 }
 
 // Start listens on addr and answers until Close.
@@ -39,7 +44,7 @@ func Start(addr string, o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen: %w", err)
 	}
-	s := &Server{o: o, listener: l, files: map[string]file{}}
+	s := &Server{o: o, listener: l, files: map[string]file{}, prompts: promptCache{ends: map[[sha256.Size]byte]bool{}}}
 	s.http = &http.Server{
 		Handler:           s.routes(),
 		ReadHeaderTimeout: time.Minute,

@@ -29,6 +29,7 @@ type parts struct {
 	Neighbors float32 `json:"neighbors"`
 	Session   float32 `json:"session"`
 	Speaker   float32 `json:"speaker"`
+	Meaning   float32 `json:"meaning"`
 	Cosine    float32 `json:"cosine"`
 }
 
@@ -80,7 +81,7 @@ func (q *query) retrieved(h *memory.Hit) retrieved {
 		r.Metadata = json.RawMessage("{}")
 	}
 	if q.in.Explain || q.in.Options.Explain {
-		r.Parts = &parts{h.Score, h.Parts.Words, h.Parts.Neighbors, h.Parts.Session, h.Parts.Speaker, h.Cosine}
+		r.Parts = &parts{h.Score, h.Parts.Words, h.Parts.Neighbors, h.Parts.Session, h.Parts.Speaker, h.Parts.Meaning, h.Cosine}
 	}
 	return r
 }

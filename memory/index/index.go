@@ -38,6 +38,9 @@ type Weights struct {
 	Session             float32 // of BM25 over whole conversations
 	SessionK1, SessionB float32
 	Speaker             float32 // for a turn of a speaker whom the question names
+	Meaning             float32 // of the cosine with the question's vector
+	MeaningNear         float32 // share of the cosine of the turns next to a turn
+	MeaningFar          float32 // likewise two away
 }
 
 // Default are the weights that are best on LoCoMo (go run ./benchmarks/recall
@@ -46,6 +49,7 @@ type Weights struct {
 var Default = Weights{
 	K1: .1, B: .4, Name: .3, Before1: .1, Before2: .4, After1: .3, After2: .3, Answer: .7,
 	Session: 1.2, SessionK1: .6, SessionB: 1.5, Speaker: 2.5,
+	Meaning: 2, MeaningNear: .5, MeaningFar: .25,
 }
 
 // Index holds documents by small numbers. It is not safe for concurrent use,

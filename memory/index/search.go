@@ -21,6 +21,7 @@ type Parts struct {
 	Neighbors float32
 	Session   float32
 	Speaker   float32
+	Meaning   float32
 }
 
 // Found is what a search gives.
@@ -38,18 +39,32 @@ type search struct {
 	base    []float32 // by document
 	talk    []float32 // by conversation
 	asked   []bool    // by speaker
+	cosines []float32
 	ideal   float32
 	weights *Weights
 }
 
 var searches = sync.Pool{New: func() any { return &search{} }}
 
-// Search finds the k documents that bear most on a question, among those that
-// allow admits.
-func (x *Index) Search(question string, k int, allow func(doc int) bool) Found {
+// Query is what is searched for.
+type Query struct {
+	Text string
+	K    int
+	// Allow says which documents may be found.
+	Allow func(doc int) bool
+	// Cosines are those of the documents' vectors with the question's, by
+	// document; nil without vectors, and 0 for a document that has none yet.
+	Cosines []float32
+}
+
+// Search finds the K documents that bear most on a question. Words and meaning
+// are added up, over all documents: neither decides what the other may find.
+func (x *Index) Search(q *Query) Found {
 	s := searches.Get().(*search) //nolint:forcetypeassert // the pool's New
 	defer searches.Put(s)
-	s.begin(x, question)
+	s.begin(x, q.Text)
+	s.cosines = q.Cosines
+	defer func() { s.cosines = nil }()
 	for _, t := range s.terms {
 		l, w := &x.lists[t], float32(1)
 		if x.isName[t] {
@@ -58,7 +73,7 @@ func (x *Index) Search(question string, k int, allow func(doc int) bool) Found {
 		s.ideal += score(l.docs, &x.turns, s.weights.K1, s.weights.B, w, s.base)
 		score(l.talks, &x.talks, s.weights.SessionK1, s.weights.SessionB, w, s.talk)
 	}
-	return Found{Hits: x.best(s, k, allow), Ideal: s.ideal}
+	return Found{Hits: x.best(s, q.K, q.Allow), Ideal: s.ideal}
 }
 
 // maxWords bounds the words of a question that are looked up, so that a text of
@@ -123,7 +138,7 @@ func (x *Index) best(s *search, k int, allow func(doc int) bool) []Hit {
 	var hits []Hit
 	for at := range x.docs {
 		p := x.parts(s, at)
-		total := p.Words + p.Neighbors + p.Session + p.Speaker
+		total := p.Words + p.Neighbors + p.Session + p.Speaker + p.Meaning
 		if total <= p.Speaker || !x.docs[at].live {
 			continue
 		}
@@ -158,7 +173,29 @@ func (x *Index) parts(s *search, at int) (p Parts) {
 	if e.speaker != none && s.asked[e.speaker] {
 		p.Speaker = w.Speaker
 	}
+	if s.cosines != nil {
+		p.Meaning = w.Meaning * x.meaning(s, at)
+	}
 	return p
+}
+
+// meaning is how close a document and its surroundings are to the question.
+func (x *Index) meaning(s *search, at int) float32 {
+	e, w := &x.docs[at], s.weights
+	sum := max(0, s.cosines[at])
+	if e.prev != none {
+		sum += w.MeaningNear * max(0, s.cosines[e.prev])
+		if far := x.docs[e.prev].prev; far != none {
+			sum += w.MeaningFar * max(0, s.cosines[far])
+		}
+	}
+	if e.next != none {
+		sum += w.MeaningNear * max(0, s.cosines[e.next])
+		if far := x.docs[e.next].next; far != none {
+			sum += w.MeaningFar * max(0, s.cosines[far])
+		}
+	}
+	return sum
 }
 
 // neighbors is what the turns around a turn add.
