@@ -17,6 +17,9 @@ func quality(ctx context.Context, s *settings, all []conversation) error {
 	fmt.Println("| | all | nDCG@10 | 1-4 | 1 multi-hop | 2 temporal | 3 open-domain | 4 single-hop | 5 adversarial |")
 	fmt.Println("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	fmt.Println(published)
+	if err := peerQuality(ctx, all); err != nil {
+		return err
+	}
 	measured, err := throughProduct(ctx, "", all)
 	if err != nil {
 		return err
