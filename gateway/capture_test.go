@@ -3,6 +3,7 @@ package gateway_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -26,8 +27,8 @@ func (h *house) kept(bucket string) (all []string) {
 	if err := json.Unmarshal([]byte(a.body), &out); err != nil || a.status != 200 {
 		h.t.Fatalf("%d %s", a.status, a.body)
 	}
-	for i := len(out.Memories) - 1; i >= 0; i-- {
-		all = append(all, out.Memories[i].Role+": "+out.Memories[i].Content)
+	for _, m := range slices.Backward(out.Memories) {
+		all = append(all, m.Role+": "+m.Content)
 	}
 	return all
 }

@@ -28,7 +28,7 @@ type Turn struct {
 
 // maxTurnsWaiting bounds the turns that wait to be stored. Those beyond it are
 // dropped and counted: a disk that can not keep up must not delay an answer.
-const maxTurnsWaiting = 1024
+const maxTurnsWaiting = 4096
 
 // Session names a conversation by how it began: that stays the same from call
 // to call.
@@ -67,29 +67,67 @@ func (k *Keeper) Capture(t Turn) bool {
 	}
 }
 
-// keepTurns stores what was captured. When the keeper closes, it stores what
-// waits first.
+// keepTurns stores what was captured, as many turns at once as wait: one
+// transaction for each bucket. When the keeper closes, it stores what waits
+// first.
 func (k *Keeper) keepTurns() {
 	ctx := context.WithoutCancel(k.background)
 	for {
 		select {
 		case t := <-k.turns:
-			k.keepTurn(ctx, &t)
+			k.storeTurns(ctx, k.waitingTurns([]Turn{t}))
 		case <-k.background.Done():
-			for {
-				select {
-				case t := <-k.turns:
-					k.keepTurn(ctx, &t)
-				default:
-					return
-				}
+			if rest := k.waitingTurns(nil); len(rest) > 0 {
+				k.storeTurns(ctx, rest)
 			}
+			return
 		}
 	}
 }
 
-func (k *Keeper) keepTurn(ctx context.Context, t *Turn) {
-	w := Write{Bucket: t.Bucket, Dedup: DedupOff}
+// waitingTurns adds what waits, as far as one batch can take it.
+func (k *Keeper) waitingTurns(all []Turn) []Turn {
+	for len(all) < MaxBatch/2 {
+		select {
+		case t := <-k.turns:
+			all = append(all, t)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// storeTurns stores turns, those of one token and bucket together.
+func (k *Keeper) storeTurns(ctx context.Context, all []Turn) {
+	type place struct{ tenant, token, bucket string }
+	together := map[place]*Write{}
+	callers := map[place]Caller{}
+	for i := range all {
+		t := &all[i]
+		at := place{t.Caller.Tenant, t.Caller.Token, t.Bucket}
+		if together[at] == nil {
+			together[at], callers[at] = &Write{Bucket: t.Bucket, Dedup: DedupOff}, t.Caller
+		}
+		together[at].Memories = append(together[at].Memories, k.memoriesOf(t)...)
+	}
+	for at, w := range together {
+		who := callers[at]
+		if len(w.Memories) == 0 {
+			continue
+		}
+		if _, err := k.Store(ctx, &who, w); err != nil {
+			k.counts.CaptureRefused.Add(int64(len(w.Memories)))
+			k.o.Trouble("captured turns are not stored", err)
+			continue
+		}
+		k.counts.Captured.Add(int64(len(w.Memories)))
+	}
+}
+
+// memoriesOf makes memories of what was said in a turn. What is too long for
+// one is not kept: half a turn would be a lie.
+func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
 	for i, said := range []struct{ role, text string }{{"user", t.User}, {"assistant", t.Assistant}} {
 		text := withoutSecrets(strings.ToValidUTF8(said.text, ""))
 		if strings.TrimSpace(text) == "" {
@@ -100,19 +138,9 @@ func (k *Keeper) keepTurn(ctx context.Context, t *Turn) {
 			continue
 		}
 		origin := sha256.Sum256(append(t.Origin[:], byte(i)))
-		w.Memories = append(w.Memories, Memory{
-			Content: text, Role: said.role, Session: t.Session, ObservedAt: t.At, origin: origin[:],
-		})
+		all = append(all, Memory{Content: text, Role: said.role, Session: t.Session, ObservedAt: t.At, origin: origin[:]})
 	}
-	if len(w.Memories) == 0 {
-		return
-	}
-	if _, err := k.Store(ctx, &t.Caller, &w); err != nil {
-		k.counts.CaptureRefused.Add(1)
-		k.o.Trouble("a captured turn is not stored", err)
-		return
-	}
-	k.counts.Captured.Add(int64(len(w.Memories)))
+	return all
 }
 
 // removed stands where a secret was.

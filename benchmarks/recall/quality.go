@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 )
 
 // published are results on the same questions, from the LoCoMo paper (table 3,
@@ -86,13 +87,13 @@ func throughProduct(ctx context.Context, embeddings string, all []conversation) 
 }
 
 func printRow(name string, all []measured) {
-	any := func(int) bool { return true }
-	total := mean(all, any)
-	row := fmt.Sprintf("| %s (n = %d) | %s | %.1f | %s |", name, total.n, total, total.ndcg, mean(all, func(c int) bool { return c < 5 }))
-	for c := 1; c <= 5; c++ {
-		row += fmt.Sprintf(" %s |", mean(all, func(of int) bool { return of == c }))
+	of := func(wanted func(category int) bool) scores { return mean(all, wanted) }
+	total := of(func(int) bool { return true })
+	cells := []string{fmt.Sprintf("%s (n = %d)", name, total.n), total.String(), fmt.Sprintf("%.1f", total.ndcg), of(func(c int) bool { return c < 5 }).String()}
+	for category := 1; category <= 5; category++ {
+		cells = append(cells, of(func(c int) bool { return c == category }).String())
 	}
-	fmt.Println(row)
+	fmt.Println("| " + strings.Join(cells, " | ") + " |")
 }
 
 // String gives R@5 / R@10.

@@ -86,21 +86,19 @@ var start = index.Weights{
 func (t *tuning) climb(without int) {
 	t.weights = start
 	best := t.value(without)
-	fields := reflect.ValueOf(&t.weights).Elem()
 	for better := true; better; {
 		better = false
-		for i := range fields.NumField() {
-			if fields.Field(i).IsZero() {
+		for _, weight := range reflect.ValueOf(&t.weights).Elem().Fields() {
+			if weight.IsZero() {
 				continue // of the vectors, which have no part in this
 			}
-			held := fields.Field(i).Float()
 			for _, f := range []float64{.5, .8, 1.25, 2} {
-				fields.Field(i).SetFloat(fields.Field(i).Float() * f)
+				held := weight.Float()
+				weight.SetFloat(held * f)
 				if v := t.value(without); v > best+.05 {
 					best, better = v, true
-					held = fields.Field(i).Float()
 				} else {
-					fields.Field(i).SetFloat(held)
+					weight.SetFloat(held)
 				}
 			}
 		}

@@ -463,5 +463,8 @@ func cells(t *testing.T, d *db.DB, query string) string {
 			out.WriteByte(' ')
 		}
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	return out.String()
 }

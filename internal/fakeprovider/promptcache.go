@@ -114,15 +114,15 @@ func (p *promptCache) atBreakpoints(blocks []block, implicit bool) int {
 		tokens int
 	}
 	var ends []end
-	prompt := ""
+	var prompt []byte
 	for _, b := range blocks {
-		prompt += b.text + "\n"
-		ends = append(ends, end{sha256.Sum256([]byte(prompt)), len(prompt) / charactersPerToken})
+		prompt = append(append(prompt, b.text...), '\n')
+		ends = append(ends, end{sha256.Sum256(prompt), len(prompt) / charactersPerToken})
 	}
 	cached := 0
 	var written []end
 	for i, b := range blocks {
-		if !b.mark && !(implicit && i == len(blocks)-1) {
+		if last := i == len(blocks)-1; !b.mark && (!implicit || !last) {
 			continue
 		}
 		for j := i; j >= 0 && j > i-lookBack; j-- {
