@@ -30,12 +30,16 @@ func latencies(ctx context.Context, _ *settings, all []conversation) error {
 	}
 	fmt.Println(" |")
 	fmt.Println("| --- | ---: | ---: | ---: | ---: | ---: |")
-	for _, p := range peers {
+	own := peer{"Ownkey: a whole recall, with its block", func(ctx context.Context) (engine, error) { return newOurs(ctx) }}
+	for _, p := range append([]peer{own}, peers...) {
 		if err := latencyRow(ctx, p, texts, queries); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	return nil
+	if err := residence(ctx, texts, queries); err != nil {
+		return err
+	}
+	return throughGateway(ctx, texts, queries)
 }
 
 func latencyRow(ctx context.Context, p peer, texts, queries []string) error {
