@@ -28,9 +28,10 @@ type product struct {
 
 const adminToken = "recall-benchmark-admin"
 
-// startProduct builds and starts the gateway. embeddings is the base URL of a
-// provider whose vectors the tenant uses; empty for none.
-func startProduct(ctx context.Context, embeddings string) (p *product, err error) {
+// startProduct builds and starts the gateway. provider is the base URL of the
+// tenant's only provider, local; embeddings is the model whose vectors the
+// tenant uses. Both may be empty.
+func startProduct(ctx context.Context, provider, embeddings string) (p *product, err error) {
 	p = &product{client: &http.Client{Timeout: time.Minute}}
 	started := p
 	if p.dir, err = os.MkdirTemp("", "ownkey-recall"); err != nil {
@@ -48,7 +49,7 @@ func startProduct(ctx context.Context, embeddings string) (p *product, err error
 	if out, err := exec.CommandContext(ctx, binary, "keygen", filepath.Join(p.dir, "master.key")).CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, out)
 	}
-	if err := p.configure(embeddings); err != nil {
+	if err := p.configure(provider, embeddings); err != nil {
 		return nil, err
 	}
 	p.cmd = exec.Command(binary, "serve", "--config", filepath.Join(p.dir, "ownkey.yaml"))
@@ -64,10 +65,10 @@ func startProduct(ctx context.Context, embeddings string) (p *product, err error
 	if err := p.ready(); err != nil {
 		return nil, err
 	}
-	return p, p.tenant(embeddings)
+	return p, p.tenant(provider, embeddings)
 }
 
-func (p *product) configure(embeddings string) error {
+func (p *product) configure(provider, embeddings string) error {
 	var ports [2]string
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -80,8 +81,11 @@ func (p *product) configure(embeddings string) error {
 	p.base, p.admin = "http://"+ports[0]+"/v1", "http://"+ports[1]
 	text := fmt.Sprintf("listen: %s\nadmin: {listen: %s, token: \"${OWNKEY_ADMIN_TOKEN}\"}\ndata: %s\nkeyring: {master_key_file: %s}\nlog: {level: error}\n",
 		ports[0], ports[1], filepath.Join(p.dir, "data"), filepath.Join(p.dir, "master.key"))
+	if provider != "" {
+		text += fmt.Sprintf("providers: {local: {base_url: %q}}\n", provider)
+	}
 	if embeddings != "" {
-		text += fmt.Sprintf("providers: {minilm: {base_url: %q}}\nmemory: {query_embedding_timeout: 1s, recall_timeout: 1s}\n", embeddings)
+		text += "memory: {query_embedding_timeout: 1s, recall_timeout: 1s}\n"
 	}
 	return os.WriteFile(filepath.Join(p.dir, "ownkey.yaml"), []byte(text), 0o600)
 }
@@ -102,12 +106,12 @@ func (p *product) ready() error {
 	}
 }
 
-func (p *product) tenant(embeddings string) error {
+func (p *product) tenant(provider, embeddings string) error {
 	err := p.call(http.MethodPost, p.admin+"/admin/v1/tenants", adminToken, map[string]any{"id": "bench"}, nil)
-	if err == nil && embeddings != "" {
+	if err == nil && provider != "" {
 		err = errors.Join(
-			p.call(http.MethodPut, p.admin+"/admin/v1/tenants/bench/credentials/minilm/default", adminToken, map[string]any{"secret": "sk-local"}, nil),
-			p.call(http.MethodPatch, p.admin+"/admin/v1/tenants/bench", adminToken, map[string]any{"memory": map[string]any{"embeddings_model": "minilm/all-MiniLM-L6-v2"}}, nil))
+			p.call(http.MethodPut, p.admin+"/admin/v1/tenants/bench/credentials/local/default", adminToken, map[string]any{"secret": "sk-local"}, nil),
+			p.call(http.MethodPatch, p.admin+"/admin/v1/tenants/bench", adminToken, map[string]any{"memory": map[string]any{"embeddings_model": embeddings}}, nil))
 	}
 	var made struct {
 		Token string `json:"token"`

@@ -21,7 +21,7 @@ func quality(ctx context.Context, s *settings, all []conversation) error {
 	if err := peerQuality(ctx, all); err != nil {
 		return err
 	}
-	measured, err := throughProduct(ctx, "", all)
+	measured, err := throughProduct(ctx, "", "", all)
 	if err != nil {
 		return err
 	}
@@ -34,15 +34,15 @@ func quality(ctx context.Context, s *settings, all []conversation) error {
 		return err
 	}
 	defer stop()
-	if measured, err = throughProduct(ctx, base, all); err != nil {
+	if measured, err = throughProduct(ctx, base, "local/all-MiniLM-L6-v2", all); err != nil {
 		return err
 	}
 	printRow("Ownkey, words and all-MiniLM-L6-v2", measured)
 	return nil
 }
 
-func throughProduct(ctx context.Context, embeddings string, all []conversation) ([]measured, error) {
-	p, err := startProduct(ctx, embeddings)
+func throughProduct(ctx context.Context, provider, embeddings string, all []conversation) ([]measured, error) {
+	p, err := startProduct(ctx, provider, embeddings)
 	if err != nil {
 		return nil, err
 	}

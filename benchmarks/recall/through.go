@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -25,14 +26,14 @@ func throughGateway(ctx context.Context, texts, questions []string) error {
 		return err
 	}
 	defer stop()
-	p, err := startProduct(ctx, provider)
+	p, err := startProduct(ctx, provider, "")
 	if err != nil {
 		return err
 	}
 	defer p.close()
 	fmt.Println("\nThe time to a streamed answer's first byte, through the gateway to a provider on this machine, with memory and without in turns, one connection.")
 	fmt.Println()
-	fmt.Println("| memories in the bucket | without: p50 | p99 | with recall: p50 | p99 | added p50 |\n| ---: | ---: | ---: | ---: | ---: | ---: |")
+	fmt.Println("| memories in the bucket | without: p50 | p99 | with recall: p50 | p99 | added p50 | of it recall, by Server-Timing |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
 	for _, n := range []int{1000, 20_000} {
 		bucket := fmt.Sprintf("bucket-%d", n)
 		if err := p.fill(bucket, n, texts); err != nil {
@@ -42,21 +43,23 @@ func throughGateway(ctx context.Context, texts, questions []string) error {
 			return err
 		}
 		var took [2][]time.Duration
+		var recalls []time.Duration
 		hits := 0
 		for i := range calls {
 			for mode := range 2 {
-				d, hit, err := p.firstByte(bucket, questions[i%len(questions)], mode == 1)
+				c, err := p.firstByte(bucket, questions[i%len(questions)], mode == 1)
 				if err != nil {
 					return err
 				}
-				if hit {
+				if c.hit {
 					hits++
+					recalls = append(recalls, c.recall)
 				}
-				took[mode] = append(took[mode], d)
+				took[mode] = append(took[mode], c.took)
 			}
 		}
-		fmt.Printf("| %d (%d of %d calls with a block) | %s | %s | %s | %s | %s |\n", n, hits, calls,
-			share(took[0], .5), share(took[0], .99), share(took[1], .5), share(took[1], .99), share(took[1], .5)-share(took[0], .5))
+		fmt.Printf("| %d (%d of %d calls with a block) | %s | %s | %s | %s | %s | %s |\n", n, hits, calls,
+			share(took[0], .5), share(took[0], .99), share(took[1], .5), share(took[1], .99), share(took[1], .5)-share(took[0], .5), share(recalls, .5))
 	}
 	return nil
 }
@@ -74,12 +77,19 @@ func (p *product) fill(bucket string, n int, texts []string) error {
 	return nil
 }
 
+// timed is one call.
+type timed struct {
+	took   time.Duration // to the first byte
+	recall time.Duration // as the gateway says
+	hit    bool
+}
+
 // firstByte makes one call and says when its answer began.
-func (p *product) firstByte(bucket, question string, memory bool) (took time.Duration, hit bool, err error) {
-	body := fmt.Sprintf(`{"model":"minilm/m","stream":true,"messages":[{"role":"user","content":%q}]}`, question)
+func (p *product) firstByte(bucket, question string, memory bool) (c timed, err error) {
+	body := fmt.Sprintf(`{"model":"local/m","stream":true,"messages":[{"role":"user","content":%q}]}`, question)
 	r, err := http.NewRequest(http.MethodPost, p.base+"/chat/completions", strings.NewReader(body))
 	if err != nil {
-		return 0, false, err
+		return c, err
 	}
 	r.Header.Set("Authorization", "Bearer "+p.token)
 	r.Header.Set("Content-Type", "application/json")
@@ -90,15 +100,20 @@ func (p *product) firstByte(bucket, question string, memory bool) (took time.Dur
 	began := time.Now()
 	answer, err := p.client.Do(r)
 	if err != nil {
-		return 0, false, err
+		return c, err
 	}
 	defer answer.Body.Close()
 	if _, err := answer.Body.Read(make([]byte, 1)); err != nil || answer.StatusCode != http.StatusOK {
-		return 0, false, fmt.Errorf("%d %w", answer.StatusCode, err)
+		return c, fmt.Errorf("%d %w", answer.StatusCode, err)
 	}
-	took = time.Since(began)
-	_, err = io.Copy(io.Discard, answer.Body)
-	return took, answer.Header.Get("Ownkey-Memory") == "hit", err
+	c.took = time.Since(began)
+	c.hit = answer.Header.Get("Ownkey-Memory") == "hit"
+	if _, timing, ok := strings.Cut(answer.Header.Get("Server-Timing"), "recall;dur="); ok {
+		timing, _, _ = strings.Cut(timing, ",")
+		c.recall, err = time.ParseDuration(timing + "ms")
+	}
+	_, cerr := io.Copy(io.Discard, answer.Body)
+	return c, errors.Join(err, cerr)
 }
 
 // startProvider runs the fake provider in a process of its own.
