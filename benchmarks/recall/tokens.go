@@ -18,7 +18,7 @@ func tokens(ctx context.Context, _ *settings, all []conversation) error {
 	if err != nil {
 		return err
 	}
-	defer o.Close() //nolint:errcheck // a temporary folder
+	defer o.Close()
 	turns := map[string]map[string]string{}
 	for i := range all {
 		if err := o.Load(ctx, all[i].name, all[i].documents()); err != nil {
@@ -90,7 +90,7 @@ func fixedTurns(ctx context.Context, all []conversation) error {
 	if err != nil {
 		return err
 	}
-	defer e.Close() //nolint:errcheck // a temporary folder
+	defer e.Close()
 	texts := map[string]map[string]string{}
 	for i := range all {
 		c := &all[i]

@@ -1,0 +1,151 @@
+package index
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func find(x *Index, text string) []Hit {
+	return x.Search(&Query{Text: text, K: 10, Allow: func(int) bool { return true }}).Hits
+}
+
+func build(docs ...Document) *Index {
+	x := New(&Default)
+	for i := range docs {
+		x.Add(&docs[i])
+	}
+	return x
+}
+
+func TestWhatAddsToAScore(t *testing.T) {
+	talk := []Document{
+		{Text: "What do you keep on the roof?", Speaker: "Bob", Session: "s"},
+		{Text: "Eleven hives.", Speaker: "Ada", Session: "s"},
+		{Text: "Lovely weather.", Speaker: "Bob", Session: "s"},
+		{Text: "I was on the roof of a bus", Speaker: "Eve", Session: "other"},
+		{Text: "Nothing of the kind", Speaker: "Eve", Session: "third"},
+	}
+	hits := find(build(talk...), "What does Ada keep on the roof?")
+	if len(hits) == 0 || hits[0].Doc != 1 {
+		t.Fatalf("the answer is not first: %+v", hits)
+	}
+	best := hits[0].Parts
+	if best.Words <= 0 || best.Neighbors <= 0 || best.Session <= 0 || best.Speaker != Default.Speaker {
+		t.Errorf("%+v", best)
+	}
+	for _, h := range hits {
+		if h.Doc == 4 {
+			t.Errorf("what has nothing in common is found: %+v", h)
+		}
+		p := h.Parts
+		if sum := p.Words + p.Neighbors + p.Session + p.Speaker + p.Meaning; sum != h.Score {
+			t.Errorf("%v is not the sum of %+v", h.Score, p)
+		}
+	}
+	// The same statement, without the question before it, is not found by it.
+	if alone := find(build(Document{Text: "Eleven hives."}), "What is kept on the roof?"); len(alone) != 0 {
+		t.Errorf("%+v", alone)
+	}
+	day := build(Document{Text: "we met", Day: time.Date(2023, 5, 8, 0, 0, 0, 0, time.UTC)}, Document{Text: "we met", Day: time.Date(2023, 6, 8, 0, 0, 0, 0, time.UTC)})
+	if hits := find(day, "Whom did we meet in May?"); len(hits) == 0 || hits[0].Doc != 0 {
+		t.Errorf("by date: %+v", hits)
+	}
+	facts := build(Document{Text: "Eleven of them.", Facts: []string{"Ada owns eleven hives."}})
+	if hits := find(facts, "hives"); len(hits) != 1 {
+		t.Errorf("by a fact: %+v", hits)
+	}
+}
+
+func TestMeaningIsAdded(t *testing.T) {
+	x := build(Document{Text: "felines"}, Document{Text: "cats and more"}, Document{Text: "dogs"})
+	found := x.Search(&Query{Text: "cats", K: 10, Allow: func(int) bool { return true }, Cosines: []float32{.9, .8, -.5}})
+	if len(found.Hits) != 2 || found.Hits[0].Doc != 1 || found.Hits[1].Doc != 0 || found.Hits[1].Parts.Meaning != .9*Default.Meaning {
+		t.Errorf("%+v", found.Hits)
+	}
+}
+
+// TestRemovedLeaveNoTrace: an index from which documents were removed, or in
+// which they were replaced, answers as one that never had them, to the last
+// bit.
+func TestRemovedLeaveNoTrace(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	words := strings.Fields("bees roof library tram harbour honey Ada August nine garden hive? jar")
+	text := func() string {
+		var t []string
+		for range 1 + r.IntN(8) {
+			t = append(t, words[r.IntN(len(words))])
+		}
+		return strings.Join(t, " ")
+	}
+	x, kept := New(&Default), map[int]Document{}
+	var order []int
+	for range 2000 {
+		switch n := r.IntN(10); {
+		case n < 6 || len(order) == 0:
+			d := Document{Text: text(), Session: fmt.Sprint(r.IntN(20)), Speaker: []string{"Ada", "Bob", ""}[r.IntN(3)]}
+			at := x.Add(&d)
+			kept[at], order = d, append(order, at)
+		case n < 8:
+			i := r.IntN(len(order))
+			x.Remove(order[i])
+			delete(kept, order[i])
+			order = append(order[:i], order[i+1:]...)
+		default:
+			at := order[r.IntN(len(order))]
+			d := kept[at]
+			d.Text = text()
+			x.Replace(at, &d)
+			kept[at] = d
+		}
+	}
+	fresh, number := New(&Default), map[int]int{}
+	for _, at := range order {
+		d := kept[at]
+		number[fresh.Add(&d)] = at
+	}
+	if x.Len() != fresh.Len() {
+		t.Fatalf("%d documents, want %d", x.Len(), fresh.Len())
+	}
+	for range 200 {
+		q := text()
+		got, want := find(x, q), find(fresh, q)
+		for i := range want {
+			want[i].Doc = number[want[i].Doc]
+		}
+		if !reflect.DeepEqual(scoresOf(got), scoresOf(want)) {
+			t.Fatalf("%q: %+v, want %+v", q, got, want)
+		}
+	}
+}
+
+// scoresOf leaves out which of several equal documents came first.
+func scoresOf(hits []Hit) (all []float32) {
+	for _, h := range hits {
+		all = append(all, h.Score)
+	}
+	return all
+}
+
+func BenchmarkSearch(b *testing.B) {
+	for _, n := range []int{1000, 20_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			r := rand.New(rand.NewPCG(3, 4))
+			x := New(&Default)
+			for i := range n {
+				var t strings.Builder
+				for range 20 {
+					fmt.Fprintf(&t, "word%d ", r.IntN(3000))
+				}
+				x.Add(&Document{Text: t.String(), Session: fmt.Sprint(i / 20)})
+			}
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				find(x, fmt.Sprintf("word%d word%d word%d word%d", i%3000, i*7%3000, i*13%3000, i*31%3000))
+			}
+		})
+	}
+}

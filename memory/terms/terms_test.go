@@ -1,0 +1,50 @@
+package terms
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+)
+
+func TestTerms(t *testing.T) {
+	for text, want := range map[string]string{
+		"Ada's bees were buzzing, and the bee buzzed.": "ada bee buzz bee buzz",
+		"I don't know what you mean":                   "know mean",
+		"Invoice INV-2041 of 2026":                     "invoic inv-2041 inv 2041 2026",
+		"mail ada.l@example.org today!":                "mail ada.l@example.org ada l exampl org today",
+		"version v1.2.3, well-known":                   "version v1.2.3 v1 2 3 well known",
+		"in May":                                       "may",
+		"Zoë naïve":                                    "zoë naïve",
+		"東京都に行く":                                       "東京 京都 都に に行 行く",
+		"本":                                            "本",
+		"GPT用の本abc":                                    "gpt 用の の本 abc",
+		"кошка и собака":                               "кошка и собака",
+		"  --  ..":                                     "",
+	} {
+		if got := strings.Join(Append(nil, text), " "); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+	if got := AppendDate(nil, time.Date(2023, 5, 8, 23, 0, 0, 0, time.UTC)); !slices.Equal(got, []string{"8", "may", "2023"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+// FuzzAppend: any text gives terms that are not empty, not too long, and found
+// again in themselves.
+func FuzzAppend(f *testing.F) {
+	f.Add("Ada's INV-2041 東京 <b>x</b> \xff\u200b")
+	f.Add("a.b.c..d@@e''s’s")
+	f.Fuzz(func(t *testing.T, text string) {
+		for _, term := range Append(nil, text) {
+			if term == "" || len(term) > 3*maxTermBytes {
+				t.Errorf("%q gives %q", text, term)
+			}
+			if utf8.ValidString(text) && !utf8.ValidString(term) {
+				t.Errorf("%q was cut within a character", term)
+			}
+		}
+	})
+}
