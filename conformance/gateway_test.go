@@ -20,8 +20,11 @@ import (
 type gateway struct {
 	origin string // http://HOST:PORT
 	token  string
+	admin  string // http://HOST:PORT of the admin plane; of dev only, like its token
 	dir    string // its state and its log
 	stop   func(t *testing.T)
+
+	adminToken string
 }
 
 // buildGateway gives the binary to test: OWNKEY_BINARY, or one built now.
@@ -48,15 +51,25 @@ func run(t *testing.T, dir, name string, args ...string) {
 // startDev starts `ownkey dev` with both providers repointed to url.
 func startDev(t *testing.T, binary, url string) *gateway {
 	t.Helper()
+	return startFake(t, binary, "--provider", "openai="+url, "--provider", "anthropic="+url,
+		"--credential", "openai="+openaiKey, "--credential", "anthropic="+anthropicKey)
+}
+
+// startFake starts `ownkey dev`, whose built-in provider answers unless args
+// say otherwise.
+func startFake(t *testing.T, binary string, args ...string) *gateway {
+	t.Helper()
 	dir := t.TempDir()
 	ready := filepath.Join(dir, "ready.json")
-	g := launch(t, dir, nil, binary, "dev", "--data", filepath.Join(dir, "data"),
+	g := launch(t, dir, nil, binary, append([]string{
+		"dev", "--data", filepath.Join(dir, "data"),
 		"--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--ready-file", ready,
-		"--provider", "openai="+url, "--provider", "anthropic="+url,
-		"--credential", "openai="+openaiKey, "--credential", "anthropic="+anthropicKey)
+	}, args...)...)
 	var said struct {
-		BaseURL string `json:"base_url"`
-		Token   string `json:"token"`
+		BaseURL    string `json:"base_url"`
+		AdminURL   string `json:"admin_url"`
+		Token      string `json:"token"`
+		AdminToken string `json:"admin_token"`
 	}
 	await(t, g, "the ready file", func() bool {
 		b, err := os.ReadFile(ready)
@@ -72,6 +85,7 @@ func startDev(t *testing.T, binary, url string) *gateway {
 		return true
 	})
 	g.origin, g.token = said.BaseURL[:len(said.BaseURL)-len("/v1")], said.Token
+	g.admin, g.adminToken = said.AdminURL, said.AdminToken
 	return g
 }
 

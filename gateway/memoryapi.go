@@ -12,6 +12,10 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// endpointMemory is the memory API in records; what goes on to a model is
+// recorded under the model's endpoint.
+const endpointMemory = "memory"
+
 // serveMemory answers a call of the memory API. What needs a model goes to the
 // tenant's own provider, on the same way as every other request.
 func (r *request) serveMemory() error {
@@ -19,7 +23,7 @@ func (r *request) serveMemory() error {
 	if err != nil {
 		return err
 	}
-	r.record.RequestBytes = int64(r.body.text().Len())
+	r.record.RequestBytes, r.record.Endpoint = int64(r.body.text().Len()), endpointMemory
 	path, query, _ := bytes.Cut(r.endpoint.forward, []byte("?"))
 	h := &r.ctx.Request.Header
 	call := api.Call{

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ownkey/ownkey/memory"
 	"github.com/ownkey/ownkey/wire"
@@ -244,6 +245,9 @@ func (c *call) flag(name string) (bool, error) {
 
 // read decodes the body into v: one JSON object without unknown members.
 func (c *call) read(v any, strict bool) error {
+	if !utf8.Valid(c.Body.Reveal()) {
+		return &memory.InvalidError{Field: "body", Reason: "is not valid UTF-8"}
+	}
 	d := json.NewDecoder(bytes.NewReader(c.Body.Reveal()))
 	if strict {
 		d.DisallowUnknownFields()

@@ -15,8 +15,10 @@ func day(d int) time.Time { return time.Date(2026, 5, d, 9, 30, 0, 0, time.UTC) 
 
 func TestLinesComeBackAsTheyWere(t *testing.T) {
 	all := []memory.Memory{
-		{ID: "m1", Content: "Ada <keeps> bees \u2028 & more\n\"", Role: "user", Speaker: "Ada", Session: "s", Facts: []string{"a fact"}, Metadata: json.RawMessage(`{"n":12345678901234567890}`), Pinned: true,
-			CreatedAt: day(1), ObservedAt: day(2), ValidFrom: day(3), ValidTo: day(4), ExpiresAt: day(5)},
+		{
+			ID: "m1", Content: "Ada <keeps> bees \u2028 & more\n\"", Role: "user", Speaker: "Ada", Session: "s", Facts: []string{"a fact"}, Metadata: json.RawMessage(`{"n":12345678901234567890}`), Pinned: true,
+			CreatedAt: day(1), ObservedAt: day(2), ValidFrom: day(3), ValidTo: day(4), ExpiresAt: day(5),
+		},
 		{Content: "x"},
 	}
 	var file []byte
@@ -39,15 +41,21 @@ func TestOtherProducts(t *testing.T) {
 		file   string
 		want   []memory.Memory
 	}{
-		{"mem0, as get_all gives it", Mem0, `{"results":[{"id":"7d","memory":"Likes tea","hash":"h","metadata":{"k":"v"},"created_at":"2026-05-01T09:30:00-00:00","updated_at":null,"user_id":"ada","run_id":"r1","categories":["food"]}],"relations":[]}`,
-			[]memory.Memory{{Content: "Likes tea", Session: "r1", CreatedAt: day(1), Metadata: json.RawMessage(`{"hash":"h","k":"v","mem0_id":"7d","user_id":"ada"}`)}}},
+		{
+			"mem0, as get_all gives it", Mem0, `{"results":[{"id":"7d","memory":"Likes tea","hash":"h","metadata":{"k":"v"},"created_at":"2026-05-01T09:30:00-00:00","updated_at":null,"user_id":"ada","run_id":"r1","categories":["food"]}],"relations":[]}`,
+			[]memory.Memory{{Content: "Likes tea", Session: "r1", CreatedAt: day(1), Metadata: json.RawMessage(`{"hash":"h","k":"v","mem0_id":"7d","user_id":"ada"}`)}},
+		},
 		{"mem0, a list", Mem0, `[{"memory":"a"},{"memory":"b","metadata":null}]`, []memory.Memory{{Content: "a"}, {Content: "b"}}},
 		{"mem0, lines", Mem0, "{\"memory\":\"a\"}\n\n{\"memory\":\"b\"}\n", []memory.Memory{{Content: "a"}, {Content: "b"}}},
-		{"Zep, a thread", Zep, `{"thread_id":"t1","messages":[{"uuid":"u","content":"Hi","role":"user","name":"Ada","created_at":"2026-05-01T09:30:00Z"},{"content":"Hello","role":"assistant"}]}`,
-			[]memory.Memory{{Content: "Hi", Role: "user", Speaker: "Ada", Session: "t1", CreatedAt: day(1), Metadata: json.RawMessage(`{"zep_id":"u"}`)}, {Content: "Hello", Role: "assistant", Session: "t1"}}},
+		{
+			"Zep, a thread", Zep, `{"thread_id":"t1","messages":[{"uuid":"u","content":"Hi","role":"user","name":"Ada","created_at":"2026-05-01T09:30:00Z"},{"content":"Hello","role":"assistant"}]}`,
+			[]memory.Memory{{Content: "Hi", Role: "user", Speaker: "Ada", Session: "t1", CreatedAt: day(1), Metadata: json.RawMessage(`{"zep_id":"u"}`)}, {Content: "Hello", Role: "assistant", Session: "t1"}},
+		},
 		{"Zep, an older thread", Zep, `{"messages":[{"content":"Hi","role_type":"user","role":"Ada"}]}`, []memory.Memory{{Content: "Hi", Role: "user", Speaker: "Ada"}}},
-		{"Zep, a graph", Zep, `{"edges":[{"uuid":"e","fact":"Ada lives in Oslo","valid_at":"2026-05-01T09:30:00Z","invalid_at":"2026-05-03T09:30:00Z","expired_at":"2026-05-04T09:30:00Z","attributes":{"x":1}}]}`,
-			[]memory.Memory{{Content: "Ada lives in Oslo", ValidFrom: day(1), ValidTo: day(3), Metadata: json.RawMessage(`{"expired_at":"2026-05-04T09:30:00Z","zep_id":"e"}`)}}},
+		{
+			"Zep, a graph", Zep, `{"edges":[{"uuid":"e","fact":"Ada lives in Oslo","valid_at":"2026-05-01T09:30:00Z","invalid_at":"2026-05-03T09:30:00Z","expired_at":"2026-05-04T09:30:00Z","attributes":{"x":1}}]}`,
+			[]memory.Memory{{Content: "Ada lives in Oslo", ValidFrom: day(1), ValidTo: day(3), Metadata: json.RawMessage(`{"expired_at":"2026-05-04T09:30:00Z","zep_id":"e"}`)}},
+		},
 	} {
 		got, err := Read([]byte(f.file), f.format)
 		if err != nil || !reflect.DeepEqual(got, f.want) {
