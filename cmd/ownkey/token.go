@@ -33,11 +33,13 @@ type TokenCreateCmd struct {
 	Scope   []string      `help:"inference, memory or usage; all when not given. Repeatable."`
 	Model   []string      `help:"Allow only this model, or provider/model; a trailing * stands for any rest. Repeatable."`
 	Expires time.Duration `help:"Lifetime, such as 720h; for ever when not given."`
+	Memory  string        `enum:"off,on,recall,capture" default:"off" help:"What its calls do with memory where they do not say: ${enum}."`
+	Bucket  string        `help:"Bucket that it works with; default when not given."`
 }
 
 // Run makes the call.
 func (c *TokenCreateCmd) Run() error {
-	in := map[string]any{"label": c.Label, "scopes": c.Scope, "models": c.Model}
+	in := map[string]any{"label": c.Label, "scopes": c.Scope, "models": c.Model, "memory": c.Memory, "bucket": c.Bucket}
 	if c.Expires > 0 {
 		in["expires_at"] = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)
 	}
