@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -70,7 +71,7 @@ func TestOfficialSDKs(t *testing.T) {
 // modTimeCutoff).
 func neverCached(t *testing.T) {
 	path := filepath.Join(toolsDir, "last-run")
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
+	if err := errors.Join(os.MkdirAll(toolsDir, 0o755), os.WriteFile(path, nil, 0o644)); err != nil {
 		t.Error(err)
 	}
 	if _, err := os.ReadFile(path); err != nil {

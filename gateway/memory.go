@@ -71,7 +71,7 @@ func (r *request) planMemory() error {
 		}
 		mode = string(asked)
 	}
-	if mode == "" || mode == "off" {
+	if mode == "" || mode == "off" || !conversational(r.endpoint.request) {
 		return nil
 	}
 	m := rememberings.Get().(*remembering) //nolint:forcetypeassert // the pool's New
@@ -87,6 +87,11 @@ func (r *request) planMemory() error {
 		return refuse(codeInvalidRequest, "header Ownkey-Memory: must be on, off, recall or capture")
 	}
 	return r.readMemoryHeaders(m)
+}
+
+// conversational reports whether a call of a dialect has a conversation.
+func conversational(d wire.Dialect) bool {
+	return d == wire.DialectChat || d == wire.DialectResponses || d == wire.DialectMessages
 }
 
 func (r *request) readMemoryHeaders(m *remembering) error {
@@ -152,14 +157,10 @@ func (r *request) remember() error {
 	if m == nil {
 		return nil
 	}
-	if r.body.buf == nil {
-		m.outcome, m.recall, m.capture = meter.MemoryEmpty, false, false
-		return nil
-	}
 	keeper, tenant := r.g.memory.Keeper, r.caller.Tenant.ID
 	marker := keeper.Marker(tenant)
 	err := m.conversation.Read(r.body.text(), r.endpoint.request, marker.Wire())
-	if errors.Is(err, wire.ErrNoConversation) {
+	if errors.Is(err, wire.ErrNoConversation) { // nowhere that a block could stand
 		m.outcome, m.recall, m.capture = meter.MemoryEmpty, false, false
 		return nil
 	}

@@ -90,10 +90,12 @@ type Settings struct {
 type Keeper struct {
 	o        Options
 	buckets  *xsync.Map[bucketKey, *bucket]
-	held     atomic.Int64      // bytes of resident buckets
-	secret   []byte            // that the marker of blocks is keyed with
-	provider Provider          // set by Start
-	models   map[string]string // embeddings models by tenant; the sweep's own
+	held     atomic.Int64 // bytes of resident buckets
+	secret   []byte       // that the marker of blocks is keyed with
+	provider Provider     // set by Start
+
+	sweeping sync.Mutex
+	models   map[string]string // embeddings models by tenant; guarded by sweeping
 
 	background context.Context // ends with Close
 	stop       context.CancelFunc

@@ -227,6 +227,8 @@ func (k *Keeper) expire() {
 
 // sweep deletes what is over.
 func (k *Keeper) sweep(ctx context.Context) error {
+	k.sweeping.Lock()
+	defer k.sweeping.Unlock()
 	now := time.Now()
 	type place struct{ tenant, bucket string }
 	var expired []place

@@ -76,17 +76,16 @@ func (x *Index) Search(q *Query) Found {
 	return Found{Hits: x.best(s, q.K, q.Allow), Ideal: s.ideal}
 }
 
-// maxWords bounds the words of a question that are looked up, so that a text of
-// a megabyte that is asked with costs no more than a page.
-const maxWords = 400
+// maxQuestionBytes bounds what is read of a question, so that asking with a text
+// of a megabyte costs no more than asking with a page. What is asked stands at
+// the end.
+const maxQuestionBytes = 4 << 10
 
 // begin looks the question's words up.
 func (s *search) begin(x *Index, question string) {
 	s.weights, s.ideal = x.weights, 0
+	question = question[max(0, len(question)-maxQuestionBytes):]
 	s.words = terms.Append(s.words[:0], question)
-	if len(s.words) > maxWords {
-		s.words = s.words[len(s.words)-maxWords:] // what is asked stands at the end
-	}
 	s.terms = s.terms[:0]
 	for _, w := range s.words {
 		if t, ok := x.terms[w]; !ok {

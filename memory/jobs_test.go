@@ -1,0 +1,177 @@
+package memory
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// model is a provider that does what a healthy one does not: it refuses, and
+// counts how many calls it has at once.
+type model struct {
+	mu       sync.Mutex
+	refuse   []error // one for each call; then it answers
+	calls    int
+	inFlight map[string]int
+	most     map[string]int
+	delay    time.Duration
+	asked    []string
+}
+
+func (m *model) SpeaksMessages(string, string) bool { return false }
+
+func (m *model) Ask(_ context.Context, tenant, path string, body []byte) ([]byte, error) {
+	m.mu.Lock()
+	m.calls++
+	if m.inFlight == nil {
+		m.inFlight, m.most = map[string]int{}, map[string]int{}
+	}
+	m.inFlight[tenant]++
+	m.most[tenant] = max(m.most[tenant], m.inFlight[tenant])
+	m.asked = append(m.asked, string(body))
+	var err error
+	if len(m.refuse) > 0 {
+		err, m.refuse = m.refuse[0], m.refuse[1:]
+	}
+	m.mu.Unlock()
+	time.Sleep(m.delay)
+	m.mu.Lock()
+	m.inFlight[tenant]--
+	m.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	if path == "/chat/completions" {
+		return []byte(`{"choices":[{"message":{"content":"` + "```json\\n" + `{\"facts\":[\"Ada owns hives.\"]}` + "\\n```" + `"}}]}`), nil
+	}
+	var in struct{ Input []string }
+	if err := json.Unmarshal(body, &in); err != nil {
+		return nil, err
+	}
+	type vector struct {
+		Index     int       `json:"index"`
+		Embedding []float32 `json:"embedding"`
+	}
+	var data []vector
+	for i, text := range slices.Backward(in.Input) { // in any order
+		v := vector{i, []float32{1, 0, 0}}
+		if strings.Contains(text, "cat") || strings.Contains(text, "feline") {
+			v.Embedding = []float32{0, 2, 0}
+		}
+		data = append(data, v)
+	}
+	return json.Marshal(map[string]any{"data": data})
+}
+
+func (b *bed) eventually(what string, ok func() bool) {
+	b.t.Helper()
+	for end := time.Now().Add(15 * time.Second); !ok(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("not within 15 s: %s", what)
+		}
+	}
+}
+
+func (b *bed) choose(tenant string, s Settings) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.settings[tenant] = s
+}
+
+// vectors counts those in the store.
+func (b *bed) vectors(model string) (n int) {
+	if err := b.database.Read.QueryRow("SELECT count(*) FROM vectors WHERE model = ?", model).Scan(&n); err != nil {
+		b.t.Error(err)
+	}
+	return n
+}
+
+func TestVectorsAreMadeInTheEnd(t *testing.T) {
+	b := newBed(t, func(o *Options) { o.QueryEmbedding = time.Second })
+	m := &model{refuse: []error{&AskError{Status: 429, RetryAfter: 20 * time.Millisecond}, &AskError{Status: 500, RetryAfter: 20 * time.Millisecond}}}
+	b.Start(m)
+	b.choose("acme", Settings{Embeddings: "small"})
+	b.store("acme", "default", "cats are nice", "dogs are nice")
+	b.eventually("vectors after two refusals", func() bool { return b.vectors("small") == 2 })
+	if got := b.find("acme", "default", "my feline"); len(got) != 1 || got[0] != "cats are nice" {
+		t.Errorf("by meaning: %q", got)
+	}
+	// Another model: all are made anew, also those of a keeper that was not there.
+	b.choose("acme", Settings{Embeddings: "large"})
+	if err := b.sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("vectors of the other model", func() bool { return b.vectors("large") == 2 && b.vectors("small") == 0 })
+	if got := b.find("acme", "default", "my feline"); len(got) != 1 {
+		t.Errorf("by meaning: %q", got)
+	}
+}
+
+func TestJobsSurviveTheirProcess(t *testing.T) {
+	b := newBed(t)
+	b.choose("acme", Settings{Embeddings: "small"})
+	b.store("acme", "default", "cats are nice") // nobody works yet
+	path := b.path
+	b.shut()
+	b = openBed(t, path)
+	b.choose("acme", Settings{Embeddings: "small"})
+	b.Start(&model{})
+	b.eventually("the vector", func() bool { return b.vectors("small") == 1 })
+}
+
+func TestCallsOfATenantAreBounded(t *testing.T) {
+	b := newBed(t)
+	m := &model{delay: 30 * time.Millisecond}
+	b.Start(m)
+	for _, tenant := range []string{"acme", "rival"} {
+		b.choose(tenant, Settings{Extraction: "m"})
+		for _, text := range []string{"Ada keeps eleven hives on the roof.", "Bob has a boat in the harbour.", "Eve plays the cello on Sundays.", "The library opens at nine.", "The tram leaves at noon today."} {
+			b.store(tenant, "default", text)
+		}
+	}
+	b.eventually("all facts", func() bool { return b.Counts().Extracted.Load() == 10 })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.most["acme"] > 2 || m.most["rival"] > 2 || m.most["acme"] == 0 {
+		t.Errorf("calls at once: %v", m.most)
+	}
+	if got := b.find("acme", "default", "Who owns something?"); len(got) == 0 {
+		t.Error("nothing is found by its fact")
+	}
+	if m.calls != 10 {
+		t.Errorf("%d calls for 10 memories", m.calls)
+	}
+}
+
+func TestJobsAreGivenUp(t *testing.T) {
+	b := newBed(t)
+	m := &model{}
+	for range 3 * maxAttempts {
+		m.refuse = append(m.refuse, &AskError{Status: 400, RetryAfter: time.Millisecond})
+	}
+	b.Start(m)
+	b.choose("acme", Settings{Embeddings: "small"})
+	b.store("acme", "default", "cats are nice")
+	b.eventually("the end of patience", func() bool { wake(b.wakeJobs); return b.Counts().JobsGivenUp.Load() == 1 })
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.calls != maxAttempts {
+		t.Errorf("%d tries", m.calls)
+	}
+}
+
+func TestBackoffGrows(t *testing.T) {
+	for attempts := 1; attempts < 40; attempts++ {
+		least, most := min(time.Second<<min(attempts, 20), maxBackoff)/2, 3*min(time.Second<<min(attempts, 20), maxBackoff)/2
+		if d := backoff(attempts, errAnswer); d < least || d > most {
+			t.Errorf("after %d tries %v, want %v to %v", attempts, d, least, most)
+		}
+	}
+	if d := backoff(1, &AskError{RetryAfter: 90 * time.Second}); d != 90*time.Second {
+		t.Errorf("%v", d)
+	}
+}
