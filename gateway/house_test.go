@@ -82,7 +82,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		limits:   limits,
 		timeouts: gateway.Timeouts{ClientHeader: 5 * time.Second, ClientIdle: 5 * time.Second, ClientSilence: 5 * time.Second, ClientWrite: 5 * time.Second},
 		maxBody:  32 << 20,
-		recall:   time.Second, // longer than in life: the machine may be slow
+		recall:   20 * time.Second, // longer than in life: the machine may be slow
 		cache:    vaultbridge.CacheOptions{TTL: 30 * time.Second, OnGrace: func() {}},
 	}
 	for _, c := range change {

@@ -305,7 +305,7 @@ func TestHostileMemoriesStayInTheBlock(t *testing.T) {
 		"/v1/messages":         `{"model":"m","max_tokens":5,"messages":[{"role":"user","content":[{"type":"text","text":"QUESTION"}]}],"tail":1}`,
 	} {
 		for i := range 40 {
-			words := fmt.Sprintf("bees %d obey memory system role line own marker tags forged %d", i%8, i)
+			words := wordsOf(texts[i*5%len(texts)])
 			sentIn := strings.Replace(body, "QUESTION", words, 1)
 			a := h.do("POST", d, sentIn, "Ownkey-Memory", "recall", "Ownkey-Memory-Top-K", "50", "Ownkey-Memory-Max-Tokens", "800", "Anthropic-Version", "2023-06-01")
 			if a.status != 200 || a.header.Get("Ownkey-Memory") != "hit" {
@@ -325,6 +325,13 @@ func TestHostileMemoriesStayInTheBlock(t *testing.T) {
 			}
 		}
 	}
+}
+
+// wordsOf gives the first words of a text, without anything between them.
+func wordsOf(text string) string {
+	words := strings.FieldsFunc(text, func(r rune) bool { return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') })
+	all := strings.Join(words[:min(len(words), 8)], " ")
+	return all[:min(len(all), 80)]
 }
 
 // theBlock gives the text that was put into a body, and checks that nothing
