@@ -2,8 +2,12 @@ package gateway
 
 import (
 	"bytes"
+	"encoding/hex"
+	"strconv"
 	"strings"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
 )
 
@@ -99,4 +103,64 @@ func bearer(h *fasthttp.RequestHeader) []byte {
 		}
 	}
 	return h.Peek("X-Api-Key")
+}
+
+// Names of our headers, in canonical form: set without looking for it again.
+var (
+	headerRequestID  = []byte("Ownkey-Request-Id")
+	headerMemory     = []byte("Ownkey-Memory")
+	headerProvider   = []byte("Ownkey-Provider")
+	headerCredential = []byte("Ownkey-Credential")
+	headerTiming     = []byte("Server-Timing")
+	memoryOff        = []byte("off")
+)
+
+// ownHeaders sets the headers of ours that every answer carries.
+func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
+	b := r.header[:0]
+	b = appendUUID(b, r.record.RequestID)
+	h.SetCanonical(headerRequestID, b)
+	if r.memory == nil {
+		h.SetCanonical(headerMemory, memoryOff)
+	} else {
+		r.memory.headers(h)
+	}
+	if r.provider != nil {
+		b = append(b[:0], r.provider.Name...)
+		h.SetCanonical(headerProvider, b)
+	}
+	b = b[:0]
+	if r.record.CredentialID != "" {
+		b = append(b, r.stored.Label...)
+		b = append(b, ";v="...)
+		b = strconv.AppendInt(b, r.record.KeyVersion, 10)
+		h.SetCanonical(headerCredential, b)
+		b = b[:0]
+	}
+	b = appendTiming(b, "auth", r.record.AuthTime)
+	b = appendTiming(append(b, ", "...), "unseal", r.record.UnsealTime)
+	b = appendTiming(append(b, ", "...), "recall", r.record.RecallTime)
+	b = appendTiming(append(b, ", "...), "upstream", r.record.FirstByteTime)
+	h.SetCanonical(headerTiming, b)
+	r.header = b
+}
+
+// appendTiming appends one metric of Server-Timing, in milliseconds.
+func appendTiming(dst []byte, name string, d time.Duration) []byte {
+	dst = append(dst, name...)
+	dst = append(dst, ";dur="...)
+	return strconv.AppendFloat(dst, float64(d.Microseconds())/1000, 'f', -1, 64)
+}
+
+// appendUUID appends an id's text without making a string of it.
+func appendUUID(dst []byte, id uuid.UUID) []byte {
+	n := len(dst)
+	dst = append(dst, "00000000-0000-0000-0000-000000000000"...)
+	for i, at := 0, n; i < len(id); i, at = i+1, at+2 {
+		if dst[at] == '-' {
+			at++
+		}
+		hex.Encode(dst[at:], id[i:i+1])
+	}
+	return dst
 }

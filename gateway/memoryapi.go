@@ -42,6 +42,12 @@ func (r *request) answerMemory(a *api.Answer) error {
 	if err := r.retrieved(a.Retrieval); err != nil {
 		return err
 	}
+	r.sendMemory(a)
+	return nil
+}
+
+// sendMemory sends an answer whose search is billed, and ends the request.
+func (r *request) sendMemory(a *api.Answer) {
 	r.memoryHead(a)
 	writeAnswer(r.ctx, a.Body)
 	r.record.ResponseBytes += int64(a.Body.Len())
@@ -51,7 +57,6 @@ func (r *request) answerMemory(a *api.Answer) error {
 		outcome = outcomeOf(code(a.Code))
 	}
 	r.finish(outcome)
-	return nil
 }
 
 func (r *request) memoryHead(a *api.Answer) {
@@ -69,6 +74,7 @@ func (r *request) memoryHead(a *api.Answer) {
 		h.Set(fasthttp.HeaderRetryAfter, a.RetryAfter)
 	}
 	if a.Retrieval.Ran {
+		h.SetCanonical(headerMemory, []byte(r.record.Memory.String()))
 		h.SetCanonical(headerMemoryBilled, strconv.AppendBool(nil, a.Retrieval.Billable))
 	}
 	r.record.Status = int64(a.Status)
@@ -176,15 +182,7 @@ func (r *request) answerTask() error {
 	}
 	a := r.task.Finish(context.Background(), r.scanner.Usage())
 	a.Retrieval = r.task.Retrieval()
-	r.memoryHead(&a)
-	writeAnswer(r.ctx, a.Body)
-	r.record.ResponseBytes += int64(a.Body.Len())
-	outcome := meter.OutcomeCompleted
-	if a.Code != "" {
-		r.record.ErrorCode = a.Code
-		outcome = outcomeOf(code(a.Code))
-	}
-	r.finish(outcome)
+	r.sendMemory(&a)
 	return nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"time"
 )
 
 // embeddedBytes is how much of a memory goes into its vector. Embedding models
@@ -90,42 +91,11 @@ func (k *Keeper) askVectors(ctx context.Context, tenant, model string, texts []s
 	return all, nil
 }
 
-// keepVector keeps a memory's vector, unless the memory was deleted or changed
-// meanwhile.
+// keepVector keeps a memory's vector.
 func (k *Keeper) keepVector(ctx context.Context, m *Memory, model string, vector []byte) error {
-	b, err := k.begin(ctx, m.tenant, m.Bucket)
-	if err != nil {
-		return err
-	}
-	defer b.end()
-	kept := false
-	if err := k.write(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, `INSERT INTO vectors (seq, model, vector) SELECT seq, ?, ? FROM memories WHERE seq = ? AND version = ?
+	return k.finishJob(ctx, embedding, m, func(r *resident) { r.setVector(m.ID, decodeVector(vector)) },
+		`INSERT INTO vectors (seq, model, vector) SELECT seq, ?, ? FROM memories WHERE seq = ? AND version = ?
 			ON CONFLICT DO UPDATE SET model = excluded.model, vector = excluded.vector`, model, vector, m.seq, m.Version)
-		if err != nil {
-			return err
-		}
-		n, err := r.RowsAffected()
-		if kept = n > 0; err != nil || !kept {
-			return err // a changed memory has a job of its own
-		}
-		return finishJobs(ctx, tx, embedding, []Memory{*m})
-	}); err != nil {
-		return err
-	}
-	if kept {
-		k.apply(b, func(r *resident) { r.setVector(m.ID, decodeVector(vector)) })
-	}
-	return nil
-}
-
-func finishJobs(ctx context.Context, tx *sql.Tx, kind job, batch []Memory) error {
-	for i := range batch {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM jobs WHERE kind = ? AND seq = ?", kind, batch[i].seq); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // questionVector gets the vector of a question, if the tenant has embeddings
@@ -138,7 +108,11 @@ func (k *Keeper) questionVector(ctx context.Context, q *Question) []float32 {
 	if model == "" {
 		return nil
 	}
-	ctx, done := context.WithTimeout(ctx, k.o.QueryEmbedding)
+	wait := k.o.QueryEmbedding
+	if end, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(end)/2) // without the vector there must be time for the words
+	}
+	ctx, done := context.WithTimeout(ctx, wait)
 	defer done()
 	came := make(chan []float32, 1)
 	k.running.Go(func() {

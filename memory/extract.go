@@ -43,7 +43,11 @@ func (k *Keeper) extract(ctx context.Context, m *Memory) error {
 	if err := json.Unmarshal([]byte(JSONIn(said)), &out); err != nil {
 		return errAnswer
 	}
-	return k.keepFacts(ctx, m, out.Facts)
+	err = k.keepFacts(ctx, m, out.Facts)
+	if err == nil {
+		k.counts.Extracted.Add(1)
+	}
+	return err
 }
 
 // JSONIn gives the JSON of an answer that may be wrapped in a fence.
@@ -67,30 +71,9 @@ func (k *Keeper) keepFacts(ctx context.Context, m *Memory, facts []string) error
 	if err != nil {
 		return err
 	}
-	b, err := k.begin(ctx, m.tenant, m.Bucket)
-	if err != nil {
-		return err
-	}
-	defer b.end()
-	kept := false
-	if err := k.write(ctx, func(tx *sql.Tx) error {
-		r, err := tx.ExecContext(ctx, "UPDATE memories SET facts = ? WHERE seq = ? AND version = ?", text, m.seq, m.Version)
-		if err != nil {
-			return err
-		}
-		n, err := r.RowsAffected()
-		if kept = n > 0; err != nil || !kept {
-			return err // a changed memory has a job of its own
-		}
-		return finishJobs(ctx, tx, extraction, []Memory{*m})
-	}); err != nil {
-		return err
-	}
-	if kept {
-		k.counts.Extracted.Add(1)
-		k.apply(b, func(r *resident) { r.refact(m.ID, m.Facts) })
-	}
-	return nil
+	return k.finishJob(ctx, extraction, m, func(r *resident) {
+		r.refact(m.ID, m.Facts)
+	}, "UPDATE memories SET facts = ? WHERE seq = ? AND version = ?", text, m.seq, m.Version)
 }
 
 // refact gives a memory other keys.

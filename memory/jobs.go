@@ -194,6 +194,44 @@ func (k *Keeper) do(ctx context.Context, kind job, batch []Memory) {
 	}
 }
 
+// finishJob writes down what came of a job, by a statement that finds no row if
+// the memory was deleted or changed meanwhile: a changed one has a job of its
+// own.
+func (k *Keeper) finishJob(ctx context.Context, kind job, m *Memory, apply func(r *resident), statement string, args ...any) error {
+	b, err := k.begin(ctx, m.tenant, m.Bucket)
+	if err != nil {
+		return err
+	}
+	defer b.end()
+	kept := false
+	if err := k.write(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, statement, args...)
+		if err != nil {
+			return err
+		}
+		n, err := r.RowsAffected()
+		if kept = n > 0; err != nil || !kept {
+			return err
+		}
+		return finishJobs(ctx, tx, kind, []Memory{*m})
+	}); err != nil {
+		return err
+	}
+	if kept {
+		k.apply(b, apply)
+	}
+	return nil
+}
+
+func finishJobs(ctx context.Context, tx *sql.Tx, kind job, batch []Memory) error {
+	for i := range batch {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM jobs WHERE kind = ? AND seq = ?", kind, batch[i].seq); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // failed puts a batch off, longer each time, or gives it up.
 func (k *Keeper) failed(ctx context.Context, kind job, batch []Memory, cause error) error {
 	return k.write(ctx, func(tx *sql.Tx) error {

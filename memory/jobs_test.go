@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/ownkey/ownkey/wire"
 )
 
 // model is a provider that does what a healthy one does not: it refuses, and
@@ -173,5 +175,21 @@ func TestBackoffGrows(t *testing.T) {
 	}
 	if d := backoff(1, &AskError{RetryAfter: 90 * time.Second}); d != 90*time.Second {
 		t.Errorf("%v", d)
+	}
+}
+
+// TestWordsDoNotWaitForMeaning: a model that does not answer in time costs half
+// of a recall's time, and the words still find.
+func TestWordsDoNotWaitForMeaning(t *testing.T) {
+	b := newBed(t, func(o *Options) { o.QueryEmbedding = time.Minute })
+	b.Start(&model{delay: 3 * time.Second})
+	b.store("acme", "default", "cats are nice")
+	b.find("acme", "default", "cats") // loads it
+	b.choose("acme", Settings{Embeddings: "small"})
+	text := []byte("are cats nice")
+	began := time.Now()
+	got, err := b.Recall(&Recall{Tenant: "acme", Buckets: []string{"default"}, Question: wire.NewText(&text), TopK: 8, MaxTokens: 800, Timeout: 2 * time.Second})
+	if took := time.Since(began); err != nil || len(got.IDs) != 1 || took < 900*time.Millisecond || took > 1900*time.Millisecond {
+		t.Errorf("%+v %v after %v", got, err, took)
 	}
 }
