@@ -26,7 +26,7 @@ func TestDuplicates(t *testing.T) {
 		{"a number", long, strings.Replace(long, "forty", "fifty", 1), DedupLoose, false},
 		{"a digit", "Ada has 11 hives and a very long list of other things to tell us about today and tomorrow", "Ada has 12 hives and a very long list of other things to tell us about today and tomorrow", DedupLoose, false},
 		{"a name", long, strings.Replace(long, "Bob", "Eve", 1), DedupLoose, false},
-		{"a negation", long, strings.Replace(long, "took", "did not take", 1), DedupLoose, false},
+		{"a negation", long, strings.Replace(long, "and carried", "and not carried", 1), DedupLoose, false},
 		{"a contraction", "I do like this new tea very much indeed and so does everyone else here", "I don't like this new tea very much indeed and so does everyone else here", DedupLoose, false},
 		{"nothing in common", "Ada likes tea.", "Bob has a boat.", DedupLoose, false},
 	} {
