@@ -536,3 +536,26 @@ func BenchmarkAppend(b *testing.B) {
 	b.StopTimer()
 	_ = l.Close()
 }
+
+// TestHeaderCutShortIsNoDamage: a process that dies while it writes the header of
+// a new file leaves the beginning of one and no frame.
+func TestHeaderCutShortIsNoDamage(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	if err := l.Append(1, payload(0)); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	cut := append([]byte(nil), magic...)
+	if err := os.WriteFile(filePath(dir, 99), append(cut, make([]byte, 4096)...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var told troubles
+	l = open(t, Options{Dir: dir, Alarm: told.alarm})
+	defer l.Close()
+	if got := numbers(t, l, Position{}); !slices.Equal(got, upTo(1)) || len(told.all) != 0 {
+		t.Errorf("%d frames, %+v", len(got), told.all)
+	}
+}

@@ -59,7 +59,8 @@ func (l *Ledger) adoptSpare() error {
 
 // takeOver checks one file. Damage between frames is copied aside; what
 // follows the last frame is zeros, or the torn end of a crash, which is copied
-// as well and then cut. A file without a frame is removed.
+// as well and then cut. A file without a frame is removed, also one whose header
+// a crash has cut short.
 func (l *Ledger) takeOver(number uint64) (fileInfo, error) {
 	path := filePath(l.o.Dir, number)
 	b, err := os.ReadFile(path)
@@ -67,7 +68,7 @@ func (l *Ledger) takeOver(number uint64) (fileInfo, error) {
 		return fileInfo{}, err
 	}
 	from := min(headerBytes, len(b))
-	if _, ok := headerOf(b); !ok && !allZero(b[:from]) {
+	if _, ok := headerOf(b); !ok && !allZero(b[:from]) && !allZero(b[from:]) {
 		if err := l.quarantine("damaged", number, b, span{0, from}); err != nil {
 			return fileInfo{}, err
 		}
