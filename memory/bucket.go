@@ -187,9 +187,11 @@ func (k *Keeper) loadMemories(ctx context.Context, b *bucket, r *resident) error
 	if err != nil {
 		return err
 	}
-	return eachMemory(rows, b.key.tenant, func(m *Memory) error {
-		r.add(m)
-		return nil
+	return r.index.Fill(func() error {
+		return eachMemory(rows, b.key.tenant, func(m *Memory) error {
+			r.add(m)
+			return nil
+		})
 	})
 }
 

@@ -7,8 +7,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
-	"runtime/debug"
+	"strings"
 	"time"
 )
 
@@ -55,13 +56,11 @@ func run(ctx context.Context, s *settings, which []string) error {
 	return nil
 }
 
-// commit is what the program was built from.
+// commit is what lies in the working directory.
 func commit() string {
-	info, _ := debug.ReadBuildInfo()
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			return s.Value[:7]
-		}
+	out, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+	if err != nil {
+		return "unknown"
 	}
-	return "unknown"
+	return strings.TrimSpace(string(out))
 }

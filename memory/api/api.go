@@ -271,6 +271,10 @@ func badBody(err error) error {
 		return &memory.InvalidError{Field: kind.Field, Reason: "must be a " + kindName(kind.Type.Kind().String())}
 	case errors.As(err, &syntax):
 		return &memory.InvalidError{Field: "body", Reason: "is not valid JSON at byte " + strconv.FormatInt(syntax.Offset, 10)}
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &memory.InvalidError{Field: "body", Reason: "the JSON ends too early"}
+	case errors.Is(err, io.EOF):
+		return &memory.InvalidError{Field: "body", Reason: "is empty; this call takes a JSON object"}
 	case strings.HasPrefix(err.Error(), "json: unknown field "):
 		name := strings.Trim(strings.TrimPrefix(err.Error(), "json: unknown field "), `"`)
 		return &memory.InvalidError{Field: firstBytes(name), Reason: "there is no such member"}

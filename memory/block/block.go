@@ -123,5 +123,8 @@ func appendEscaped(dst []byte, r rune) []byte {
 // is not assigned. Letters that join by a format character in their own script
 // lose a nuance, no meaning.
 func hidden(r rune) bool {
+	if r < utf8.RuneSelf {
+		return false // control characters become spaces
+	}
 	return unicode.In(r, unicode.Cf, unicode.Co, unicode.Cs, unicode.Variation_Selector) || !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S, unicode.Z, unicode.Cc)
 }

@@ -67,7 +67,8 @@ type Index struct {
 	names   [][]uint32        // of each speaker: the terms of its name
 	isName  map[uint32]bool   // terms that stand in a name
 	live    int
-	scratch []string // terms of the document at hand
+	scratch []string    // terms of the document at hand
+	stems   terms.Stems // while many are added; nil otherwise
 }
 
 // list is where a term stands, in ascending order.
@@ -99,6 +100,13 @@ func New(w *Weights) *Index {
 	return &Index{weights: w, terms: map[string]uint32{}, talk: map[string]uint32{}, speaker: map[string]uint32{}, isName: map[uint32]bool{}}
 }
 
+// Fill calls add, which adds many documents: that is faster than one by one.
+func (x *Index) Fill(add func() error) error {
+	x.stems = terms.Stems{}
+	defer func() { x.stems = nil }()
+	return add()
+}
+
 // Len counts the documents.
 func (x *Index) Len() int { return x.live }
 
@@ -122,10 +130,10 @@ func (x *Index) Add(d *Document) int {
 
 // count gives a document's terms, each once.
 func (x *Index) count(d *Document) []posting {
-	words := terms.Append(x.scratch[:0], d.Speaker)
-	words = terms.Append(words, d.Text)
+	words := x.stems.Append(x.scratch[:0], d.Speaker)
+	words = x.stems.Append(words, d.Text)
 	for _, f := range d.Facts {
-		words = terms.Append(words, f)
+		words = x.stems.Append(words, f)
 	}
 	if !d.Day.IsZero() {
 		words = terms.AppendDate(words, d.Day)

@@ -19,7 +19,16 @@ const maxTermBytes = 64
 
 // Append appends the terms of text to dst. The same text gives the same terms,
 // whether it is stored or asked for.
-func Append(dst []string, text string) []string {
+func Append(dst []string, text string) []string { return Stems(nil).Append(dst, text) }
+
+// Stems remembers the stems of words, for whoever reads many texts in a row:
+// stemming is most of the work, and words come again. A nil one remembers
+// nothing. It belongs to one bucket: what takes less time tells what was there
+// before.
+type Stems map[string]string
+
+// Append appends the terms of text to dst, like the function.
+func (s Stems) Append(dst []string, text string) []string {
 	for len(text) > 0 {
 		start := strings.IndexFunc(text, inWord)
 		if start < 0 {
@@ -27,7 +36,7 @@ func Append(dst []string, text string) []string {
 		}
 		text = text[start:]
 		end := endOfRun(text)
-		dst = appendRun(dst, text[:end])
+		dst = s.appendRun(dst, text[:end])
 		text = text[end:]
 	}
 	return dst
@@ -69,7 +78,7 @@ func endOfRun(s string) int {
 
 // appendRun appends the words of a run, and the run itself if it is an
 // identifier.
-func appendRun(dst []string, run string) []string {
+func (s Stems) appendRun(dst []string, run string) []string {
 	run = strings.ToLower(run)
 	if identifier(run) {
 		dst = append(dst, cut(run))
@@ -84,7 +93,7 @@ func appendRun(dst []string, run string) []string {
 		if end < 0 {
 			end = len(run)
 		}
-		dst = appendWord(dst, run[:end])
+		dst = s.appendWord(dst, run[:end])
 		run = run[end:]
 		run = strings.TrimPrefix(strings.TrimPrefix(run, "’s"), "'s")
 	}
@@ -102,11 +111,11 @@ func identifier(run string) bool {
 	return joint && digit || strings.ContainsRune(run, '@')
 }
 
-func appendWord(dst []string, word string) []string {
+func (s Stems) appendWord(dst []string, word string) []string {
 	for i, r := range word {
 		if unspaced(r) {
-			dst = appendWord(dst, word[:i])
-			return appendPairs(dst, word[i:])
+			dst = s.appendWord(dst, word[:i])
+			return s.appendPairs(dst, word[i:])
 		}
 	}
 	if word == "" || stopWords[word] {
@@ -114,29 +123,40 @@ func appendWord(dst []string, word string) []string {
 	}
 	word = cut(word)
 	if ascii(word) {
-		word = english.Stem(word, false)
+		word = s.stem(word)
 	}
 	return append(dst, word)
 }
 
+func (s Stems) stem(word string) string {
+	if stem, ok := s[word]; ok {
+		return stem
+	}
+	stem := english.Stem(word, false)
+	if s != nil {
+		s[word] = stem
+	}
+	return stem
+}
+
 // appendPairs appends each pair of neighbours of a text without spaces; a
 // single character stands for itself.
-func appendPairs(dst []string, s string) []string {
+func (s Stems) appendPairs(dst []string, text string) []string {
 	last := -1
-	for i, r := range s {
+	for i, r := range text {
 		if !unspaced(r) {
-			if last >= 0 && i == utf8.RuneLen([]rune(s)[0]) {
-				dst = append(dst, s[:i])
+			if last >= 0 && i == utf8.RuneLen([]rune(text)[0]) {
+				dst = append(dst, text[:i])
 			}
-			return appendWord(dst, s[i:])
+			return s.appendWord(dst, text[i:])
 		}
 		if last >= 0 {
-			dst = append(dst, s[last:i+utf8.RuneLen(r)])
+			dst = append(dst, text[last:i+utf8.RuneLen(r)])
 		}
 		last = i
 	}
 	if last == 0 {
-		dst = append(dst, s)
+		dst = append(dst, text)
 	}
 	return dst
 }
