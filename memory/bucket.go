@@ -183,11 +183,11 @@ func newResident() *resident {
 }
 
 func (k *Keeper) loadMemories(ctx context.Context, b *bucket, r *resident) error {
-	rows, err := k.o.Read.QueryContext(ctx, selectMemories+" WHERE m.tenant = ? AND m.bucket_id = ? ORDER BY m.seq", b.key.tenant, r.id)
-	if err != nil {
-		return err
-	}
 	return r.index.Fill(func() error {
+		rows, err := k.o.Read.QueryContext(ctx, selectMemories+" WHERE m.tenant = ? AND m.bucket_id = ? ORDER BY m.seq", b.key.tenant, r.id)
+		if err != nil {
+			return err
+		}
 		return eachMemory(rows, b.key.tenant, func(m *Memory) error {
 			r.add(m)
 			return nil
