@@ -184,6 +184,12 @@ func TestMemoryThatMayNotBe(t *testing.T) {
 			t.Errorf("%s: the error does not name it: %s", f.name, a.body)
 		}
 	}
+	if a := h.do("POST", "/v1/chat/completions", question, "Authorization", "Bearer "+usual); a.header.Get("Ownkey-Memory") != "empty" {
+		t.Errorf("a token whose setting is recall: %v", a.header)
+	}
+	if a := h.do("POST", "/v1/embeddings", `{"model":"m","input":"x"}`, "Authorization", "Bearer "+usual); a.header.Get("Ownkey-Memory") != "off" {
+		t.Errorf("a call without a conversation: %v", a.header)
+	}
 	if a := h.do("GET", "/v1/buckets", "", "Authorization", "Bearer "+inference); a.status != 403 || !strings.Contains(a.body, `"error":"`) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
