@@ -96,7 +96,7 @@ func TestTime(t *testing.T) {
 func TestExpiry(t *testing.T) {
 	b := newBed(t)
 	ctx, who := context.Background(), &Caller{Tenant: "acme"}
-	end := time.Now().Add(300 * time.Millisecond)
+	end := time.Now().Add(2 * time.Second)
 	if _, err := b.Store(ctx, who, &Write{Bucket: "default", Memories: []Memory{{Content: "the code is blue", ExpiresAt: end}, {Content: "the code of the door is green"}}}); err != nil {
 		t.Fatal(err)
 	}

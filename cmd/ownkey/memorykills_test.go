@@ -169,14 +169,14 @@ func TestMemoryKills(t *testing.T) {
 				}
 			})
 		}
-		time.Sleep(1200*time.Millisecond + rand.N(1200*time.Millisecond))
+		time.Sleep(2400*time.Millisecond + rand.N(1200*time.Millisecond))
 		killed := time.Now()
 		_ = p.cmd.Process.Kill()
 		_ = p.cmd.Wait()
 		hands.Wait()
 		s.mu.Lock()
 		for content, at := range s.said {
-			if killed.Sub(at) < time.Second {
+			if killed.Sub(at) < 2*time.Second {
 				delete(s.said, content) // it may have been on its way to the disk
 			}
 		}
