@@ -34,13 +34,13 @@ type Recalled struct {
 	Billable bool
 }
 
-// floor is the least share of the best hit's score that another may have: what
+// floor is the least share of its bucket's best score that a hit may have: what
 // is far behind the best is noise (memory-research: a strong reader gains from
 // more, a small one loses).
 const floor = .35
 
-// leastRelevance is the least that the best hit must have in common with the
-// question. Below it nothing is injected: "hello" matches a greeting, and no
+// leastRelevance is the least that a bucket's best hit must have in common with
+// the question. Below it nothing is injected: "hello" matches a greeting, and no
 // greeting helps to answer it. On LoCoMo, 3 % of the questions lose their block
 // by it, and of questions about somebody else's conversation 68 % get none; at
 // .2 that is 1 % and 30 % (go run ./benchmarks/recall tokens).
@@ -66,17 +66,9 @@ func (k *Keeper) Recall(r *Recall) (Recalled, error) {
 	return out, nil
 }
 
-// worthwhile keeps the hits that are not far behind the best, if that is any
-// good.
+// worthwhile keeps the hits that help to answer, in place.
 func worthwhile(hits []Hit) []Hit {
-	if len(hits) == 0 || hits[0].Relevance < leastRelevance {
-		return nil
-	}
-	n := 0
-	for n < len(hits) && hits[n].Score >= floor*hits[0].Score {
-		n++
-	}
-	return hits[:n]
+	return slices.DeleteFunc(hits, func(h Hit) bool { return !h.worth })
 }
 
 // writeBlock writes as many memories as the budget has room for, each whole. A

@@ -153,6 +153,29 @@ func TestWhatIsStoredIsFoundAtOnce(t *testing.T) {
 	}
 }
 
+// A word is worth more in a bucket where it is rare: each bucket's hits are
+// judged by its own best.
+func TestBucketsAreJudgedByThemselves(t *testing.T) {
+	b := newBed(t)
+	var filler []string
+	for i := range 400 {
+		filler = append(filler, "Note "+strings.Repeat("x", i%40+1)+" says the meeting of team "+strings.Repeat("y", i/10+1)+" was moved.")
+	}
+	b.store("acme", "large", filler...)
+	b.store("acme", "large", "Ada keeps bees on the roof.")
+	b.store("acme", "small", "Her bees are kept by Ben in winter.", "Ben keeps bees too.", "All bees love Ada.")
+	question := []byte("Who keeps bees?")
+	got, err := b.Recall(&Recall{
+		Tenant: "acme", Buckets: []string{"large", "small"}, Question: wire.NewText(&question), TopK: 8, MaxTokens: 800, Timeout: 5 * time.Second,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if block := string(got.Block); !strings.Contains(block, "roof") || !strings.Contains(block, "Ben keeps bees too") {
+		t.Errorf("a bucket has no part in it: %s", block)
+	}
+}
+
 func TestDeletedIsGoneEverywhere(t *testing.T) {
 	b := newBed(t)
 	id := b.store("acme", "default", "Ada keeps bees on the roof.", "Ada likes tea.")[0].ID

@@ -36,7 +36,10 @@ type Hit struct {
 	Score     float32
 	Parts     index.Parts
 	Cosine    float32 // of the vectors; 0 without
-	tokens    int
+	// worth says that it is not far behind the best of its bucket, if that is
+	// any good: scores of two buckets can not be compared.
+	worth  bool
+	tokens int
 }
 
 // Found is what a search gives.
@@ -84,6 +87,7 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 	}
 	candidates, cached := r.candidates(q, vector, now)
 	found.Cached = found.Cached && cached
+	var best *candidate
 	for i := range candidates {
 		c := &candidates[i]
 		if most == 0 {
@@ -96,8 +100,12 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 		if it.tenant != q.Tenant {
 			return errForeign
 		}
+		if best == nil {
+			best = c
+		}
 		found.Hits = append(found.Hits, Hit{
-			Memory: it.Memory, BucketID: r.id, Relevance: c.relevance, Score: c.score, Parts: c.parts, Cosine: c.cosine, tokens: it.tokens,
+			Memory: it.Memory, BucketID: r.id, Relevance: c.relevance, Score: c.score, Parts: c.parts, Cosine: c.cosine,
+			worth: best.relevance >= leastRelevance && c.score >= floor*best.score, tokens: it.tokens,
 		})
 		most--
 	}
