@@ -52,12 +52,12 @@ func (d *Directory) each(ctx context.Context, tx *sql.Tx, query string, scan fun
 }
 
 func (d *Directory) pullTenants(ctx context.Context, tx *sql.Tx) error {
-	const query = "SELECT id, name, default_provider, routes, memory, created_at, deleted_at, revision FROM tenants"
+	const query = "SELECT id, name, default_provider, routes, memory, limits, created_at, deleted_at, revision FROM tenants"
 	return d.each(ctx, tx, query, func(rows *sql.Rows) error {
 		t := &Tenant{}
-		var routes, memory string
+		var routes, memory, limits string
 		var created, deleted int64
-		if err := rows.Scan(&t.ID, &t.Name, &t.DefaultProvider, &routes, &memory, &created, &deleted, &t.revision); err != nil {
+		if err := rows.Scan(&t.ID, &t.Name, &t.DefaultProvider, &routes, &memory, &limits, &created, &deleted, &t.revision); err != nil {
 			return err
 		}
 		if err := json.Unmarshal([]byte(routes), &t.Routes); err != nil {
@@ -65,6 +65,9 @@ func (d *Directory) pullTenants(ctx context.Context, tx *sql.Tx) error {
 		}
 		if err := json.Unmarshal([]byte(memory), &t.Memory); err != nil {
 			return fmt.Errorf("memory settings of tenant %s: %w", t.ID, err)
+		}
+		if err := json.Unmarshal([]byte(limits), &t.Limits); err != nil {
+			return fmt.Errorf("limits of tenant %s: %w", t.ID, err)
 		}
 		t.CreatedAt = fromUnix(created)
 		held, ok := d.tenants.Load(t.ID)
@@ -121,21 +124,22 @@ func (t *Tenant) with(c *Credential, gone bool) *Tenant {
 }
 
 func (d *Directory) pullTokens(ctx context.Context, tx *sql.Tx) error {
-	const query = "SELECT id, tenant_id, label, digest, scopes, models, memory, bucket, created_at, expires_at, revoked_at, revision FROM tokens"
+	const query = "SELECT id, tenant_id, label, digest, scopes, models, memory, bucket, limits, stopped_at, stop_reason, created_at, expires_at, revoked_at, revision FROM tokens"
 	return d.each(ctx, tx, query, func(rows *sql.Rows) error {
 		t := &Token{}
 		var digest []byte
-		var scopes, models string
-		var created, expires, revoked int64
+		var scopes, models, limits string
+		var stopped, created, expires, revoked int64
 		if err := rows.Scan(&t.ID, &t.TenantID, &t.Label, &digest, &scopes, &models, &t.Memory, &t.Bucket,
-			&created, &expires, &revoked, &t.revision); err != nil {
+			&limits, &stopped, &t.StopReason, &created, &expires, &revoked, &t.revision); err != nil {
 			return err
 		}
-		if err := errors.Join(json.Unmarshal([]byte(scopes), &t.Scopes), json.Unmarshal([]byte(models), &t.Models)); err != nil {
-			return fmt.Errorf("lists of token %s: %w", t.ID, err)
+		if err := errors.Join(json.Unmarshal([]byte(scopes), &t.Scopes), json.Unmarshal([]byte(models), &t.Models),
+			json.Unmarshal([]byte(limits), &t.Limits)); err != nil {
+			return fmt.Errorf("lists or limits of token %s: %w", t.ID, err)
 		}
 		copy(t.digest[:], digest)
-		t.CreatedAt, t.ExpiresAt, t.RevokedAt = fromUnix(created), fromUnix(expires), fromUnix(revoked)
+		t.CreatedAt, t.ExpiresAt, t.RevokedAt, t.StoppedAt = fromUnix(created), fromUnix(expires), fromUnix(revoked), fromUnix(stopped)
 		var id tokenID
 		copy(id[:], t.ID)
 		if held, ok := d.tokens.Load(id); !ok || held.revision < t.revision {

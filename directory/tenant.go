@@ -40,6 +40,7 @@ type Tenant struct {
 	DefaultProvider string
 	Routes          []Route
 	Memory          MemorySettings
+	Limits          Limits
 	CreatedAt       time.Time
 
 	credentials []*Credential // by provider, then label

@@ -46,9 +46,13 @@ type Token struct {
 	Models    []string // allow-list; empty: all
 	Memory    string   // off, on, recall or capture
 	Bucket    string
+	Limits    Limits
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: never
 	RevokedAt time.Time // zero: not
+	StoppedAt time.Time // zero: not
+	// StopReason says why it was stopped, in words of ours.
+	StopReason string
 
 	digest   [digestLen]byte
 	revision int64
@@ -120,6 +124,7 @@ type NewToken struct {
 	ExpiresAt time.Time
 	Memory    string // empty: off
 	Bucket    string // empty: default
+	Limits    Limits
 }
 
 func (n *NewToken) check(now time.Time) error {
@@ -144,6 +149,7 @@ func (n *NewToken) check(now time.Time) error {
 	if n.Bucket != "" {
 		errs = append(errs, check("bucket", n.Bucket, labelName))
 	}
+	errs = append(errs, n.Limits.check())
 	return errors.Join(errs...)
 }
 

@@ -1,10 +1,8 @@
 package directory
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"database/sql"
 	"encoding/json"
 	"errors"
@@ -102,6 +100,7 @@ type TenantChange struct {
 	DefaultProvider *string
 	Routes          *[]Route
 	Memory          *MemoryChange
+	Limits          *Limits
 }
 
 // UpdateTenant changes a tenant.
@@ -131,9 +130,16 @@ func (d *Directory) UpdateTenant(ctx context.Context, id string, c TenantChange)
 	if err := c.Memory.applyTo(&next.Memory); err != nil {
 		return nil, err
 	}
+	if c.Limits != nil {
+		next.Limits = *c.Limits
+	}
+	if err := next.Limits.check(); err != nil {
+		return nil, err
+	}
 	err = d.write(ctx, func(tx *sql.Tx, revision, _ int64) error {
-		return one(tx.ExecContext(ctx, "UPDATE tenants SET name = ?, default_provider = ?, routes = ?, memory = ?, revision = ? WHERE id = ? AND deleted_at = 0",
-			next.Name, next.DefaultProvider, encode(next.Routes), next.Memory.text(), revision, id))
+		return one(tx.ExecContext(ctx, "UPDATE tenants SET name = ?, default_provider = ?, routes = ?, memory = ?, limits = ?, revision = ?"+
+			" WHERE id = ? AND deleted_at = 0",
+			next.Name, next.DefaultProvider, encode(next.Routes), next.Memory.text(), next.Limits.text(), revision, id))
 	})
 	if err != nil {
 		return nil, err
@@ -156,65 +162,6 @@ func (d *Directory) DeleteTenant(ctx context.Context, id string, shred bool) err
 		_, tokens := tx.ExecContext(ctx, "UPDATE tokens SET revoked_at = ?, revision = ? WHERE tenant_id = ? AND revoked_at = 0", now, revision, id)
 		_, credentials := tx.ExecContext(ctx, "UPDATE credentials SET deleted_at = ?, sealed = '', revision = ? WHERE tenant_id = ? AND deleted_at = 0", now, revision, id)
 		return errors.Join(tokens, credentials)
-	})
-}
-
-// CreateToken makes a token and gives it in plain, once.
-func (d *Directory) CreateToken(ctx context.Context, tenantID string, n NewToken) (plain string, t *Token, err error) {
-	plain, err = mint(randomness)
-	if err != nil {
-		return "", nil, err
-	}
-	return d.insertToken(ctx, tenantID, plain, n)
-}
-
-// EnsureToken gives the token that belongs to a seed of TokenSeedBytes
-// pseudo-random bytes, and stores its digest if it is not there yet. A token
-// that was revoked stays so: ErrInvalidToken.
-func (d *Directory) EnsureToken(ctx context.Context, tenantID string, seed []byte, n NewToken) (plain string, t *Token, err error) {
-	plain, err = mint(bytes.NewReader(seed))
-	if err != nil {
-		return "", nil, err
-	}
-	id, _ := idOf([]byte(plain))
-	if held, ok := d.tokens.Load(id); ok {
-		if held.TenantID != tenantID || !held.RevokedAt.IsZero() {
-			return "", nil, ErrInvalidToken
-		}
-		return plain, held, nil
-	}
-	return d.insertToken(ctx, tenantID, plain, n)
-}
-
-func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n NewToken) (string, *Token, error) {
-	if _, err := d.Tenant(tenantID); err != nil {
-		return "", nil, err
-	}
-	if err := n.check(time.Now()); err != nil {
-		return "", nil, err
-	}
-	id, _ := idOf([]byte(plain))
-	digest := sha256.Sum256([]byte(plain))
-	err := d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
-		if err := liveTenant(ctx, tx, tenantID); err != nil {
-			return err
-		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, memory, bucket, created_at, expires_at, revision)"+
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", string(id[:]), tenantID, n.Label, digest[:], encode(n.Scopes), encode(n.Models),
-			cmp.Or(n.Memory, "off"), cmp.Or(n.Bucket, "default"), now, toUnix(n.ExpiresAt), revision)
-		return err
-	})
-	if err != nil {
-		return "", nil, err
-	}
-	t, _ := d.tokens.Load(id)
-	return plain, t, nil
-}
-
-// RevokeToken ends a token. It can not be undone.
-func (d *Directory) RevokeToken(ctx context.Context, tenantID, id string) error {
-	return d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
-		return one(tx.ExecContext(ctx, "UPDATE tokens SET revoked_at = ?, revision = ? WHERE id = ? AND tenant_id = ? AND revoked_at = 0", now, revision, id, tenantID))
 	})
 }
 

@@ -1,0 +1,111 @@
+package directory
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"fmt"
+	"time"
+)
+
+// CreateToken makes a token and gives it in plain, once.
+func (d *Directory) CreateToken(ctx context.Context, tenantID string, n NewToken) (plain string, t *Token, err error) {
+	plain, err = mint(randomness)
+	if err != nil {
+		return "", nil, err
+	}
+	return d.insertToken(ctx, tenantID, plain, n)
+}
+
+// EnsureToken gives the token that belongs to a seed of TokenSeedBytes
+// pseudo-random bytes, and stores its digest if it is not there yet. A token
+// that was revoked stays so: ErrInvalidToken.
+func (d *Directory) EnsureToken(ctx context.Context, tenantID string, seed []byte, n NewToken) (plain string, t *Token, err error) {
+	plain, err = mint(bytes.NewReader(seed))
+	if err != nil {
+		return "", nil, err
+	}
+	id, _ := idOf([]byte(plain))
+	if held, ok := d.tokens.Load(id); ok {
+		if held.TenantID != tenantID || !held.RevokedAt.IsZero() {
+			return "", nil, ErrInvalidToken
+		}
+		return plain, held, nil
+	}
+	return d.insertToken(ctx, tenantID, plain, n)
+}
+
+func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n NewToken) (string, *Token, error) {
+	if _, err := d.Tenant(tenantID); err != nil {
+		return "", nil, err
+	}
+	if err := n.check(time.Now()); err != nil {
+		return "", nil, err
+	}
+	id, _ := idOf([]byte(plain))
+	digest := sha256.Sum256([]byte(plain))
+	err := d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
+		if err := liveTenant(ctx, tx, tenantID); err != nil {
+			return err
+		}
+		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, memory, bucket, limits, created_at, expires_at, revision)"+
+			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", string(id[:]), tenantID, n.Label, digest[:], encode(n.Scopes), encode(n.Models),
+			cmp.Or(n.Memory, "off"), cmp.Or(n.Bucket, "default"), n.Limits.text(), now, toUnix(n.ExpiresAt), revision)
+		return err
+	})
+	if err != nil {
+		return "", nil, err
+	}
+	t, _ := d.tokens.Load(id)
+	return plain, t, nil
+}
+
+// RevokeToken ends a token. It can not be undone.
+func (d *Directory) RevokeToken(ctx context.Context, tenantID, id string) error {
+	return d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
+		return one(tx.ExecContext(ctx, "UPDATE tokens SET revoked_at = ?, revision = ? WHERE id = ? AND tenant_id = ? AND revoked_at = 0", now, revision, id, tenantID))
+	})
+}
+
+// UpdateToken changes what a token may use.
+func (d *Directory) UpdateToken(ctx context.Context, tenantID, id string, limits Limits) (*Token, error) {
+	if err := limits.check(); err != nil {
+		return nil, err
+	}
+	return d.changeToken(ctx, tenantID, id, "limits = ?", limits.text())
+}
+
+// StopToken refuses a token's calls until ResumeToken. reason is in words of
+// ours; operators read it.
+func (d *Directory) StopToken(ctx context.Context, tenantID, id, reason string) (*Token, error) {
+	return d.changeToken(ctx, tenantID, id, "stopped_at = ?, stop_reason = ?", time.Now().Unix(), reason)
+}
+
+// ResumeToken lets a stopped token go on.
+func (d *Directory) ResumeToken(ctx context.Context, tenantID, id string) (*Token, error) {
+	return d.changeToken(ctx, tenantID, id, "stopped_at = 0, stop_reason = ''")
+}
+
+// changeToken changes columns of a token that was not revoked.
+func (d *Directory) changeToken(ctx context.Context, tenantID, id, set string, values ...any) (*Token, error) {
+	err := d.write(ctx, func(tx *sql.Tx, revision, _ int64) error {
+		return one(tx.ExecContext(ctx, "UPDATE tokens SET "+set+", revision = ? WHERE id = ? AND tenant_id = ? AND revoked_at = 0",
+			append(values, revision, id, tenantID)...))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d.Token(tenantID, id)
+}
+
+// Token gives a tenant's token by its id, revoked or not.
+func (d *Directory) Token(tenantID, id string) (*Token, error) {
+	var key tokenID
+	copy(key[:], id)
+	if t, ok := d.tokens.Load(key); ok && t.ID == id && t.TenantID == tenantID {
+		return t, nil
+	}
+	return nil, fmt.Errorf("token %w", ErrNotFound)
+}

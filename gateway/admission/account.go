@@ -1,0 +1,245 @@
+package admission
+
+import (
+	"sync"
+	"time"
+
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/meter/spent"
+	"github.com/puzpuzpuz/xsync/v4"
+)
+
+// account is what is known of a token, or of a tenant: what it uses now.
+type account struct {
+	id       string
+	tenant   string // of a token
+	mu       sync.Mutex
+	requests level
+	tokens   level
+	inFlight int64
+	streams  int64
+	day      period
+	month    period
+	counted  bool // what was spent before is in the periods
+	used     time.Time
+	velocity velocity
+}
+
+// find gives the account of an id, a new one for one never seen.
+func find(in *xsync.Map[string, *account], id, tenant string) *account {
+	if a, ok := in.Load(id); ok {
+		return a
+	}
+	a, _ := in.LoadOrStore(id, &account{id: id, tenant: tenant})
+	return a
+}
+
+// level is what is left of a rate: it fills up evenly. What was used beyond it
+// makes it negative.
+type level struct {
+	left float64
+	at   time.Time
+}
+
+// fill brings the level up to now.
+func (l *level) fill(perSecond, most float64, now time.Time) {
+	if l.at.IsZero() {
+		l.left = most
+	} else if passed := now.Sub(l.at); passed > 0 {
+		l.left += passed.Seconds() * perSecond
+	}
+	l.left = min(l.left, most)
+	l.at = now
+}
+
+// until is how long it takes until n is there.
+func (l *level) until(n, perSecond float64) time.Duration {
+	return max(0, time.Duration((n-l.left)/perSecond*float64(time.Second)))
+}
+
+// period is what was spent on a day, or in a month.
+type period struct {
+	at     int64 // which: days since 1970, or months since year 0
+	tokens int64
+}
+
+// monthOf counts months of the day.
+func monthOf(day int64) int64 {
+	t := time.Unix(day*int64(24*time.Hour/time.Second), 0).UTC()
+	return int64(t.Year())*12 + int64(t.Month()) - 1
+}
+
+// burst is how many requests may come at once: those of a second, one at least.
+func burst(l *directory.Limits) float64 { return max(1, l.RequestsPerSecond) }
+
+const secondsPerMinute = 60
+
+// whenFull is what a client is told that runs into a limit of requests in
+// flight: nobody knows when one of them ends.
+const whenFull = time.Second
+
+// enter counts a request in.
+func (a *account) enter(p *Pass, scope string, l *directory.Limits, now time.Time) *Refusal {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.used = now
+	if l.RequestsPerSecond > 0 {
+		a.requests.fill(l.RequestsPerSecond, burst(l), now)
+		if a.requests.left < 1 {
+			after := a.requests.until(1, l.RequestsPerSecond)
+			p.note(Standing{RequestsPerSecond, scope, int64(burst(l)), 0, after})
+			return &Refusal{Limit: RequestsPerSecond, Scope: scope, After: after}
+		}
+	}
+	if l.RequestsInFlight > 0 && a.inFlight >= l.RequestsInFlight {
+		p.note(Standing{RequestsInFlight, scope, l.RequestsInFlight, 0, whenFull})
+		return &Refusal{Limit: RequestsInFlight, Scope: scope, After: whenFull}
+	}
+	if why := a.budgets(p, scope, l, now); why != nil {
+		return why
+	}
+	if l.RequestsPerSecond > 0 {
+		a.requests.left--
+		p.note(Standing{RequestsPerSecond, scope, int64(burst(l)), int64(a.requests.left), a.requests.until(burst(l), l.RequestsPerSecond)})
+	}
+	a.inFlight++
+	if scope == ScopeTenant && a.inFlight == 1 {
+		p.limiter.active.Add(1)
+	}
+	return nil
+}
+
+// budgets judges what was spent. A request in flight is not foreseen: what is
+// spent beyond a budget is at most what was in flight when it was reached.
+func (a *account) budgets(p *Pass, scope string, l *directory.Limits, now time.Time) *Refusal {
+	if l.TokensPerDay == 0 && l.TokensPerMonth == 0 {
+		return nil
+	}
+	if !a.recall(p.limiter, scope) {
+		return &Refusal{Limit: TokensPerDay, Scope: scope, After: whenFull, Unknown: true}
+	}
+	a.spend(0, now)
+	now = now.UTC()
+	tomorrow := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, time.UTC).Sub(now)
+	next := time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC).Sub(now)
+	if why := a.day.judge(p, TokensPerDay, scope, l.TokensPerDay, tomorrow); why != nil {
+		return why
+	}
+	return a.month.judge(p, TokensPerMonth, scope, l.TokensPerMonth, next)
+}
+
+// judge refuses when all of a budget is spent; most 0 is no budget.
+func (b *period) judge(p *Pass, name, scope string, most int64, reset time.Duration) *Refusal {
+	if most == 0 {
+		return nil
+	}
+	p.note(Standing{name, scope, most, max(0, most-b.tokens), reset})
+	if b.tokens >= most {
+		return &Refusal{Limit: name, Scope: scope, After: reset}
+	}
+	return nil
+}
+
+// recall adds what was spent before this process began, once.
+func (a *account) recall(l *Limiter, scope string) bool {
+	if a.counted {
+		return true
+	}
+	before := l.restored.Load()
+	if before == nil {
+		return false
+	}
+	from := before.tokens
+	if scope == ScopeTenant {
+		from = before.tenants
+	}
+	b := from[a.id]
+	if a.day.at == 0 {
+		a.day.at, a.month.at = b.day.at, b.month.at
+	}
+	if a.day.at == b.day.at {
+		a.day.tokens += b.day.tokens
+	}
+	if a.month.at == b.month.at {
+		a.month.tokens += b.month.tokens
+	}
+	a.counted = true
+	return true
+}
+
+// spend adds to the day and the month.
+func (a *account) spend(tokens int64, now time.Time) {
+	if day := spent.DayOf(now); a.day.at != day {
+		a.day = period{at: day}
+		if month := monthOf(day); a.month.at != month {
+			a.month = period{at: month}
+		}
+	}
+	a.day.tokens += tokens
+	a.month.tokens += tokens
+}
+
+// reserve sets tokens aside, and the place of a stream. A request that is
+// larger than the whole limit is let in when all of it is there.
+func (a *account) reserve(p *Pass, scope string, l *directory.Limits, tokens int64, stream bool, now time.Time) *Refusal {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if stream && l.Streams > 0 && a.streams >= l.Streams {
+		p.note(Standing{Streams, scope, l.Streams, 0, whenFull})
+		return &Refusal{Limit: Streams, Scope: scope, After: whenFull}
+	}
+	if most := float64(l.TokensPerMinute); most > 0 {
+		perSecond := most / secondsPerMinute
+		a.tokens.fill(perSecond, most, now)
+		need := min(float64(tokens), most)
+		if a.tokens.left < need {
+			after := a.tokens.until(need, perSecond)
+			p.note(Standing{TokensPerMinute, scope, l.TokensPerMinute, int64(max(0, a.tokens.left)), after})
+			return &Refusal{Limit: TokensPerMinute, Scope: scope, After: after}
+		}
+		a.tokens.left -= float64(tokens)
+		p.note(Standing{TokensPerMinute, scope, l.TokensPerMinute, int64(max(0, a.tokens.left)), a.tokens.until(most, perSecond)})
+	}
+	if stream {
+		a.streams++
+	}
+	return nil
+}
+
+// settle puts what was really used in the place of what was reserved.
+func (a *account) settle(l *directory.Limits, reserved, used int64, stream bool, now time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l.TokensPerMinute > 0 {
+		a.tokens.left += float64(reserved - used)
+	}
+	if stream {
+		a.streams--
+	}
+	a.spend(used, now)
+	a.velocity.add(used, now)
+	a.used = now
+}
+
+// withdraw undoes enter: the request did not begin.
+func (a *account) withdraw(l *Limiter, scope string, limits *directory.Limits) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if limits.RequestsPerSecond > 0 {
+		a.requests.left++
+	}
+	a.out(l, scope)
+}
+
+func (a *account) leave(l *Limiter, scope string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.out(l, scope)
+}
+
+func (a *account) out(l *Limiter, scope string) {
+	a.inFlight--
+	if scope == ScopeTenant && a.inFlight == 0 {
+		l.active.Add(-1)
+	}
+}
