@@ -22,8 +22,17 @@ type Config struct {
 	Providers map[string]Provider `yaml:"providers"`
 	// What clients can make the gateway hold.
 	Limits Limits `yaml:"limits"`
+	// The guard against tokens whose spending runs away.
+	Runaway Runaway `yaml:"runaway"`
 	// How long the gateway waits for clients.
 	Timeouts Timeouts `yaml:"timeouts"`
+	// TLS of the data plane.
+	TLS TLS `yaml:"tls"`
+	// Where credentials' own base URLs may lead.
+	Egress Egress `yaml:"egress"`
+	// End streams that are open when their token, tenant or credential is
+	// revoked, within two seconds. Without it they go on to their end.
+	CutRevokedStreams bool `yaml:"cut_revoked_streams"`
 	// What is recorded about requests, and where it goes.
 	Meter Meter `yaml:"meter"`
 	// What the platform charges tenants for: memories stored and retrievals
@@ -41,6 +50,9 @@ type Admin struct {
 	Listen string `yaml:"listen"`
 	// Token that admin calls present. Required.
 	Token Secret `yaml:"token"`
+	// Serve Go's profiles under /debug/pprof/ to holders of the token. Profiles
+	// hold names of functions and sizes, no contents of memory.
+	Pprof bool `yaml:"pprof"`
 }
 
 // Keyring is what seals and unseals credentials.
@@ -148,20 +160,6 @@ type Provider struct {
 	TotalTimeout time.Duration `yaml:"total_timeout"`
 }
 
-// Limits bound what clients can make the gateway hold.
-type Limits struct {
-	// Largest JSON body, in bytes. Such a body is held in memory to read its
-	// model; uploads of other types stream through without a limit of ours.
-	MaxBodyBytes int64 `yaml:"max_body_bytes"`
-	// Memory for all bodies that are held at once, in bytes.
-	MaxBufferedBytes int64 `yaml:"max_buffered_bytes"`
-	// Requests that may be in flight at once.
-	MaxRequestsInFlight int64 `yaml:"max_requests_in_flight"`
-	// Largest head of a request, in bytes. Each connection holds a buffer of
-	// this size.
-	MaxHeaderBytes int64 `yaml:"max_header_bytes"`
-}
-
 // Timeouts bound how long the gateway waits for clients.
 type Timeouts struct {
 	// For the head of a request.
@@ -235,12 +233,8 @@ func Default() Config {
 		Admin:   Admin{Listen: "127.0.0.1:8081"},
 		Data:    "./ownkey-data",
 		Keyring: Keyring{Vault: defaultVault, Previous: Previous{Vault: defaultVault}, CacheTTL: 30 * time.Second, RewrapRate: 500},
-		Limits: Limits{
-			MaxBodyBytes:        32 << 20, // Anthropic's limit for messages (its documentation, 2026-11)
-			MaxBufferedBytes:    1 << 30,
-			MaxRequestsInFlight: 20_000,
-			MaxHeaderBytes:      6 << 10, // SDKs send one to two KiB; an open stream costs this much more (benchmarks/NOTES.md)
-		},
+		Limits:  defaultLimits,
+		Runaway: Runaway{LeastTokensPerMinute: 10_000},
 		Timeouts: Timeouts{
 			ClientHeader: 10 * time.Second, ClientIdle: 2 * time.Minute, ClientSilence: 30 * time.Second,
 			ClientWrite: time.Minute, Drain: 30 * time.Second,

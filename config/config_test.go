@@ -14,7 +14,7 @@ import (
 var update = flag.Bool("update", false, "write golden files")
 
 func env(name string) (string, bool) {
-	v, ok := map[string]string{"OWNKEY_ADMIN_TOKEN": "oka_test", "CLICKHOUSE_PASSWORD": "x", "PORT": "9000", "EMPTY": ""}[name]
+	v, ok := map[string]string{"OWNKEY_ADMIN_TOKEN": "oka_test", "CLICKHOUSE_PASSWORD": "x", "OWNKEY_WEBHOOK_SECRET": "y", "PORT": "9000", "EMPTY": ""}[name]
 	return v, ok
 }
 

@@ -63,6 +63,10 @@ func (d *decoder) fill(n *yaml.Node, path string, v reflect.Value) {
 		d.texts(n, path, target)
 		return
 	}
+	if v.Kind() == reflect.Slice {
+		d.list(n, path, v)
+		return
+	}
 	if v.Kind() == reflect.Struct {
 		d.mapping(n, path, v)
 		return
@@ -151,6 +155,19 @@ func (d *decoder) entries(n *yaml.Node, path, what string, each func(name, at st
 	}
 }
 
+// list sets a list of texts.
+func (d *decoder) list(n *yaml.Node, path string, v reflect.Value) {
+	if n.Kind != yaml.SequenceNode {
+		d.add(n, path, "want a list, such as [a, b]")
+		return
+	}
+	all := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	for i, element := range n.Content {
+		d.fill(element, path+"["+strconv.Itoa(i)+"]", all.Index(i))
+	}
+	v.Set(all)
+}
+
 func (d *decoder) duration(n *yaml.Node, path string, to *time.Duration) {
 	value, err := time.ParseDuration(d.expand(n, path))
 	if n.Kind != yaml.ScalarNode || err != nil {
@@ -172,6 +189,11 @@ func (d *decoder) scalar(n *yaml.Node, path string, v reflect.Value) {
 		i, err := strconv.ParseInt(text, 10, 64)
 		if v.SetInt(i); !ok || err != nil {
 			d.add(n, path, "want a whole number")
+		}
+	case reflect.Float64:
+		f, err := strconv.ParseFloat(text, 64)
+		if v.SetFloat(f); !ok || err != nil || f != f || f > 1e15 {
+			d.add(n, path, "want a number")
 		}
 	case reflect.Bool:
 		b, err := strconv.ParseBool(text)

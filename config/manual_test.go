@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// manual makes docs/config.md of the comments in config.go, billing.go and memory.go.
+// manual makes docs/config.md of the comments in config.go, limits.go, billing.go and memory.go.
 func manual() (string, error) {
 	comments := map[string]string{}
-	for _, file := range []string{"config.go", "billing.go", "memory.go"} {
+	for _, file := range []string{"config.go", "limits.go", "billing.go", "memory.go"} {
 		more, err := fieldComments(file)
 		if err != nil {
 			return "", err
@@ -28,7 +28,7 @@ func manual() (string, error) {
 		return "", err
 	}
 	var b strings.Builder
-	b.WriteString("<!-- Generated from config/config.go, billing.go and memory.go by `make docs`; change it there. -->\n# Configuration of `ownkey serve`\n\n" +
+	b.WriteString("<!-- Generated from config/config.go, limits.go, billing.go and memory.go by `make docs`; change it there. -->\n# Configuration of `ownkey serve`\n\n" +
 		"One YAML file. `ownkey check --config FILE` lists every problem at once, with its path and line, and exits with 0 or 2.\n" +
 		"Unknown keys are refused. `${NAME}` stands for an environment variable anywhere in a value; `$$` is a dollar sign.\n" +
 		"Durations carry their unit (`30s`, `5m`). A secret never stands in the file: write `${NAME}` or `{file: PATH}`.\n\n" +
@@ -69,6 +69,9 @@ func rows(b *strings.Builder, path string, v reflect.Value, comments map[string]
 				continue
 			}
 			shown := fmt.Sprint(value)
+			if field.Type.Kind() == reflect.Slice {
+				shown = ""
+			}
 			if shown != "" {
 				shown = "`" + shown + "`"
 			}

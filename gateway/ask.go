@@ -57,6 +57,7 @@ func (g *Gateway) Ask(ctx context.Context, tenant, path string, body []byte) ([]
 	now := time.Now()
 	a.attempt.End(now)
 	a.record.TotalTime = now.Sub(a.record.Start)
+	g.admission.Spend(tenant, a.record.Tokens(), now)
 	g.keep(&a.record)
 	return answer, err
 }

@@ -177,6 +177,7 @@ func hasBody(h *fasthttp.RequestHeader) bool {
 type upload struct {
 	ctx     *fasthttp.RequestCtx
 	silence time.Duration
+	most    int64 // bytes; 0 for any
 	bytes   int64
 	err     error // why the body could not be read
 }
@@ -196,6 +197,10 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 		n, rerr := stream.Read(*buf)
 		if n > 0 {
 			u.bytes += int64(n)
+			if u.most > 0 && u.bytes > u.most {
+				u.err = errTooLarge
+				return u.bytes, upstream.ErrRequestBody
+			}
 			if _, err := w.Write((*buf)[:n]); err != nil {
 				return u.bytes, err
 			}

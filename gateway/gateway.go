@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -41,10 +42,10 @@ type Provider struct {
 
 // Limits bound what clients can make the gateway hold.
 type Limits struct {
-	MaxBodyBytes        int64 // of a held body where the provider is not known yet
-	MaxBufferedBytes    int64 // over all held bodies
-	MaxRequestsInFlight int64
-	MaxHeaderBytes      int
+	MaxBodyBytes     int64 // of a held body where the provider is not known yet
+	MaxBufferedBytes int64 // over all held bodies
+	MaxHeaderBytes   int
+	MaxConnections   int
 }
 
 // Timeouts bound how long the gateway waits for clients.
@@ -63,6 +64,7 @@ type Options struct {
 	Upstream    *upstream.Client
 	Providers   []*Provider
 	Journal     *meter.Journal
+	Admission   *admission.Limiter
 	// Usage answers GET /v1/usage about a tenant, in JSON; code is one of the
 	// gateway's for an error, else empty.
 	Usage    func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
@@ -81,6 +83,7 @@ type Gateway struct {
 	providers     map[string]*Provider
 	providerNames string
 	journal       *meter.Journal
+	admission     *admission.Limiter
 	usage         func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
 	memory        *Memory
 	limits        Limits
@@ -89,7 +92,6 @@ type Gateway struct {
 	server        *fasthttp.Server
 	watcher       *watcher
 	held          budget
-	inFlight      atomic.Int64
 	draining      atomic.Bool
 	targets       sync.Map // base URL of a credential → *upstream.Target
 }
@@ -102,7 +104,7 @@ const writeBufferBytes = 3 << 10
 func New(o Options) *Gateway {
 	g := &Gateway{
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream,
-		journal: o.Journal, usage: o.Usage, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
+		journal: o.Journal, admission: o.Admission, usage: o.Usage, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 		watcher:   newWatcher(),
 	}
@@ -118,6 +120,7 @@ func New(o Options) *Gateway {
 	g.server = &fasthttp.Server{
 		Handler:                      g.handle,
 		ErrorHandler:                 g.unreadable,
+		Concurrency:                  o.Limits.MaxConnections,
 		ReadBufferSize:               o.Limits.MaxHeaderBytes,
 		WriteBufferSize:              writeBufferBytes,
 		ReadTimeout:                  o.Timeouts.ClientHeader,

@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
@@ -46,6 +48,7 @@ type request struct {
 	scanner  wire.Scanner
 	relay    relay
 	admitted bool // room in the ledger is taken
+	pass     admission.Pass
 	record   meter.Record
 }
 
@@ -77,6 +80,9 @@ func (r *request) serve() error {
 	if err := r.authenticate(); err != nil {
 		return err
 	}
+	if err := r.enter(); err != nil {
+		return err
+	}
 	switch {
 	case r.endpoint.usage():
 		return r.tellUsage()
@@ -106,7 +112,6 @@ func (r *request) serve() error {
 
 func (r *request) begin(g *Gateway, ctx *fasthttp.RequestCtx) {
 	r.g, r.ctx = g, ctx
-	g.inFlight.Add(1)
 	r.record.Start = time.Now()
 	r.record.RequestID = meter.NewEventID()
 	r.record.EventID = r.record.RequestID
@@ -116,11 +121,8 @@ func (r *request) begin(g *Gateway, ctx *fasthttp.RequestCtx) {
 
 // admit refuses what the gateway can not carry through to its record.
 func (r *request) admit() error {
-	switch {
-	case r.g.draining.Load():
+	if r.g.draining.Load() {
 		return refuse(codeDraining, "this gateway is stopping; try again")
-	case r.g.inFlight.Load() > r.g.limits.MaxRequestsInFlight:
-		return refuse(codeTooManyInFlight, "too many requests are in flight; try again")
 	}
 	if r.g.journal.Admit() != nil {
 		return refuse(codeLedgerFull, "the ledger of records is full; try again")
@@ -182,14 +184,13 @@ func (r *request) read() error {
 		return nil
 	}
 	if !mustHold(h, r.endpoint.request) {
-		r.upload = upload{ctx: r.ctx, silence: r.g.timeouts.ClientSilence}
+		r.upload = upload{ctx: r.ctx, silence: r.g.timeouts.ClientSilence, most: r.pass.MaxBody()}
 		return nil
 	}
 	if len(h.ContentEncoding()) > 0 && !bytes.EqualFold(h.ContentEncoding(), []byte("identity")) {
 		return errCompress
 	}
-	err := r.body.hold(r.ctx, r.g.maxBodyBytes(r.endpoint.provider), r.g.timeouts.ClientSilence, &r.g.held)
-	if err != nil {
+	if err := r.hold(); err != nil {
 		return err
 	}
 	r.record.RequestBytes = int64(r.body.text().Len())
@@ -197,7 +198,17 @@ func (r *request) read() error {
 		return err
 	}
 	r.model = r.head.Model
-	return nil
+	return r.reserve()
+}
+
+// hold reads the body into memory, as far as the caller, the provider and the
+// gateway allow.
+func (r *request) hold() error {
+	limit := r.g.maxBodyBytes(r.endpoint.provider)
+	if own := r.pass.MaxBody(); own > 0 {
+		limit = min(limit, own)
+	}
+	return r.body.hold(r.ctx, limit, r.g.timeouts.ClientSilence, &r.g.held)
 }
 
 // route decides the provider: pinned by the path, named before the model, or
@@ -383,7 +394,10 @@ func (r *request) refuse(why *refusal) {
 	ctx.SetContentType("application/json")
 	h := &ctx.Response.Header
 	h.Set("Ownkey-Error", string(why.code))
-	if after := cmp.Or(why.retryAfter, answers[why.code].retryAfter); after != "" {
+	if after := cmp.Or(why.retryAfter, answers[why.code].retryAfter); why.after > 0 {
+		h.Set(fasthttp.HeaderRetryAfter, wholeSeconds(why.after))
+		h.Set("Retry-After-Ms", strconv.FormatInt(why.after.Milliseconds()+1, 10)) // OpenAI's SDKs read it first
+	} else if after != "" {
 		h.Set(fasthttp.HeaderRetryAfter, after)
 	}
 	if why.noRetry {
@@ -401,7 +415,7 @@ func (r *request) refuse(why *refusal) {
 	switch {
 	case why.code == codeClientGone:
 		ctx.SetConnectionClose()
-	case r.caller.Token != nil && (why.code == codeTooLarge || why.code == codeTooManyInFlight):
+	case r.caller.Token != nil && (why.code == codeTooLarge || answers[why.code].status == fasthttp.StatusTooManyRequests):
 		dropBody(ctx) // for one whom we know: it costs time and bandwidth
 	}
 	r.record.ErrorCode, r.record.Status = string(why.code), int64(answers[why.code].status)
@@ -450,7 +464,7 @@ func (r *request) finish(outcome meter.Outcome) {
 		r.g.keep(&r.record)
 		r.g.journal.Leave()
 	}
-	r.g.inFlight.Add(-1)
+	r.pass.Leave(r.record.Tokens(), now)
 	r.reset()
 	requests.Put(r)
 }
@@ -475,7 +489,7 @@ func countUsage(r *meter.Record, u wire.Usage) {
 func (r *request) reset() {
 	r.g, r.ctx, r.provider, r.stored = nil, nil, nil, nil
 	r.endpoint, r.caller, r.upload, r.outgoing = endpoint{}, directory.Caller{}, upload{}, wire.Body{}
-	r.model, r.prefix, r.task, r.watching, r.admitted = nil, wire.Edit{}, nil, false, false
+	r.model, r.prefix, r.task, r.watching, r.admitted, r.pass = nil, wire.Edit{}, nil, false, false, admission.Pass{}
 	r.ref, r.lease, r.send, r.record = vaultbridge.Ref{}, vaultbridge.Lease{}, upstream.Request{}, meter.Record{}
 	r.head.Reset()
 	r.scanner.Reset(wire.DialectNone, wire.FormatOpaque)

@@ -137,6 +137,11 @@ func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
 		h.SetCanonical(headerCredential, b)
 		b = b[:0]
 	}
+	if all := r.pass.Standings(); len(all) > 0 {
+		b = appendStandings(b, all)
+		h.SetCanonical(headerLimits, b)
+		b = b[:0]
+	}
 	b = appendTiming(b, "auth", r.record.AuthTime)
 	b = appendTiming(append(b, ", "...), "unseal", r.record.UnsealTime)
 	b = appendTiming(append(b, ", "...), "recall", r.record.RecallTime)

@@ -20,6 +20,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway"
+	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
@@ -47,6 +48,7 @@ type house struct {
 	keyring   *vaultbridge.Local
 	ring      *vaultbridge.Ring // of keyring, unless the test has a Vault
 	walker    *rotation.Walker
+	limiter   *admission.Limiter
 	metrics   *metrics.Set
 	client    *upstream.Client
 	keeper    *memory.Keeper
@@ -71,6 +73,7 @@ type options struct {
 	recall   time.Duration // deadline of recall
 	caching  bool          // the provider caches prompts
 	cache    vaultbridge.CacheOptions
+	admit    admission.Options
 	provider string // base URL of one in another process, in place of our own
 	// vault makes the ring one of this Vault, with the local keyring before it.
 	vault *vaultbridge.TransitOptions
@@ -84,6 +87,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		maxBody:  32 << 20,
 		recall:   20 * time.Second, // longer than in life: the machine may be slow
 		cache:    vaultbridge.CacheOptions{TTL: 30 * time.Second, OnGrace: func() {}},
+		admit:    admission.Options{MaxInFlight: 5000, QueueTime: time.Second},
 	}
 	for _, c := range change {
 		c(&o)
@@ -123,8 +127,11 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		return &gateway.Provider{Name: name, Target: target, CredentialHeader: header, MaxBodyBytes: o.maxBody}
 	}
 	h.openMemory(&o)
+	o.admit.UsableToken, o.admit.UsableTenant = h.directory.Usable, func(string) bool { return true }
+	h.limiter = admission.New(o.admit)
+	h.limiter.Restore(nil, time.Now())
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Journal: h.journal, Usage: h.usage, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Journal: h.journal, Admission: h.limiter, Usage: h.usage, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)
@@ -138,7 +145,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
 			provider("anthropic", base, "x-api-key: "), provider("openai", base, "Authorization: Bearer "), provider("dead", dead, "Authorization: Bearer "),
 		},
-		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxBufferedBytes: 256 << 20, MaxRequestsInFlight: 5000, MaxHeaderBytes: 8 << 10},
+		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxBufferedBytes: 256 << 20, MaxHeaderBytes: 8 << 10},
 		Timeouts: o.timeouts,
 	})
 	h.keeper.Start(h.gateway)
@@ -160,6 +167,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		_ = h.memories.Close()
 		_ = h.provider.Close()
 		h.client.Close()
+		h.limiter.Close()
 		h.walker.Close()
 		cache.Close()
 		h.ring.Close()

@@ -19,8 +19,7 @@ const endpointMemory = "memory"
 // serveMemory answers a call of the memory API. What needs a model goes to the
 // tenant's own provider, on the same way as every other request.
 func (r *request) serveMemory() error {
-	err := r.body.hold(r.ctx, r.g.limits.MaxBodyBytes, r.g.timeouts.ClientSilence, &r.g.held)
-	if err != nil {
+	if err := r.hold(); err != nil {
 		return err
 	}
 	r.record.RequestBytes, r.record.Endpoint = int64(r.body.text().Len()), endpointMemory
@@ -147,7 +146,7 @@ func (r *request) writePrompt() error {
 	r.record.Provider, r.record.ModelAsked, r.record.Endpoint = r.provider.Name, identifier(r.model), p.Dialect(messages).String()
 	r.endpoint.forward, r.endpoint.answer = []byte(p.Path(messages)), p.Dialect(messages)
 	r.splice(nil)
-	return nil
+	return r.reserve()
 }
 
 // answerTask turns the model's answer into the task's.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"errors"
+	"time"
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/upstream"
@@ -25,6 +26,8 @@ const (
 	codeTooLarge             code = "too_large"
 	codeTooManyInFlight      code = "too_many_requests_in_flight"
 	codeRateLimited          code = "rate_limited"
+	codeBudgetExhausted      code = "budget_exhausted"
+	codeTokenStopped         code = "token_stopped"
 	codeUpstreamUnreachable  code = "upstream_unreachable"
 	codeUpstreamInvalid      code = "upstream_invalid"
 	codeUpstreamTruncated    code = "upstream_truncated"
@@ -58,6 +61,8 @@ var answers = map[code]answer{
 	codeNotFound:            {fasthttp.StatusNotFound, "not_found_error", ""},
 	codeNotSupported:        {fasthttp.StatusNotImplemented, "invalid_request_error", ""},
 	codeTooLarge:            {fasthttp.StatusRequestEntityTooLarge, "request_too_large", ""},
+	codeBudgetExhausted:     {fasthttp.StatusTooManyRequests, "rate_limit_error", ""},
+	codeTokenStopped:        {fasthttp.StatusForbidden, "permission_error", ""},
 	codeRateLimited:         {fasthttp.StatusTooManyRequests, "rate_limit_error", "1"},
 	codeTooManyInFlight:     {fasthttp.StatusTooManyRequests, "rate_limit_error", "1"},
 	codeUpstreamUnreachable: {fasthttp.StatusBadGateway, "api_error", ""},
@@ -83,6 +88,8 @@ type refusal struct {
 	noRetry bool
 	// retryAfter is sent in place of the code's own, in seconds.
 	retryAfter string
+	// after is likewise, where it is known to the millisecond.
+	after time.Duration
 }
 
 // Error makes a refusal an error of the request path.

@@ -41,6 +41,8 @@ type Head struct {
 	Model    []byte
 	HasModel bool
 	Stream   bool
+	// MaxTokens is the longest answer that is asked for; 0 where it is not said.
+	MaxTokens int64
 
 	hasStream bool
 	modelAt   int    // where the raw name begins in the body, behind its quote
@@ -209,8 +211,28 @@ func (p *parser) topMember(key []byte, keyAt int) string {
 		p.head.Model = unescape(p.head.modelRaw)
 	case "stream":
 		p.head.hasStream, p.head.Stream = true, c == 't'
+	case "":
+		p.maxTokens(key, p.b[at:p.i])
 	}
 	return ""
+}
+
+// maxTokens keeps the largest of the bounds that the dialects know. What is no
+// whole number is the provider's to refuse.
+func (p *parser) maxTokens(key, value []byte) {
+	switch string(key) {
+	case "max_tokens", "max_completion_tokens", "max_output_tokens":
+	default:
+		return
+	}
+	n := int64(0)
+	for _, c := range value {
+		if c < '0' || c > '9' || n > 1<<40 {
+			return
+		}
+		n = n*10 + int64(c-'0')
+	}
+	p.head.MaxTokens = max(p.head.MaxTokens, n)
 }
 
 // wanted tells whether a raw key is one of ours once its escapes are decoded,

@@ -20,6 +20,7 @@ import (
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway"
 	"github.com/ownkey/ownkey/gateway/admin"
+	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/meter/invoice"
@@ -40,6 +41,9 @@ type app struct {
 	credentials *vaultbridge.Cache
 	client      *upstream.Client
 	meter       *books
+	admission   *admission.Limiter
+	webhook     *webhook
+	runaways    *metrics.Counter
 	memory      *memories
 	gateway     *gateway.Gateway
 	admin       *http.Server
@@ -90,16 +94,18 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	if err != nil {
 		return a, err
 	}
+	a.runaways = a.metrics.NewCounter("ownkey_runaway_alarms_total")
+	a.openAdmission(ctx)
 	if a.memory, err = openMemories(ctx, a); err != nil {
 		return a, err
 	}
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client,
-		Providers: providers, Journal: a.meter.journal, Usage: usageAPI.Answer, Memory: a.memory.options(), Log: log,
+		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Memory: a.memory.options(), Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
-			MaxRequestsInFlight: cfg.Limits.MaxRequestsInFlight, MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes),
+			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: int(cfg.Limits.MaxConnections),
 		},
 		Timeouts: gateway.Timeouts{
 			ClientHeader: cfg.Timeouts.ClientHeader, ClientIdle: cfg.Timeouts.ClientIdle,
@@ -220,6 +226,10 @@ func (a *app) close(ctx context.Context) error {
 	}
 	if a.memory != nil {
 		errs = append(errs, a.memory.close())
+	}
+	if a.admission != nil {
+		a.admission.Close()
+		a.webhook.close()
 	}
 	if a.client != nil {
 		a.client.Close()

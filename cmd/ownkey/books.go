@@ -17,6 +17,7 @@ import (
 	"github.com/ownkey/ownkey/meter/drain"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/meter/spent"
 	"github.com/ownkey/ownkey/meter/sqlite"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
@@ -30,6 +31,7 @@ type books struct {
 	usage   *db.DB            // of SQLite
 	remote  *clickhouse.Store // in place of SQLite
 	store   store
+	spent   *spent.Book // between the ledger and the store
 	drain   *drain.Drain
 }
 
@@ -66,7 +68,10 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	if a.log.GetLevel() > zerolog.InfoLevel {
 		lines = nil
 	}
-	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.store, Log: a.log, Lines: lines, Interval: b.interval()}); err != nil {
+	if b.spent, err = spent.Open(ctx, a.database, b.store); err != nil {
+		return b, err
+	}
+	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.spent, Log: a.log, Lines: lines, Interval: b.interval()}); err != nil {
 		return b, err
 	}
 	b.observe()

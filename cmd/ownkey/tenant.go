@@ -80,6 +80,7 @@ type TenantUpdateCmd struct {
 	ExtractionModel  *string `group:"Memory" placeholder:"MODEL" help:"Model that finds facts in memories; empty for none."`
 	SynthesisModel   *string `group:"Memory" placeholder:"MODEL" help:"Model that answers queries and writes profiles; empty for the gateway's choice."`
 	CaptureAssistant *bool   `group:"Memory" negatable:"" help:"Capture what the assistant says, too."`
+	LimitFlags
 }
 
 // Run makes the call.
@@ -114,6 +115,7 @@ func (c *TenantUpdateCmd) Run() error {
 	if len(memory) > 0 {
 		change["memory"] = memory
 	}
+	c.addTo(change)
 	printed, err := c.call("PATCH", "/tenants/"+url.PathEscape(c.ID), change, nil)
 	if err != nil || printed {
 		return err

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -11,6 +13,9 @@ import (
 type TokenCmd struct {
 	Create TokenCreateCmd `cmd:"" help:"Make a token. It is shown once."`
 	List   TokenListCmd   `cmd:"" help:"List a tenant's tokens."`
+	Update TokenUpdateCmd `cmd:"" help:"Change what a token may use."`
+	Stop   TokenStopCmd   `cmd:"" help:"Refuse a token's calls until it is resumed."`
+	Resume TokenResumeCmd `cmd:"" help:"Let a stopped token go on."`
 	Revoke TokenRevokeCmd `cmd:"" help:"Revoke a token; effective everywhere within two seconds."`
 }
 
@@ -23,6 +28,7 @@ type tokenAnswer struct {
 	CreatedAt *time.Time `json:"created_at"`
 	ExpiresAt *time.Time `json:"expires_at"`
 	RevokedAt *time.Time `json:"revoked_at"`
+	StoppedAt *time.Time `json:"stopped_at"`
 }
 
 // TokenCreateCmd makes a token.
@@ -35,6 +41,7 @@ type TokenCreateCmd struct {
 	Expires time.Duration `help:"Lifetime, such as 720h; for ever when not given."`
 	Memory  string        `enum:"off,on,recall,capture" default:"off" help:"What its calls do with memory where they do not say: ${enum}."`
 	Bucket  string        `help:"Bucket that it works with; default when not given."`
+	LimitFlags
 }
 
 // Run makes the call.
@@ -43,6 +50,7 @@ func (c *TokenCreateCmd) Run() error {
 	if c.Expires > 0 {
 		in["expires_at"] = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)
 	}
+	c.addTo(in)
 	var t tokenAnswer
 	printed, err := c.call("POST", "/tenants/"+url.PathEscape(c.Tenant)+"/tokens", in, &t)
 	if err != nil || printed {
@@ -69,9 +77,72 @@ func (c *TokenListCmd) Run() error {
 	}
 	var rows [][]string
 	for _, t := range all.Tokens {
-		rows = append(rows, []string{t.ID, t.Label, strings.Join(t.Scopes, ","), strings.Join(t.Models, ","), day(t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt)})
+		rows = append(rows, []string{t.ID, t.Label, strings.Join(t.Scopes, ","), strings.Join(t.Models, ","), day(t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt), day(t.StoppedAt)})
 	}
-	return table("ID LABEL SCOPES MODELS CREATED EXPIRES REVOKED", rows)
+	return table("ID LABEL SCOPES MODELS CREATED EXPIRES REVOKED STOPPED", rows)
+}
+
+// TokenUpdateCmd changes a token.
+type TokenUpdateCmd struct {
+	AdminFlags
+	Tenant string `required:"" help:"The tenant's id."`
+	ID     string `arg:"" help:"The token's id, not the token."`
+	LimitFlags
+}
+
+// Run makes the call.
+func (c *TokenUpdateCmd) Run() error {
+	in := map[string]any{}
+	c.addTo(in)
+	return c.change("PATCH", c.Tenant, c.ID, "", in, "updated")
+}
+
+// TokenStopCmd stops a token.
+type TokenStopCmd struct {
+	AdminFlags
+	Tenant string `required:"" help:"The tenant's id."`
+	ID     string `arg:"" help:"The token's id, not the token."`
+}
+
+// Run makes the call.
+func (c *TokenStopCmd) Run() error { return c.change("POST", c.Tenant, c.ID, "/stop", nil, "stopped") }
+
+// TokenResumeCmd lets a token go on.
+type TokenResumeCmd struct {
+	AdminFlags
+	Tenant string `required:"" help:"The tenant's id."`
+	ID     string `arg:"" help:"The token's id, not the token."`
+}
+
+// Run makes the call.
+func (c *TokenResumeCmd) Run() error {
+	return c.change("POST", c.Tenant, c.ID, "/resume", nil, "resumed")
+}
+
+// change makes a call about one token and says what was done.
+func (f *AdminFlags) change(method, tenant, id, verb string, in any, done string) error {
+	printed, err := f.call(method, "/tenants/"+url.PathEscape(tenant)+"/tokens/"+url.PathEscape(id)+verb, in, nil)
+	if err != nil || printed {
+		return err
+	}
+	fmt.Printf("%s token %s\n", done, id)
+	return nil
+}
+
+// LimitFlags are limits of a token or a tenant.
+type LimitFlags struct {
+	Limit map[string]float64 `placeholder:"NAME=N" help:"Limit, such as requests_per_second=5, tokens_per_minute, requests_in_flight, streams, body_bytes, tokens_per_day or tokens_per_month; 0 takes the gateway's default. Repeatable."`
+}
+
+// addTo puts the limits that were named into a call.
+func (f *LimitFlags) addTo(in map[string]any) {
+	if len(f.Limit) > 0 {
+		limits := map[string]any{}
+		for name, n := range f.Limit {
+			limits[name] = json.Number(strconv.FormatFloat(n, 'f', -1, 64))
+		}
+		in["limits"] = limits
+	}
 }
 
 // TokenRevokeCmd revokes a token.
@@ -83,10 +154,5 @@ type TokenRevokeCmd struct {
 
 // Run makes the call.
 func (c *TokenRevokeCmd) Run() error {
-	printed, err := c.call("DELETE", "/tenants/"+url.PathEscape(c.Tenant)+"/tokens/"+url.PathEscape(c.ID), nil, nil)
-	if err != nil || printed {
-		return err
-	}
-	fmt.Printf("revoked token %s\n", c.ID)
-	return nil
+	return c.change("DELETE", c.Tenant, c.ID, "", nil, "revoked")
 }

@@ -18,6 +18,7 @@ type tenantView struct {
 	DefaultProvider string                   `json:"default_provider"`
 	Routes          []directory.Route        `json:"routes"`
 	Memory          directory.MemorySettings `json:"memory"`
+	Limits          directory.Limits         `json:"limits"`
 	CreatedAt       *time.Time               `json:"created_at"`
 }
 
@@ -26,7 +27,7 @@ func viewTenant(t *directory.Tenant) tenantView {
 	if routes == nil {
 		routes = []directory.Route{}
 	}
-	return tenantView{t.ID, t.Name, t.DefaultProvider, routes, t.Memory, at(t.CreatedAt)}
+	return tenantView{t.ID, t.Name, t.DefaultProvider, routes, t.Memory, t.Limits, at(t.CreatedAt)}
 }
 
 // at is a time as JSON has it: null for none.
@@ -76,16 +77,22 @@ func (s *server) updateTenant(w http.ResponseWriter, r *http.Request) error {
 		DefaultProvider *string            `json:"default_provider"`
 		Routes          *[]directory.Route `json:"routes"`
 		Memory          json.RawMessage    `json:"memory"`
+		Limits          json.RawMessage    `json:"limits"`
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
-	memory, err := readMemory(in.Memory)
+	t, err := s.Directory.Tenant(r.PathValue("tenant"))
 	if err != nil {
 		return err
 	}
-	t, err := s.Directory.UpdateTenant(r.Context(), r.PathValue("tenant"),
-		directory.TenantChange{Name: in.Name, DefaultProvider: in.DefaultProvider, Routes: in.Routes, Memory: memory})
+	limits, memory := t.Limits, directory.MemoryChange{}
+	if err := errors.Join(readMember(in.Memory, "memory", &memory), readMember(in.Limits, "limits", &limits)); err != nil {
+		return err
+	}
+	t, err = s.Directory.UpdateTenant(r.Context(), t.ID, directory.TenantChange{
+		Name: in.Name, DefaultProvider: in.DefaultProvider, Routes: in.Routes, Memory: &memory, Limits: &limits,
+	})
 	if err != nil {
 		return err
 	}
@@ -93,29 +100,30 @@ func (s *server) updateTenant(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusOK, viewTenant(t))
 }
 
-// readMemory reads what is to change of a tenant's memory.
-func readMemory(raw json.RawMessage) (*directory.MemoryChange, error) {
+// readMember reads a member that is an object into the struct that v points to:
+// what it does not name stays.
+func readMember(raw json.RawMessage, name string, v any) error {
 	if len(raw) == 0 || string(raw) == "null" {
-		return nil, nil
+		return nil
 	}
-	var change directory.MemoryChange
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &members); err != nil {
-		return nil, &failure{http.StatusBadRequest, "invalid_request", "memory", "memory: must be a JSON object"}
+		return &failure{http.StatusBadRequest, "invalid_request", name, name + ": must be a JSON object"}
 	}
-	for name := range members {
-		if !slices.Contains(memberNames(&change), name) {
-			return nil, &failure{http.StatusBadRequest, "invalid_request", "memory." + name, "there is no member memory." + name}
+	for member := range members {
+		if !slices.Contains(memberNames(v), member) {
+			at := name + "." + member
+			return &failure{http.StatusBadRequest, "invalid_request", at, "there is no member " + at}
 		}
 	}
-	if err := json.Unmarshal(raw, &change); err != nil {
+	if err := json.Unmarshal(raw, v); err != nil {
 		f := badBody(err)
 		if f.param != "" {
-			f.param, f.message = "memory."+f.param, "memory."+f.message
+			f.param, f.message = name+"."+f.param, name+"."+f.message
 		}
-		return nil, f
+		return f
 	}
-	return &change, nil
+	return nil
 }
 
 // deleteTenant ends a tenant, and with ?shred=true its key. Both are written

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -8,38 +9,45 @@ import (
 )
 
 type tokenView struct {
-	ID        string     `json:"id"`
-	Token     string     `json:"token,omitempty"` // at its creation only
-	Label     string     `json:"label"`
-	Scopes    []string   `json:"scopes"`
-	Models    []string   `json:"models"`
-	Memory    string     `json:"memory"`
-	Bucket    string     `json:"bucket"`
-	CreatedAt *time.Time `json:"created_at"`
-	ExpiresAt *time.Time `json:"expires_at"`
-	RevokedAt *time.Time `json:"revoked_at"`
+	ID         string           `json:"id"`
+	Token      string           `json:"token,omitempty"` // at its creation only
+	Label      string           `json:"label"`
+	Scopes     []string         `json:"scopes"`
+	Models     []string         `json:"models"`
+	Memory     string           `json:"memory"`
+	Bucket     string           `json:"bucket"`
+	Limits     directory.Limits `json:"limits"`
+	CreatedAt  *time.Time       `json:"created_at"`
+	ExpiresAt  *time.Time       `json:"expires_at"`
+	RevokedAt  *time.Time       `json:"revoked_at"`
+	StoppedAt  *time.Time       `json:"stopped_at"`
+	StopReason string           `json:"stop_reason"`
 }
 
 func viewToken(t *directory.Token, plain string) tokenView {
 	return tokenView{
-		t.ID, plain, t.Label, append([]string{}, t.Scopes...), append([]string{}, t.Models...), t.Memory, t.Bucket,
-		at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt),
+		t.ID, plain, t.Label, append([]string{}, t.Scopes...), append([]string{}, t.Models...), t.Memory, t.Bucket, t.Limits,
+		at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt), at(t.StoppedAt), t.StopReason,
 	}
 }
 
 func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Label     string     `json:"label"`
-		Scopes    []string   `json:"scopes"`
-		Models    []string   `json:"models"`
-		ExpiresAt *time.Time `json:"expires_at"`
-		Memory    string     `json:"memory"`
-		Bucket    string     `json:"bucket"`
+		Label     string          `json:"label"`
+		Scopes    []string        `json:"scopes"`
+		Models    []string        `json:"models"`
+		ExpiresAt *time.Time      `json:"expires_at"`
+		Memory    string          `json:"memory"`
+		Bucket    string          `json:"bucket"`
+		Limits    json.RawMessage `json:"limits"`
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
 	n := directory.NewToken{Label: in.Label, Scopes: in.Scopes, Models: in.Models, Memory: in.Memory, Bucket: in.Bucket}
+	if err := readMember(in.Limits, "limits", &n.Limits); err != nil {
+		return err
+	}
 	if n.Label == "" {
 		n.Label = directory.DefaultLabel
 	}
@@ -65,6 +73,50 @@ func (s *server) listTokens(w http.ResponseWriter, r *http.Request) error {
 		views = append(views, viewToken(t, ""))
 	}
 	return write(w, http.StatusOK, map[string]any{"tokens": views})
+}
+
+// updateToken changes a token's limits: those that are named.
+func (s *server) updateToken(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		Limits json.RawMessage `json:"limits"`
+	}
+	if err := read(r, &in); err != nil {
+		return err
+	}
+	tenant, id := r.PathValue("tenant"), r.PathValue("token")
+	t, err := s.Directory.Token(tenant, id)
+	if err != nil {
+		return err
+	}
+	limits := t.Limits
+	if err := readMember(in.Limits, "limits", &limits); err != nil {
+		return err
+	}
+	if t, err = s.Directory.UpdateToken(r.Context(), tenant, id, limits); err != nil {
+		return err
+	}
+	s.changed("token updated", tenant, id)
+	return write(w, http.StatusOK, viewToken(t, ""))
+}
+
+func (s *server) stopToken(w http.ResponseWriter, r *http.Request) error {
+	tenant, id := r.PathValue("tenant"), r.PathValue("token")
+	t, err := s.Directory.StopToken(r.Context(), tenant, id, "stopped by an operator")
+	if err != nil {
+		return err
+	}
+	s.changed("token stopped", tenant, id)
+	return write(w, http.StatusOK, viewToken(t, ""))
+}
+
+func (s *server) resumeToken(w http.ResponseWriter, r *http.Request) error {
+	tenant, id := r.PathValue("tenant"), r.PathValue("token")
+	t, err := s.Directory.ResumeToken(r.Context(), tenant, id)
+	if err != nil {
+		return err
+	}
+	s.changed("token resumed", tenant, id)
+	return write(w, http.StatusOK, viewToken(t, ""))
 }
 
 func (s *server) revokeToken(w http.ResponseWriter, r *http.Request) error {

@@ -87,7 +87,7 @@ func (a *account) enter(p *Pass, scope string, l *directory.Limits, now time.Tim
 		a.requests.fill(l.RequestsPerSecond, burst(l), now)
 		if a.requests.left < 1 {
 			after := a.requests.until(1, l.RequestsPerSecond)
-			p.note(Standing{RequestsPerSecond, scope, int64(burst(l)), 0, after})
+			p.note(Standing{RequestsPerSecond, scope, int64(burst(l)), 0, a.requests.until(burst(l), l.RequestsPerSecond)})
 			return &Refusal{Limit: RequestsPerSecond, Scope: scope, After: after}
 		}
 	}
@@ -194,7 +194,7 @@ func (a *account) reserve(p *Pass, scope string, l *directory.Limits, tokens int
 		need := min(float64(tokens), most)
 		if a.tokens.left < need {
 			after := a.tokens.until(need, perSecond)
-			p.note(Standing{TokensPerMinute, scope, l.TokensPerMinute, int64(max(0, a.tokens.left)), after})
+			p.note(Standing{TokensPerMinute, scope, l.TokensPerMinute, int64(max(0, a.tokens.left)), a.tokens.until(most, perSecond)})
 			return &Refusal{Limit: TokensPerMinute, Scope: scope, After: after}
 		}
 		a.tokens.left -= float64(tokens)

@@ -1,0 +1,88 @@
+package gateway
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/ownkey/ownkey/gateway/admission"
+	"github.com/ownkey/ownkey/meter"
+)
+
+// enter applies what the caller may use, as far as the head tells. It may wait
+// for room.
+func (r *request) enter() error {
+	if r.caller.Token.Stopped() {
+		return refuse(codeTokenStopped, "this token was stopped by an operator or by the guard against runaway spending; "+
+			"to let it go on: ownkey token resume")
+	}
+	if why := r.g.admission.Enter(&r.pass, &r.caller, r.record.Start); why != nil {
+		return limited(why)
+	}
+	if why := r.pass.Body(r.record.RequestBytes); why != nil {
+		return limited(why)
+	}
+	return nil
+}
+
+// reserve sets aside what the call may use up: its body, and the answer that it
+// asks for.
+func (r *request) reserve() error {
+	tokens := meter.EstimateTokens(r.record.RequestBytes) + r.head.MaxTokens
+	if why := r.pass.Reserve(tokens, r.head.Stream, time.Now()); why != nil {
+		return limited(why)
+	}
+	return nil
+}
+
+// limited tells a client which limit it has met, and when to come again.
+func limited(why *admission.Refusal) *refusal {
+	if why.Unknown {
+		return refuse(codeStoreUnavailable, "what this "+why.Scope+" has spent is not known yet; try again")
+	}
+	out := refuse(codeRateLimited, "the "+why.Scope+"'s limit "+why.Limit+" is reached; Retry-After says when to try again")
+	out.after = why.After
+	switch why.Limit {
+	case admission.RequestsInFlight, admission.Streams:
+		out.code = codeTooManyInFlight
+		if why.Scope == admission.ScopeGateway {
+			out.message = "too many requests are in flight; try again"
+		}
+	case admission.BodyBytes:
+		return refuse(codeTooLarge, "the request body is larger than the "+why.Scope+"'s limit body_bytes")
+	case admission.TokensPerDay, admission.TokensPerMonth:
+		out.code, out.noRetry = codeBudgetExhausted, true
+		out.message = "the " + why.Scope + "'s budget " + why.Limit + " is spent; it begins anew when Retry-After has passed, " +
+			"or when an operator raises it"
+	}
+	return out
+}
+
+// headerLimits has one item for each limit that the caller has: its name, whose
+// it is, how much of it there is and how much is left, and the seconds until
+// all of it is there again (the manner of draft-ietf-httpapi-ratelimit-headers,
+// which has no word for the rest).
+var headerLimits = []byte("Ownkey-Ratelimit")
+
+func appendStandings(dst []byte, all []admission.Standing) []byte {
+	for i := range all {
+		s := &all[i]
+		if i > 0 {
+			dst = append(dst, ", "...)
+		}
+		dst = append(dst, s.Limit...)
+		dst = append(dst, ";scope="...)
+		dst = append(dst, s.Scope...)
+		dst = append(dst, ";limit="...)
+		dst = strconv.AppendInt(dst, s.Most, 10)
+		dst = append(dst, ";remaining="...)
+		dst = strconv.AppendInt(dst, s.Left, 10)
+		dst = append(dst, ";reset="...)
+		dst = strconv.AppendFloat(dst, s.Reset.Seconds(), 'f', 3, 64)
+	}
+	return dst
+}
+
+// wholeSeconds is a wait as Retry-After has it: never shorter than it is.
+func wholeSeconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
