@@ -1,0 +1,91 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ownkey/ownkey/internal/fakeprovider"
+)
+
+// stand is `ownkey serve` on one machine's defaults: local keyring, SQLite, a
+// fake provider; with the tenant acme, its credential and a token.
+type stand struct {
+	*process
+	provider *fakeprovider.Server
+	binary   string
+	dir      string
+	config   string
+	env      []string
+	token    string
+}
+
+// newStand sets a gateway up and starts it. more is added to the configuration.
+func newStand(t *testing.T, more string, change ...func(*stand)) *stand {
+	t.Helper()
+	s := &stand{process: &process{t: t}, binary: binary, dir: t.TempDir()}
+	for _, c := range change {
+		c(s)
+	}
+	var err error
+	if s.provider, err = fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Keys: []string{goodKey}, Journal: true}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.provider.Close() })
+	s.config = filepath.Join(s.dir, "ownkey.yaml")
+	listen, admin := freePort(t), freePort(t)
+	text := fmt.Sprintf("listen: %s\nadmin: {listen: '%s', token: '${OWNKEY_ADMIN_TOKEN}'}\ndata: %s\nkeyring: {master_key_file: %s}\nproviders:\n  openai: {base_url: '%s'}\n%s",
+		listen, admin, filepath.Join(s.dir, "data"), filepath.Join(s.dir, "master.key"), s.provider.URL(), more)
+	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.ready = readiness{BaseURL: "http://" + listen + "/v1", AdminURL: "http://" + admin, AdminToken: "oka_test"}
+	s.want("", "keygen", filepath.Join(s.dir, "master.key"))
+	s.serve()
+	s.want("", "tenant", "create", "acme")
+	s.want(goodKey, "credential", "put", "--tenant", "acme", "--provider", "openai")
+	s.token = strings.TrimSpace(s.want("", "token", "create", "--tenant", "acme"))
+	return s
+}
+
+// serve starts the gateway and waits until its admin plane answers.
+func (s *stand) serve() {
+	s.t.Helper()
+	s.cmd = exec.Command(s.binary, "serve", "--config", s.config)
+	s.cmd.Env = append(append(os.Environ(), "OWNKEY_ADMIN_TOKEN="+s.ready.AdminToken), s.env...)
+	s.cmd.Stderr = &s.stderr
+	if err := s.cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	cmd := s.cmd
+	s.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if response, err := http.Get(s.ready.AdminURL + "/metrics"); err == nil {
+			response.Body.Close()
+			return
+		}
+		if time.Now().After(end) {
+			s.t.Fatalf("not serving: %s", s.stderr.String())
+		}
+	}
+}
+
+func (s *stand) kill() {
+	s.t.Helper()
+	_ = s.cmd.Process.Kill()
+	_ = s.cmd.Wait()
+}
+
+func (s *stand) eventually(what string, ok func() bool) {
+	s.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			s.t.Fatalf("not within 30 s: %s; log: %s", what, s.stderr.String())
+		}
+	}
+}
