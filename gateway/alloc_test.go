@@ -44,7 +44,7 @@ func TestAllocsPerRelayedChunk(t *testing.T) {
 	r.relay.r, r.relay.sse = r, true
 	r.scanner.Reset(wire.DialectChat, wire.FormatSSE)
 	base := &url.URL{Scheme: "http", Host: l.Addr().String()}
-	r.attempt.Begin(client.NewTarget(base, nil, upstream.Limits{Connect: time.Second, FirstByte: time.Second, Idle: time.Second}), time.Now())
+	r.attempt.Begin(client.NewTarget(base, nil, nil, upstream.Limits{Connect: time.Second, FirstByte: time.Second, Idle: time.Second}), time.Now())
 	defer func() { r.attempt.End(time.Now()) }()
 	if err := r.attempt.Send(&upstream.Request{Method: []byte("GET"), Path: []byte("/")}); err != nil {
 		t.Fatal(err)

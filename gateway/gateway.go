@@ -62,9 +62,11 @@ type Options struct {
 	Credentials *vaultbridge.Cache
 	Ring        *vaultbridge.Ring
 	Upstream    *upstream.Client
-	Providers   []*Provider
-	Journal     *meter.Journal
-	Admission   *admission.Limiter
+	// Egress says where credentials' own base URLs may lead.
+	Egress    *upstream.Egress
+	Providers []*Provider
+	Journal   *meter.Journal
+	Admission *admission.Limiter
 	// Usage answers GET /v1/usage about a tenant, in JSON; code is one of the
 	// gateway's for an error, else empty.
 	Usage    func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
@@ -80,6 +82,7 @@ type Gateway struct {
 	credentials   *vaultbridge.Cache
 	ring          *vaultbridge.Ring
 	upstream      *upstream.Client
+	egress        *upstream.Egress
 	providers     map[string]*Provider
 	providerNames string
 	journal       *meter.Journal
@@ -103,7 +106,7 @@ const writeBufferBytes = 3 << 10
 // New makes a gateway. Serve starts it, Shutdown ends it.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream,
+		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream, egress: o.Egress,
 		journal: o.Journal, admission: o.Admission, usage: o.Usage, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 		watcher:   newWatcher(),
@@ -218,7 +221,11 @@ func (g *Gateway) ownTarget(p *Provider, baseURL string) (*upstream.Target, erro
 	if err != nil {
 		return nil, fmt.Errorf("cannot parse stored base URL: %w", err)
 	}
-	t, _ := g.targets.LoadOrStore(key, g.upstream.NewTarget(base, p.Roots, p.Target.Limits))
+	egress := g.egress
+	if upstream.HostPort(base) == p.Target.HostPort {
+		egress = nil // the operator's own choice, another path
+	}
+	t, _ := g.targets.LoadOrStore(key, g.upstream.NewTarget(base, p.Roots, egress, p.Target.Limits))
 	return t.(*upstream.Target), nil //nolint:forcetypeassert // see above
 }
 

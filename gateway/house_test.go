@@ -75,6 +75,7 @@ type options struct {
 	cache    vaultbridge.CacheOptions
 	admit    admission.Options
 	provider string // base URL of one in another process, in place of our own
+	egress   []string
 	// vault makes the ring one of this Vault, with the local keyring before it.
 	vault *vaultbridge.TransitOptions
 }
@@ -122,7 +123,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	check(err)
 	dead := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1"}
 	provider := func(name string, u *url.URL, header string) *gateway.Provider {
-		target := h.client.NewTarget(u, nil, o.limits)
+		target := h.client.NewTarget(u, nil, nil, o.limits)
 		h.hosts[name] = target.HostPort
 		return &gateway.Provider{Name: name, Target: target, CredentialHeader: header, MaxBodyBytes: o.maxBody}
 	}
@@ -131,7 +132,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	h.limiter = admission.New(o.admit)
 	h.limiter.Restore(nil, time.Now())
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Journal: h.journal, Admission: h.limiter, Usage: h.usage, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), Journal: h.journal, Admission: h.limiter, Usage: h.usage, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)

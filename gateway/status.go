@@ -123,6 +123,8 @@ func refusalOf(err error, sent bool) *refusal {
 		return &refusal{code: codeUpstreamInvalid, message: "the provider's answer was not valid HTTP", noRetry: sent}
 	case errors.Is(err, upstream.ErrTruncated):
 		return &refusal{code: codeUpstreamTruncated, message: "the provider's answer was cut short", noRetry: sent}
+	case errors.Is(err, upstream.ErrForbidden):
+		return refuse(codeCredentialUnusable, "the credential's base URL leads to an address that is not public; the operator can allow it (egress.allow)")
 	case errors.Is(err, upstream.ErrUnreachable):
 		return refuse(codeUpstreamUnreachable, "the provider could not be reached, or closed the connection without an answer")
 	}

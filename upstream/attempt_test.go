@@ -101,7 +101,7 @@ func newTarget(t *testing.T, base *url.URL, limits Limits) *Target {
 	t.Helper()
 	c := NewClient()
 	t.Cleanup(c.Close)
-	return c.NewTarget(base, nil, limits)
+	return c.NewTarget(base, nil, nil, limits)
 }
 
 func TestSendWritesRequestAsGiven(t *testing.T) {

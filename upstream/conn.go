@@ -38,7 +38,7 @@ type conn struct {
 
 // dial connects to t. ctx carries the limit and the cancellation.
 func dial(ctx context.Context, t *Target) (*conn, error) {
-	d := net.Dialer{}
+	d := net.Dialer{ControlContext: t.control, Resolver: t.resolver}
 	tcp, err := d.DialContext(ctx, "tcp", t.HostPort)
 	if err != nil {
 		return nil, dialError(ctx, err)
@@ -69,6 +69,9 @@ func dialError(ctx context.Context, err error) error {
 		return ErrCanceled
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("%w: connect limit passed", ErrTimeout)
+	}
+	if errors.Is(err, ErrForbidden) {
+		return ErrForbidden
 	}
 	return fmt.Errorf("%w: %w", ErrUnreachable, err)
 }

@@ -126,7 +126,7 @@ func contenders(t testing.TB) map[string]contender {
 	client := NewClient()
 	t.Cleanup(client.Close)
 	return map[string]contender{
-		"ours":     ours{client.NewTarget(base, nil, testLimits)},
+		"ours":     ours{client.NewTarget(base, nil, nil, testLimits)},
 		"fasthttp": fastClient{&fasthttp.HostClient{Addr: base.Host, StreamResponseBody: true, MaxConns: 64}},
 		"net-http": netHTTP{&http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, base.String() + "/chat/completions"},
 	}

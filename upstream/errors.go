@@ -7,6 +7,8 @@ import "errors"
 var (
 	// ErrUnreachable: no usable connection, or it ended before an answer began.
 	ErrUnreachable = errors.New("cannot reach upstream")
+	// ErrForbidden: the host leads to an address that must not be dialed.
+	ErrForbidden = errors.New("upstream address is not allowed")
 	// ErrTimeout: a limit passed. [Attempt.Sent] tells whether the provider
 	// may have begun to work, and bill.
 	ErrTimeout = errors.New("upstream took too long")

@@ -1,11 +1,13 @@
 package upstream
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -39,13 +41,17 @@ type Target struct {
 	// Limits of attempts at this target.
 	Limits Limits
 
-	pool pool
+	control func(ctx context.Context, network, address string, c syscall.RawConn) error // of each dial; nil for any address
+	pool    pool
+
+	resolver *net.Resolver // nil for the system's
 }
 
 // NewTarget makes a target of a base URL such as "https://api.openai.com/v1",
 // which must be http or https with a host. roots nil means the system's
-// certificate authorities; certificates are always verified.
-func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, limits Limits) *Target {
+// certificate authorities; certificates are always verified. egress nil lets it
+// lead anywhere: a host that the operator has chosen.
+func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, egress *Egress, limits Limits) *Target {
 	t := &Target{
 		HostPort: HostPort(base),
 		Host:     strings.ToLower(base.Host),
@@ -54,6 +60,9 @@ func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, limits Limits) *
 	}
 	if base.Scheme == "https" {
 		t.TLS = tlsConfig(base.Hostname(), roots)
+	}
+	if egress != nil && !egress.named(t.HostPort) {
+		t.control = egress.guard(t.TLS == nil)
 	}
 	c.add(t)
 	return t

@@ -26,7 +26,7 @@ func TestTLSIsVerified(t *testing.T) {
 	}
 	client := NewClient()
 	defer client.Close()
-	trusted := client.NewTarget(base, roots, testLimits)
+	trusted := client.NewTarget(base, roots, nil, testLimits)
 	for range 3 {
 		if _, body, err := exchange(t, trusted, newRequest(strings.Repeat("x", 100_000))); err != nil || len(body) != 100_000 {
 			t.Fatalf("%d bytes, %v", len(body), err)
@@ -45,10 +45,10 @@ func TestTLSIsVerified(t *testing.T) {
 			t.Errorf("%s: the connection was kept", name)
 		}
 	}
-	f("unknown authority", client.NewTarget(base, nil, testLimits))
+	f("unknown authority", client.NewTarget(base, nil, nil, testLimits))
 	other := *base
 	other.Host = "localhost:" + base.Port() // not in the certificate
-	f("another name", client.NewTarget(&other, roots, testLimits))
+	f("another name", client.NewTarget(&other, roots, nil, testLimits))
 }
 
 func TestTLSHandshakeHasALimitAndCanBeCanceled(t *testing.T) {

@@ -40,6 +40,7 @@ type app struct {
 	directory   *directory.Directory
 	credentials *vaultbridge.Cache
 	client      *upstream.Client
+	egress      *upstream.Egress
 	meter       *books
 	admission   *admission.Limiter
 	webhook     *webhook
@@ -89,7 +90,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 		return a, err
 	}
 	a.walker = rotation.New(ctx, rotation.Options{Directory: a.directory, Ring: a.ring, Log: log, Rate: int(cfg.Keyring.RewrapRate)})
-	a.client = upstream.NewClient()
+	a.client, a.egress = upstream.NewClient(), upstream.NewEgress(cfg.Egress.Allow)
 	providers, err := a.providers()
 	if err != nil {
 		return a, err
@@ -101,7 +102,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	}
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
-		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client,
+		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
 		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Memory: a.memory.options(), Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
@@ -145,7 +146,7 @@ func (a *app) providers() ([]*gateway.Provider, error) {
 			header = "x-api-key: "
 		}
 		all = append(all, &gateway.Provider{
-			Name: name, Target: a.client.NewTarget(base, roots, limits), Roots: roots, CredentialHeader: header,
+			Name: name, Target: a.client.NewTarget(base, roots, nil, limits), Roots: roots, CredentialHeader: header,
 			MaxBodyBytes: cmp.Or(p.MaxBodyBytes, a.cfg.Limits.MaxBodyBytes),
 		})
 	}
@@ -172,18 +173,19 @@ func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *htt
 	handler := admin.New(admin.Options{
 		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Platform: a.platformCredentials, Token: a.cfg.Admin.Token,
 		Host: func(provider, baseURL string) (string, error) {
-			if baseURL == "" {
-				p, ok := a.cfg.AllProviders()[provider]
-				if !ok {
-					return "", admin.ErrUnknownProvider
-				}
-				baseURL = p.BaseURL
+			p, ok := a.cfg.AllProviders()[provider]
+			if !ok && baseURL == "" {
+				return "", admin.ErrUnknownProvider
 			}
-			base, err := config.ParseBaseURL(baseURL)
+			base, err := config.ParseBaseURL(cmp.Or(baseURL, p.BaseURL))
 			if err != nil {
 				return "", err
 			}
-			return upstream.HostPort(base), nil
+			host := upstream.HostPort(base)
+			if own, err := config.ParseBaseURL(p.BaseURL); baseURL != "" && (err != nil || host != upstream.HostPort(own)) {
+				return host, a.egress.Check(base.Scheme, host)
+			}
+			return host, nil
 		},
 		Test: a.gateway.TestCredential,
 	})

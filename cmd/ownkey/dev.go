@@ -173,6 +173,7 @@ func (c *DevCmd) config() (*config.Config, error) {
 	cfg := config.Default()
 	cfg.Data, cfg.Listen, cfg.Admin.Listen = c.Data, c.Listen, c.AdminListen
 	cfg.Providers = map[string]config.Provider{}
+	cfg.Egress.Allow = []string{"127.0.0.0/8", "::1/128"}
 	for _, p := range c.Provider {
 		name, base, ok := strings.Cut(p, "=")
 		if !ok || !config.ValidProviderName(name) {

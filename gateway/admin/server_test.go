@@ -114,6 +114,51 @@ func (p *plane) want(method, path, body string, status int) map[string]any {
 	return answer
 }
 
+func TestLimitsOfTokensAndTenants(t *testing.T) {
+	p := newPlane(t)
+	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	made := p.want("POST", "/tenants/acme/tokens", `{"label":"ci","limits":{"requests_per_second":0.5,"tokens_per_day":1000}}`, 201)
+	path := "/tenants/acme/tokens/" + made["id"].(string)
+	limits := func(answer map[string]any) map[string]any { return answer["limits"].(map[string]any) }
+	if got := limits(made); got["requests_per_second"] != 0.5 || got["tokens_per_day"] != 1000.0 || got["streams"] != 0.0 {
+		t.Errorf("%v", got)
+	}
+	if got := limits(p.want("PATCH", path, `{"limits":{"streams":3,"tokens_per_day":0}}`, 200)); got["requests_per_second"] != 0.5 || got["tokens_per_day"] != 0.0 || got["streams"] != 3.0 {
+		t.Errorf("what is not named stays: %v", got)
+	}
+	if got := limits(p.want("PATCH", "/tenants/acme", `{"limits":{"requests_in_flight":9}}`, 200)); got["requests_in_flight"] != 9.0 {
+		t.Errorf("%v", got)
+	}
+	if got := p.want("PATCH", "/tenants/acme", `{"name":"Acme"}`, 200); limits(got)["requests_in_flight"] != 9.0 {
+		t.Errorf("another change took the limits away: %v", got)
+	}
+	for body, param := range map[string]string{
+		`{"limits":{"requests_per_second":-1}}`:  "limits.requests_per_second",
+		`{"limits":{"requests_per_second":"x"}}`: "limits.requests_per_second",
+		`{"limits":{"tokens_per_month":1e300}}`:  "limits.tokens_per_month",
+		`{"limits":{"tokens_per_month":-5}}`:     "limits.tokens_per_month",
+		`{"limits":{"requests_per_minute":1}}`:   "limits.requests_per_minute",
+		`{"limits":7}`:                           "limits",
+		`{"scopes":["inference"]}`:               "scopes",
+	} {
+		status, answer, raw := p.call("PATCH", path, body)
+		e, _ := answer["error"].(map[string]any)
+		if status != 400 || e["param"] != param {
+			t.Errorf("%s: %d %s", body, status, raw)
+		}
+	}
+	stopped := p.want("POST", path+"/stop", "", 200)
+	if stopped["stopped_at"] == nil || stopped["stop_reason"] != "stopped by an operator" {
+		t.Errorf("%v", stopped)
+	}
+	if resumed := p.want("POST", path+"/resume", "", 200); resumed["stopped_at"] != nil {
+		t.Errorf("%v", resumed)
+	}
+	p.want("PATCH", "/tenants/acme/tokens/nobody", `{"limits":{}}`, 404)
+	p.want("DELETE", path, "", 204)
+	p.want("POST", path+"/resume", "", 404)
+}
+
 func TestLifeOfATenant(t *testing.T) {
 	p := newPlane(t)
 	p.want("POST", "/tenants", `{"id":"acme","name":"Acme"}`, 201)
