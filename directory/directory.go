@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/puzpuzpuz/xsync/v4"
 )
@@ -136,6 +137,7 @@ var nobody = &Token{}
 
 // follow asks for changes until it is stopped.
 func (d *Directory) follow(ctx context.Context) {
+	defer crash.Exit()
 	tick := time.NewTicker(pollInterval)
 	defer tick.Stop()
 	for {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/url"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -264,22 +263,4 @@ func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	ctx.SetContentType("application/json")
 	ctx.Response.Header.Set("Ownkey-Error", string(why.code))
 	writeError(ctx, why.appendError(nil, 0, ""))
-}
-
-// recover turns a panic into a 500 and a log line with the place, not the
-// value: a value could hold anything.
-func (r *request) recover() {
-	if recover() == nil {
-		return
-	}
-	pc := make([]uintptr, 16)
-	frames := runtime.CallersFrames(pc[:runtime.Callers(3, pc)])
-	var at []string
-	for frame, more := frames.Next(); more && len(at) < 8; frame, more = frames.Next() {
-		at = append(at, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
-	}
-	r.g.log.Error().Stringer("request_id", r.record.RequestID).Strs("at", at).Msg("request failed by a bug")
-	ctx := r.ctx
-	r.refuse(refuse(codeInternal, "the gateway failed; its log has the request id"))
-	ctx.SetConnectionClose()
 }

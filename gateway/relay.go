@@ -144,8 +144,8 @@ func (s *relay) SupportsBodyWriteTo() bool { return true }
 
 // WriteTo relays until the answer's end. Each run of bytes that arrived is
 // passed on at once.
-func (s *relay) WriteTo(w io.Writer) (int64, error) {
-	var total int64
+func (s *relay) WriteTo(w io.Writer) (total int64, err error) {
+	defer s.recoverTo(w, &err)
 	for !s.over {
 		n, err := s.pass(w)
 		total += int64(n)
@@ -187,7 +187,8 @@ func (s *relay) send(w io.Writer, b api.Body) (int, error) {
 }
 
 // Read gives the answer to the ways of fasthttp that do not take WriteTo.
-func (s *relay) Read(p []byte) (int, error) {
+func (s *relay) Read(p []byte) (n int, err error) {
+	defer s.recoverTo(&s.rest, &err)
 	for s.rest.Len() == 0 && s.failed == nil {
 		if s.over {
 			return 0, io.EOF
@@ -270,6 +271,7 @@ func (s *relay) close(o meter.Outcome) { s.over, s.outcome = true, o }
 
 // Close is called by fasthttp exactly once, after the last byte or a failure.
 func (s *relay) Close() error {
+	defer s.recoverFinish()
 	if !s.over {
 		s.close(s.leftOutcome()) // the client was gone before the first write
 	}

@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/crash"
 	"golang.org/x/sys/unix"
 )
 
@@ -86,6 +87,7 @@ func (w *watcher) close() {
 
 // run sweeps while requests are in flight and sleeps while there are none.
 func (w *watcher) run() {
+	defer crash.Exit()
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {

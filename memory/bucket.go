@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/memory/index"
 )
 
@@ -139,18 +140,27 @@ func (k *Keeper) startLoading(b *bucket) *loading {
 	l := &loading{done: make(chan struct{})}
 	b.loading = l
 	k.running.Go(func() {
-		if l.err = b.begin(k.background); l.err == nil {
-			if !b.gone {
-				_, l.err = k.load(k.background, b)
-			}
-			b.end()
-		}
+		defer crash.Exit()
+		l.err = k.loadAlone(b)
 		b.mu.Lock()
 		b.loading = nil
 		b.mu.Unlock()
 		close(l.done)
 	})
 	return l
+}
+
+// loadAlone loads a bucket while nobody writes to it.
+func (k *Keeper) loadAlone(b *bucket) (err error) {
+	defer survive(&err)
+	if err := b.begin(k.background); err != nil {
+		return err
+	}
+	defer b.end()
+	if !b.gone {
+		_, err = k.load(k.background, b)
+	}
+	return err
 }
 
 // load reads a bucket from the store unless it is in memory. The caller has the

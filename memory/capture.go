@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/memory/transcript"
 	"github.com/ownkey/ownkey/wire"
 )
@@ -71,6 +72,7 @@ func (k *Keeper) Capture(t Turn) bool {
 // transaction for each bucket. When the keeper closes, it stores what waits
 // first.
 func (k *Keeper) keepTurns() {
+	defer crash.Exit()
 	ctx := context.WithoutCancel(k.background)
 	for {
 		select {
@@ -116,13 +118,19 @@ func (k *Keeper) storeTurns(ctx context.Context, all []Turn) {
 		if len(w.Memories) == 0 {
 			continue
 		}
-		if _, err := k.Store(ctx, &who, w); err != nil {
+		if err := k.storeTurn(ctx, &who, w); err != nil {
 			k.counts.CaptureRefused.Add(int64(len(w.Memories)))
 			k.o.Trouble("captured turns are not stored", err)
 			continue
 		}
 		k.counts.Captured.Add(int64(len(w.Memories)))
 	}
+}
+
+func (k *Keeper) storeTurn(ctx context.Context, who *Caller, w *Write) (err error) {
+	defer survive(&err)
+	_, err = k.Store(ctx, who, w)
+	return err
 }
 
 // memoriesOf makes memories of what was said in a turn. What is too long for

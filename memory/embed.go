@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/crash"
 )
 
 // embeddedBytes is how much of a memory goes into its vector. Embedding models
@@ -116,6 +118,7 @@ func (k *Keeper) questionVector(ctx context.Context, q *Question) []float32 {
 	defer done()
 	came := make(chan []float32, 1)
 	k.running.Go(func() {
+		defer crash.Exit()
 		all, err := k.askVectors(ctx, q.Tenant, model, []string{firstBytes(q.Text, embeddedBytes)})
 		if err != nil {
 			came <- nil

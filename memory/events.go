@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/crash"
 )
 
 // eventRetry is how long events wait that the meter would not take.
@@ -26,6 +27,7 @@ func addEvent(ctx context.Context, tx *sql.Tx, who *Caller, bucketID string, at 
 // handOnEvents hands what was written down to the meter. An event is forgotten
 // only after the meter has it; the meter knows by its id that it came twice.
 func (k *Keeper) handOnEvents() {
+	defer crash.Exit()
 	for {
 		err := k.handOn(context.WithoutCancel(k.background))
 		var again <-chan time.Time

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"sync"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/crash"
 )
 
 // Provider runs a tenant's own models, on the tenant's own credential.
@@ -72,6 +74,7 @@ func (k *Keeper) addJobs(ctx context.Context, tx *sql.Tx, m *Memory) error {
 
 // runJobs does what is due, for every tenant a few calls at a time.
 func (k *Keeper) runJobs() {
+	defer crash.Exit()
 	tick := time.NewTicker(jobPoll)
 	defer tick.Stop()
 	q := queue{k: k, running: map[string]int{}}
@@ -119,6 +122,7 @@ func (q *queue) start(ctx context.Context) error {
 				break
 			}
 			q.calls.Go(func() {
+				defer crash.Exit()
 				defer wake(q.k.wakeJobs)
 				defer q.leave(batch[0].tenant)
 				q.k.do(ctx, all[i].kind, batch)
@@ -180,18 +184,21 @@ func postpone(ctx context.Context, tx *sql.Tx, kind job, batch []Memory, until t
 func (k *Keeper) do(ctx context.Context, kind job, batch []Memory) {
 	call, done := context.WithTimeout(ctx, jobTimeout)
 	defer done()
-	var err error
-	if kind == embedding {
-		err = k.embed(call, batch)
-	} else {
-		err = k.extract(call, &batch[0])
-	}
+	err := k.call(call, kind, batch)
 	if err == nil || ctx.Err() != nil {
 		return // the lease brings back what was broken off
 	}
 	if werr := k.failed(context.WithoutCancel(ctx), kind, batch, err); werr != nil {
 		k.o.Trouble("a failed call of a tenant's model is not written down", werr)
 	}
+}
+
+func (k *Keeper) call(ctx context.Context, kind job, batch []Memory) (err error) {
+	defer survive(&err)
+	if kind == embedding {
+		return k.embed(ctx, batch)
+	}
+	return k.extract(ctx, &batch[0])
 }
 
 // finishJob writes down what came of a job, by a statement that finds no row if

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"strings"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/crash"
 )
 
 // Filter chooses memories of a bucket. All that is set must hold; the zero
@@ -210,6 +212,7 @@ func addDeletions(ctx context.Context, tx *sql.Tx, who *Caller, bucketID string,
 const sweepInterval = 10 * time.Second
 
 func (k *Keeper) expire() {
+	defer crash.Exit()
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
 	for {

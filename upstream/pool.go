@@ -3,6 +3,8 @@ package upstream
 import (
 	"sync"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/crash"
 )
 
 const (
@@ -64,6 +66,7 @@ func (c *Client) each(f func(*pool)) {
 }
 
 func (c *Client) closeIdle() {
+	defer crash.Exit()
 	tick := time.NewTicker(idleLifetime / 10)
 	defer tick.Stop()
 	for {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"github.com/ownkey/ownkey/internal/crash"
 )
 
 const (
@@ -74,6 +75,7 @@ func (s *session) distrust() {
 
 // keep stays logged in until it is stopped.
 func (s *session) keep(ctx context.Context) {
+	defer crash.Exit()
 	pause := minLoginPause
 	var failing time.Time // since when; zero for not
 	for first := true; ctx.Err() == nil; first = false {

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/sony/gobreaker/v2"
 )
 
@@ -110,6 +111,7 @@ func (t *Transit) work(tenant string, l *line) {
 	for batch := t.take(tenant, l); batch != nil; batch = t.take(tenant, l) {
 		answered := make(chan struct{})
 		go func() {
+			defer crash.Exit()
 			t.open(tenant, batch)
 			close(answered)
 		}()
@@ -164,6 +166,7 @@ func (t *Transit) decrypt(tenant string, batch []*pending) ([]byte, error) {
 	}
 	answers := make(chan answer, 2)
 	ask := func(ids string) {
+		defer crash.Exit()
 		raw, err := t.data.post(ctx, t.path("decrypt", keyPrefix+tenant), body, UnsealHeader, ids, limit)
 		answers <- answer{raw, err}
 	}
@@ -185,7 +188,10 @@ func (t *Transit) decrypt(tenant string, batch []*pending) ([]byte, error) {
 					return second.raw, nil
 				}
 			} else if asked == 2 {
-				go func() { clear((<-answers).raw) }() // the slower one
+				go func() { // the slower one
+					defer crash.Exit()
+					clear((<-answers).raw)
+				}()
 			}
 			if a.err != nil {
 				return nil, t.failed(a.err)

@@ -8,6 +8,7 @@ import (
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admission"
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/meter/spent"
 )
 
@@ -55,6 +56,7 @@ func (a *app) restoreSpent(ctx context.Context) error {
 
 // restoreInTime tries until it succeeds or the program ends.
 func (a *app) restoreInTime(ctx context.Context) {
+	defer crash.Exit()
 	for {
 		time.Sleep(time.Second)
 		if err := a.restoreSpent(ctx); err == nil {

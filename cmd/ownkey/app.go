@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	stdlog "log"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/gateway/rotation"
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
@@ -171,7 +173,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 
 func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *http.Server {
 	handler := admin.New(admin.Options{
-		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Platform: a.platformCredentials, Token: a.cfg.Admin.Token,
+		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Platform: a.platformCredentials, Token: a.cfg.Admin.Token, Pprof: a.cfg.Admin.Pprof,
 		Host: func(provider, baseURL string) (string, error) {
 			p, ok := a.cfg.AllProviders()[provider]
 			if !ok && baseURL == "" {
@@ -192,6 +194,7 @@ func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *htt
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: a.cfg.Timeouts.ClientHeader, IdleTimeout: a.cfg.Timeouts.ClientIdle,
 		ReadTimeout: time.Minute, WriteTimeout: time.Minute,
+		ErrorLog: stdlog.New(io.Discard, "", 0), // net/http would quote what a handler panics with, or a broken request
 	}
 }
 
@@ -200,8 +203,15 @@ func (a *app) run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	failed := make(chan error, 2)
-	go func() { failed <- a.gateway.Serve(a.data) }()
-	go func() { failed <- a.admin.Serve(admin.Listener(a.control)) }()
+	for _, serve := range []func() error{
+		func() error { return a.gateway.Serve(a.data) },
+		func() error { return a.admin.Serve(admin.Listener(a.control)) },
+	} {
+		go func() {
+			defer crash.Exit()
+			failed <- serve()
+		}()
+	}
 	a.log.Info().Str("listen", a.data.Addr().String()).Str("admin_listen", a.control.Addr().String()).Msg("serving")
 	var err error
 	select {

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/rs/zerolog"
 )
 
@@ -71,6 +72,7 @@ func (l *lineWriter) flush() {
 }
 
 func (l *lineWriter) flushInTime() {
+	defer crash.Exit()
 	tick := time.NewTicker(logDelay)
 	defer tick.Stop()
 	for {

@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	"github.com/ownkey/ownkey/internal/crash"
 )
 
 // cli is the command line.
@@ -55,6 +56,7 @@ func main() {
 }
 
 func run(args []string) int {
+	defer crash.Exit()
 	var c cli
 	parser, err := kong.New(&c, kong.Name("ownkey"), kong.UsageOnError(),
 		kong.Description("The LLM gateway that means bring your own key."))

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/rs/zerolog"
 )
 
@@ -59,6 +60,7 @@ func (w *webhook) send(a *alarm) {
 		panic("BUG: an alarm does not encode: " + err.Error())
 	}
 	w.posts.Go(func() {
+		defer crash.Exit()
 		for try := range webhookTries {
 			time.Sleep(time.Duration(try) * time.Second)
 			if err = w.post(body); err == nil {

@@ -11,7 +11,6 @@ package admin
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"io"
@@ -19,7 +18,6 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
-	"strings"
 
 	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
@@ -29,6 +27,7 @@ import (
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 )
 
 // maxBodyBytes is far more than any admin call needs.
@@ -54,6 +53,8 @@ type Options struct {
 	Platform func() evidence.Scan
 	// Token is what admin calls present.
 	Token config.Secret
+	// Pprof serves profiles.
+	Pprof bool
 	// Host gives the host:port that a credential is bound to: that of baseURL,
 	// or of the provider where it is empty.
 	Host func(provider, baseURL string) (string, error)
@@ -64,12 +65,14 @@ type Options struct {
 
 type server struct {
 	Options
-	digest [sha256.Size]byte
+	digest   [sha256.Size]byte
+	calls    *rate.Limiter // of all who have the token
+	failures *rate.Limiter // of all who have not
 }
 
 // New makes the admin plane's handler.
 func New(o Options) http.Handler {
-	s := &server{Options: o}
+	s := &server{Options: o, calls: rate.NewLimiter(callsPerSecond, 2*callsPerSecond), failures: rate.NewLimiter(failuresPerSecond, 2*failuresPerSecond)}
 	o.Token.Use(func(value []byte) { s.digest = sha256.Sum256(value) })
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
@@ -110,21 +113,10 @@ func New(o Options) http.Handler {
 			}
 		})
 	}
+	if o.Pprof {
+		mux.HandleFunc("GET /debug/pprof/{profile}", profile)
+	}
 	return s.guard(mux)
-}
-
-// guard lets only the admin token in.
-func (s *server) guard(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-		digest := sha256.Sum256([]byte(strings.TrimSpace(token)))
-		if subtle.ConstantTimeCompare(digest[:], s.digest[:]) != 1 || !strings.EqualFold(scheme, "bearer") {
-			writeError(w, &failure{http.StatusUnauthorized, "invalid_token", "", "send the admin token as Authorization: Bearer"})
-			return
-		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBodyBytes)
-		next.ServeHTTP(w, r)
-	})
 }
 
 // failure is an answer that is not the one asked for.

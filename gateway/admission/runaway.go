@@ -1,6 +1,10 @@
 package admission
 
-import "time"
+import (
+	"time"
+
+	"github.com/ownkey/ownkey/internal/crash"
+)
 
 // Runaway is what a token may spend before it is looked at: loops of agents
 // that nobody watches spend a month's money in a night.
@@ -100,6 +104,7 @@ func (v *velocity) tooFast(r *Runaway) (perMinute int64, is bool) {
 
 // watch looks for tokens that run away, and forgets what is gone.
 func (l *Limiter) watch() {
+	defer crash.Exit()
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {

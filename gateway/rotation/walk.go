@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"golang.org/x/sync/errgroup"
 )
@@ -22,7 +23,10 @@ const (
 func (w *walk) run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	var saver sync.WaitGroup
-	saver.Go(func() { w.saveRegularly(ctx, stop) })
+	saver.Go(func() {
+		defer crash.Exit()
+		w.saveRegularly(ctx, stop)
+	})
 	defer saver.Wait() // what it saves must not come after what the caller does
 	defer stop()
 	tenants := []string{w.job.TenantID}
@@ -59,6 +63,7 @@ func (w *walk) each(ctx context.Context, tenants []string, f func(context.Contex
 			break
 		}
 		group.Go(func() error {
+			defer crash.Exit()
 			if err := f(ctx, tenant); err != nil {
 				return err
 			}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
@@ -90,6 +91,7 @@ func (w *Walker) Wake() {
 }
 
 func (w *Walker) work(ctx context.Context) {
+	defer crash.Exit()
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {

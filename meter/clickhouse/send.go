@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/meter"
 )
 
@@ -28,6 +29,7 @@ const (
 
 // sender sends segments in order, one at a time, until it is stopped.
 func (s *Store) sender(ctx context.Context) {
+	defer crash.Exit()
 	pause := firstPause
 	for ctx.Err() == nil {
 		seg, ok := s.spool.first()

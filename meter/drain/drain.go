@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/rs/zerolog"
@@ -146,6 +147,7 @@ func (d *Drain) Lag() time.Duration {
 const slowest = 10 * time.Second
 
 func (d *Drain) work(ctx context.Context) {
+	defer crash.Exit()
 	var flushes []chan struct{}
 	pause := d.o.Interval
 	for {

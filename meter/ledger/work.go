@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/durable"
 	"golang.org/x/sys/unix"
 )
@@ -13,6 +14,7 @@ import (
 // work flushes what was written, closes files that are full, and keeps a spare
 // one ready.
 func (l *Ledger) work() {
+	defer crash.Exit()
 	for {
 		select {
 		case <-l.stop:
