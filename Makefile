@@ -25,7 +25,7 @@ build: ## ./ownkey, static; the same bytes from the same commit, Go and platform
 sbom: build $(SBOM) ## ownkey.cdx.json: what is in ./ownkey, as CycloneDX.
 	$(SBOM) bin -json -std -noserial -notimestamp -version '$(COMMIT)' -output ownkey.cdx.json ./ownkey
 
-test: check $(VAULT) $(CLICKHOUSE) $(SBOM) ## Everything: lint, all tests with the race detector, official SDKs.
+test: check sbom $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests with the race detector, official SDKs.
 	$(GO) test -race -shuffle=on -timeout 30m ./...
 	$(GO) test ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
 
