@@ -5,11 +5,11 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
-RUN CGO_ENABLED=0 go build -trimpath -ldflags="-s -w" -o /ownkey ./cmd/ownkey
+RUN make build
 RUN mkdir -m 0700 /state
 
 FROM gcr.io/distroless/static-debian12:nonroot
-COPY --from=build /ownkey /ownkey
+COPY --from=build /src/ownkey /ownkey
 # The only place that is written to: mount a volume here and start the
 # container with --read-only.
 COPY --from=build --chown=65532:65532 /state /var/lib/ownkey

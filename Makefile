@@ -1,27 +1,48 @@
 # Two commands matter: `make run` and `make test`. Tools that tests need are
 # built or installed into .tools, once.
 
-.PHONY: run test check lint fmt docs fuzz bench vault clickhouse clean
+.PHONY: run build sbom test check lint vulncheck licences fmt docs fuzz bench vault clickhouse clean
 
 GO ?= go
 LINT := .tools/golangci-lint
 VAULT := .tools/vault
 CLICKHOUSE := .tools/chdb
+SBOM := .tools/cyclonedx-gomod
+VULNCHECK := .tools/vulncheck
+LICENCES := .tools/licences
 FUZZTIME ?= 10s
+# What the binary says it was built from.
+COMMIT ?= $(shell c=$$(git rev-parse HEAD 2>/dev/null) && { test -z "$$(git status --porcelain)" || c=$$c+changes; echo $$c; })
+# A copy of the vulnerability database (https:// or file://) to ask in place of vuln.go.dev.
+VULNDB ?=
 
 run: ## Start everything embedded; prints a curl line to paste.
 	$(GO) run ./cmd/ownkey dev
 
-test: check $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests with the race detector, official SDKs.
+build: ## ./ownkey, static; the same bytes from the same commit, Go and platform.
+	CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.commit=$(COMMIT)' -o ownkey ./cmd/ownkey
+
+sbom: build $(SBOM) ## ownkey.cdx.json: what is in ./ownkey, as CycloneDX.
+	$(SBOM) bin -json -std -noserial -notimestamp -version '$(COMMIT)' -output ownkey.cdx.json ./ownkey
+
+test: check sbom $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests with the race detector, official SDKs.
 	$(GO) test -race -shuffle=on -timeout 30m ./...
 	$(GO) test ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
 
-check: $(LINT) ## What is fast: format, vet, lint, import rules, generated docs.
+check: $(LINT) licences vulncheck ## What is fast: format, vet, lint, licences, known vulnerabilities.
 	$(LINT) run ./...
 	$(GO) vet ./...
 
 lint: $(LINT)
 	$(LINT) run ./...
+
+vulncheck: $(VULNCHECK) ## govulncheck; says so if the database can not be asked. VULNDB=URL has to answer.
+	cd internal/tools/vulncheck && $(GO) test ./...
+	$(VULNCHECK) $(if $(VULNDB),-db '$(VULNDB)') ./...
+
+licences: $(LICENCES) ## Every linked module is under a permissive licence.
+	cd internal/tools/licences && $(GO) test ./...
+	$(LICENCES)
 
 fmt: $(LINT)
 	$(LINT) fmt ./...
@@ -44,6 +65,18 @@ $(LINT): internal/tools/lint/go.mod
 	cd internal/tools/lint && $(GO) build -o ../../../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 	@touch $(LINT)
 
+$(SBOM): internal/tools/sbom/go.mod
+	cd internal/tools/sbom && $(GO) build -o ../../../$(SBOM) github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod
+	@touch $(SBOM)
+
+$(VULNCHECK): internal/tools/vulncheck/go.mod internal/tools/vulncheck/main.go
+	cd internal/tools/vulncheck && $(GO) build -o ../../../$(VULNCHECK) .
+	@touch $(VULNCHECK)
+
+$(LICENCES): internal/tools/licences/go.mod internal/tools/licences/main.go
+	cd internal/tools/licences && $(GO) build -o ../../../$(LICENCES) .
+	@touch $(LICENCES)
+
 vault: $(VAULT) ## A real Vault server for tests and dev (6 minutes on 2 cores, once).
 
 $(VAULT): internal/tools/vaultserver/go.mod
@@ -60,4 +93,4 @@ $(CLICKHOUSE): $(wildcard internal/tools/chdb/*.go) internal/tools/chdb/go.mod i
 	@touch $(CLICKHOUSE)
 
 clean:
-	rm -rf .tools ownkey-data
+	rm -rf .tools ownkey-data ownkey ownkey.cdx.json

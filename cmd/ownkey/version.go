@@ -5,6 +5,10 @@ import (
 	"runtime/debug"
 )
 
+// commit is set by make build, which leaves out what go build stamps by itself:
+// that depends on which tags a clone has.
+var commit string
+
 // VersionCmd prints what the binary was built from.
 type VersionCmd struct{}
 
@@ -19,11 +23,14 @@ func version() string {
 	if !ok {
 		return "ownkey (unknown build)"
 	}
-	commit := "unknown commit"
+	from := commit
 	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			commit = s.Value
+		if s.Key == "vcs.revision" && from == "" {
+			from = s.Value
 		}
 	}
-	return fmt.Sprintf("ownkey %s (%s, %s)", info.Main.Version, commit, info.GoVersion)
+	if from == "" {
+		from = "unknown commit"
+	}
+	return fmt.Sprintf("ownkey %s (%s, %s)", info.Main.Version, from, info.GoVersion)
 }
