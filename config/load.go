@@ -11,18 +11,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// Load reads and checks the file at path. The error is Problems: everything
-// that is wrong, at once.
-func Load(path string) (*Config, error) {
+// Load reads and checks the file at path; env looks up the environment. The
+// error is Problems: everything that is wrong, at once.
+func Load(path string, env func(string) (string, bool)) (*Config, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, Problems{{File: path, Message: fmt.Sprintf("cannot read: %v", errors.Unwrap(err))}}
 	}
-	return Parse(path, data, os.LookupEnv)
+	return Parse(path, data, env)
 }
 
-// Parse is Load for a file that was read already. env looks up the
-// environment.
+// Parse is Load for a file that was read already.
 func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, error) {
 	d := &decoder{file: name, env: env, lines: map[string]int{}}
 	c := Default()

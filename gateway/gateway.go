@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -72,7 +73,13 @@ type Options struct {
 	Memory   *Memory
 	Limits   Limits
 	Timeouts Timeouts
-	Log      *zerolog.Logger
+	// TLS makes the listener speak it; nil is plain HTTP.
+	TLS *tls.Config
+	// HSTS is the max-age of Strict-Transport-Security; zero sends none.
+	HSTS time.Duration
+	// CutRevoked ends streams whose token, tenant or credential is revoked.
+	CutRevoked bool
+	Log        *zerolog.Logger
 }
 
 // Gateway serves the data plane.
@@ -90,6 +97,8 @@ type Gateway struct {
 	memory        *Memory
 	limits        Limits
 	timeouts      Timeouts
+	tls           *tls.Config
+	hsts          []byte // header value; empty for none
 	log           *zerolog.Logger
 	server        *fasthttp.Server
 	watcher       *watcher
@@ -106,9 +115,15 @@ const writeBufferBytes = 3 << 10
 func New(o Options) *Gateway {
 	g := &Gateway{
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream, egress: o.Egress,
-		journal: o.Journal, admission: o.Admission, usage: o.Usage, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
+		journal: o.Journal, admission: o.Admission, usage: o.Usage, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, tls: o.TLS, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 		watcher:   newWatcher(),
+	}
+	if o.HSTS > 0 {
+		g.hsts = fmt.Appendf(nil, "max-age=%d", int64(o.HSTS/time.Second))
+	}
+	if o.CutRevoked {
+		g.watcher.revoked = g.revoked
 	}
 	g.held.max = o.Limits.MaxBufferedBytes
 	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
@@ -150,7 +165,7 @@ func (quiet) Printf(string, ...any) {}
 
 // Serve accepts clients until Shutdown.
 func (g *Gateway) Serve(l net.Listener) error {
-	if err := g.server.Serve(clientListener{l}); err != nil {
+	if err := g.server.Serve(clientListener{l, g.tls}); err != nil {
 		return fmt.Errorf("cannot serve: %w", err)
 	}
 	return nil

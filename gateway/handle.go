@@ -69,7 +69,7 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	defer r.recover()
 	r.begin(g, ctx)
 	if err := r.serve(); err != nil {
-		r.refuse(refusalOf(err, r.attempt.Sent()))
+		r.refuse(refusalOf(r.canceled(err), r.attempt.Sent()))
 	}
 }
 
@@ -381,7 +381,8 @@ func (r *request) watch() {
 	if !ok {
 		return
 	}
-	r.watched.fd = conn.fd
+	r.watched.fd, r.watched.cut = conn.fd, false
+	r.watched.tenant, r.watched.token, r.watched.credential = r.caller.Tenant.ID, r.caller.Token.ID, r.stored.ID
 	r.g.watcher.add(&r.watched)
 	r.watching = true
 }
@@ -425,7 +426,7 @@ func (r *request) refuse(why *refusal) {
 // outcomeOf says how a request that we answered ourselves ended.
 func outcomeOf(c code) meter.Outcome {
 	switch c {
-	case codeClientGone:
+	case codeClientGone, codeRevoked:
 		return meter.OutcomeClientCancelled
 	case codeUpstreamTimeout:
 		return meter.OutcomeUpstreamTimeout

@@ -112,11 +112,15 @@ var (
 	headerProvider   = []byte("Ownkey-Provider")
 	headerCredential = []byte("Ownkey-Credential")
 	headerTiming     = []byte("Server-Timing")
+	headerHSTS       = []byte("Strict-Transport-Security")
 	memoryOff        = []byte("off")
 )
 
 // ownHeaders sets the headers of ours that every answer carries.
 func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
+	if len(r.g.hsts) > 0 {
+		h.SetCanonical(headerHSTS, r.g.hsts)
+	}
 	b := r.header[:0]
 	b = appendUUID(b, r.record.RequestID)
 	h.SetCanonical(headerRequestID, b)

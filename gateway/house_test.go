@@ -76,6 +76,7 @@ type options struct {
 	admit    admission.Options
 	provider string // base URL of one in another process, in place of our own
 	egress   []string
+	cut      bool // streams of what is revoked
 	// vault makes the ring one of this Vault, with the local keyring before it.
 	vault *vaultbridge.TransitOptions
 }
@@ -132,7 +133,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	h.limiter = admission.New(o.admit)
 	h.limiter.Restore(nil, time.Now())
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), Journal: h.journal, Admission: h.limiter, Usage: h.usage, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), CutRevoked: o.cut, Journal: h.journal, Admission: h.limiter, Usage: h.usage, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)

@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/upstream"
 )
 
 // enter applies what the caller may use, as far as the head tells. It may wait
@@ -22,6 +24,24 @@ func (r *request) enter() error {
 		return limited(why)
 	}
 	return nil
+}
+
+// revoked reports whether a request in flight may no longer go on.
+func (g *Gateway) revoked(e *watched) bool {
+	return g.directory.Revoked(e.tenant, e.token, e.credential)
+}
+
+var errRevoked = &refusal{
+	code: codeRevoked, message: "the token, its tenant or the credential was revoked while the call was running", noRetry: true,
+}
+
+// canceled tells why an attempt was canceled: the client has left, unless the
+// call was cut.
+func (r *request) canceled(err error) error {
+	if errors.Is(err, upstream.ErrCanceled) && r.watching && r.g.watcher.wasCut(&r.watched) {
+		return errRevoked
+	}
+	return err
 }
 
 // reserve sets aside what the call may use up: its body, and the answer that it

@@ -231,7 +231,7 @@ func (s *relay) end(w io.Writer, err error) error {
 		_, err := s.send(w, s.task.Finish(context.Background(), r.scanner.Usage()).Body)
 		return err
 	}
-	if errors.Is(err, upstream.ErrCanceled) {
+	if err = r.canceled(err); errors.Is(err, upstream.ErrCanceled) {
 		s.close(meter.OutcomeClientCancelled)
 		return errCut
 	}

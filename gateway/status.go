@@ -28,6 +28,7 @@ const (
 	codeRateLimited          code = "rate_limited"
 	codeBudgetExhausted      code = "budget_exhausted"
 	codeTokenStopped         code = "token_stopped"
+	codeRevoked              code = "revoked"
 	codeUpstreamUnreachable  code = "upstream_unreachable"
 	codeUpstreamInvalid      code = "upstream_invalid"
 	codeUpstreamTruncated    code = "upstream_truncated"
@@ -63,6 +64,7 @@ var answers = map[code]answer{
 	codeTooLarge:            {fasthttp.StatusRequestEntityTooLarge, "request_too_large", ""},
 	codeBudgetExhausted:     {fasthttp.StatusTooManyRequests, "rate_limit_error", ""},
 	codeTokenStopped:        {fasthttp.StatusForbidden, "permission_error", ""},
+	codeRevoked:             {fasthttp.StatusForbidden, "permission_error", ""},
 	codeRateLimited:         {fasthttp.StatusTooManyRequests, "rate_limit_error", "1"},
 	codeTooManyInFlight:     {fasthttp.StatusTooManyRequests, "rate_limit_error", "1"},
 	codeUpstreamUnreachable: {fasthttp.StatusBadGateway, "api_error", ""},

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"crypto/tls"
 	"net"
 	"sync"
 	"syscall"
@@ -21,6 +22,9 @@ const sweepInterval = 40 * time.Millisecond
 // flight with poll(2) for POLLRDHUP and never reads from them, so that a
 // pipelined request stays where it is.
 type watcher struct {
+	// revoked reports whether a request may no longer go on; nil asks nobody.
+	revoked func(*watched) bool
+
 	mu      sync.Mutex
 	entries []*watched
 	poll    []unix.PollFd // scratch of sweep
@@ -36,6 +40,9 @@ type watched struct {
 	fd   int
 	at   int    // index in entries
 	gone func() // called under the watcher's lock, maybe more than once; must not block
+	// Whose call it is, for revoked; set before add.
+	tenant, token, credential string
+	cut                       bool // revoked said so; read it after remove
 }
 
 func newWatcher() *watcher {
@@ -71,6 +78,13 @@ func (w *watcher) remove(e *watched) {
 	w.entries = w.entries[:len(w.entries)-1]
 }
 
+// wasCut reports whether revoked has ended e's request.
+func (w *watcher) wasCut(e *watched) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return e.cut
+}
+
 // cancelAll treats every client as gone: the drain's last resort.
 func (w *watcher) cancelAll() {
 	w.mu.Lock()
@@ -90,11 +104,14 @@ func (w *watcher) run() {
 	defer crash.Exit()
 	tick := time.NewTicker(sweepInterval)
 	defer tick.Stop()
-	for {
+	for n := 0; ; {
 		select {
 		case <-w.stop:
 			return
 		case <-tick.C:
+		}
+		if n++; w.revoked != nil && n%cutInterval == 0 {
+			w.cutRevoked()
 		}
 		if w.sweep() > 0 {
 			continue
@@ -130,6 +147,22 @@ func (w *watcher) sweep() int {
 	return len(w.entries)
 }
 
+// cutInterval is how often running requests are asked about, in sweeps: with
+// the replica's half second it keeps the promise of two.
+const cutInterval = 12
+
+// cutRevoked ends the requests that may no longer go on.
+func (w *watcher) cutRevoked() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, e := range w.entries {
+		if w.revoked(e) {
+			e.cut = true
+			e.gone()
+		}
+	}
+}
+
 // clientConn is a client's connection that knows its descriptor, and whether
 // anything ever came over it.
 type clientConn struct {
@@ -147,7 +180,10 @@ func (c *clientConn) Read(p []byte) (int, error) {
 
 // clientListener hands out connections that know their descriptor, learned
 // once per connection.
-type clientListener struct{ net.Listener }
+type clientListener struct {
+	net.Listener
+	tls *tls.Config
+}
 
 // Accept waits for the next connection.
 func (l clientListener) Accept() (net.Conn, error) {
@@ -160,6 +196,9 @@ func (l clientListener) Accept() (net.Conn, error) {
 		if raw, err := sc.SyscallConn(); err == nil {
 			_ = raw.Control(func(fd uintptr) { cc.fd = int(fd) })
 		}
+	}
+	if l.tls != nil {
+		cc.Conn = tls.Server(c, l.tls) // its handshake comes with the first read, under that limit
 	}
 	return cc, nil
 }

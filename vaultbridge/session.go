@@ -138,7 +138,10 @@ func (s *session) hold(ctx context.Context, secret *api.Secret, first bool) (ref
 		if err != nil {
 			return false
 		}
-		go w.Start()
+		go func() {
+			defer crash.Exit()
+			w.Start()
+		}()
 		defer w.Stop()
 		ends = w.DoneCh()
 	}

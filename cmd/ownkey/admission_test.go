@@ -43,7 +43,7 @@ func TestBudgetsOutliveKills(t *testing.T) {
 		s.serve()
 	}
 	var spent int64
-	for _, line := range strings.Split(strings.TrimSpace(s.want("", "records", "--tenant", "acme")), "\n") {
+	for line := range strings.SplitSeq(strings.TrimSpace(s.want("", "records", "--tenant", "acme")), "\n") {
 		var r struct {
 			Token string `json:"token"`
 			In    int64  `json:"input_tokens"`

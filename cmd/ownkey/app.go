@@ -102,6 +102,10 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	if a.memory, err = openMemories(ctx, a); err != nil {
 		return a, err
 	}
+	front, err := openCertificate(cfg.TLS, log)
+	if err != nil {
+		return a, err
+	}
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
@@ -110,6 +114,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: int(cfg.Limits.MaxConnections),
 		},
+		TLS: front, HSTS: cfg.TLS.HSTS, CutRevoked: cfg.CutRevokedStreams,
 		Timeouts: gateway.Timeouts{
 			ClientHeader: cfg.Timeouts.ClientHeader, ClientIdle: cfg.Timeouts.ClientIdle,
 			ClientSilence: cfg.Timeouts.ClientSilence, ClientWrite: cfg.Timeouts.ClientWrite,

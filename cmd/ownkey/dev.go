@@ -50,6 +50,14 @@ func (c *DevCmd) Run() error {
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return fmt.Errorf("cannot make data directory: %w", err)
 	}
+	given := c.Credential
+	c.Credential = make([]string, len(given))
+	for i, s := range given {
+		c.Credential[i] = strings.Clone(s) // Go's arguments are the very memory that is blanked
+	}
+	if err := blank(given...); err != nil {
+		return err
+	}
 	keyring, err := devKeyring(filepath.Join(c.Data, "master.key"))
 	if err != nil {
 		return err

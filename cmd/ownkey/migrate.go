@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/meter/clickhouse"
@@ -18,7 +19,7 @@ type MigrateCmd struct {
 
 // Run migrates. SQLite's schemas need no command.
 func (c *MigrateCmd) Run() error {
-	cfg, err := config.Load(c.Config)
+	cfg, err := config.Load(c.Config, os.LookupEnv)
 	if err != nil {
 		return usageError{err}
 	}

@@ -16,9 +16,17 @@ type ServeCmd struct {
 
 // Run serves until it is told to stop.
 func (c *ServeCmd) Run() error {
-	cfg, err := config.Load(c.Config)
+	var used []string // entries of the environment
+	cfg, err := config.Load(c.Config, func(name string) (string, bool) {
+		value, ok := os.LookupEnv(name)
+		used = append(used, name+"="+value)
+		return value, ok
+	})
 	if err != nil {
 		return usageError{err}
+	}
+	if err := blank(used...); err != nil {
+		return err
 	}
 	log, lines, err := newLog(os.Stderr, cfg.Log.Level)
 	if err != nil {
@@ -42,7 +50,7 @@ type CheckCmd struct {
 
 // Run lists every problem and exits with 2, or says that there is none.
 func (c *CheckCmd) Run() error {
-	if _, err := config.Load(c.Config); err != nil {
+	if _, err := config.Load(c.Config, os.LookupEnv); err != nil {
 		return usageError{err}
 	}
 	fmt.Println(c.Config + ": ok")

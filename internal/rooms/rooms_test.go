@@ -1,6 +1,9 @@
 package rooms
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os/exec"
 	"strings"
 	"testing"
@@ -128,4 +131,110 @@ func TestForeignPackagesHaveOneDoor(t *testing.T) {
 			t.Errorf("%s imports encoding/json: bodies are decoded in wire", importer)
 		}
 	}
+}
+
+// TestGoroutinesEndWithoutQuoting: a goroutine that panics ends the process, and
+// Go would print the panic's value. Each of the program's own begins with
+// crash.Exit, deferred, be it a function or a method.
+func TestGoroutinesEndWithoutQuoting(t *testing.T) {
+	guarded := map[string]bool{} // functions that begin so
+	var begun []string           // places of go statements and calls of Go
+	bad := map[string]string{}
+	for _, file := range productFiles(t) {
+		fset := token.NewFileSet()
+		parsed, err := parser.ParseFile(fset, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := func(at token.Pos, f ast.Expr) {
+			place := fset.Position(at).String()
+			begun = append(begun, place)
+			switch f := f.(type) {
+			case *ast.FuncLit:
+				if !beginsGuarded(f.Body) && !onlyCalls(f.Body, func(name string) { bad[place] = name }) {
+					bad[place] = "the function literal"
+				}
+			case *ast.SelectorExpr:
+				bad[place] = f.Sel.Name
+			case *ast.Ident:
+				bad[place] = f.Name
+			default:
+				bad[place] = "something else"
+			}
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if n.Body != nil && beginsGuarded(n.Body) {
+					guarded[n.Name.Name] = true
+				}
+			case *ast.AssignStmt:
+				if f, ok := n.Rhs[0].(*ast.FuncLit); ok && beginsGuarded(f.Body) {
+					guarded[n.Lhs[0].(*ast.Ident).Name] = true
+				}
+			case *ast.GoStmt:
+				check(n.Pos(), n.Call.Fun)
+			case *ast.CallExpr:
+				if s, ok := n.Fun.(*ast.SelectorExpr); ok && s.Sel.Name == "Go" && len(n.Args) == 1 {
+					check(n.Pos(), n.Args[0])
+				}
+			}
+			return true
+		})
+	}
+	for place, name := range bad {
+		if !guarded[name] {
+			t.Errorf("%s: %s does not begin with defer crash.Exit()", place, name)
+		}
+	}
+	if len(begun) < 20 {
+		t.Errorf("only %d goroutines were found", len(begun))
+	}
+}
+
+// productFiles are the Go files of the program itself.
+func productFiles(t *testing.T) (all []string) {
+	t.Helper()
+	for _, line := range goList(t, "-deps", "-f", `{{$d := .Dir}}{{if .Module}}{{if .Module.Main}}{{range .GoFiles}}{{$d}}/{{.}} {{end}}{{end}}{{end}}`, "./cmd/ownkey") {
+		if !strings.Contains(line, "internal/fakeprovider") && !strings.Contains(line, "internal/clickhouseserver") && !strings.Contains(line, "internal/vaultserver") {
+			all = append(all, line)
+		}
+	}
+	return all
+}
+
+func beginsGuarded(b *ast.BlockStmt) bool {
+	if len(b.List) == 0 {
+		return false
+	}
+	d, ok := b.List[0].(*ast.DeferStmt)
+	if !ok {
+		return false
+	}
+	s, ok := d.Call.Fun.(*ast.SelectorExpr)
+	if !ok {
+		return false
+	}
+	pkg, ok := s.X.(*ast.Ident)
+	return ok && pkg.Name == "crash" && s.Sel.Name == "Exit"
+}
+
+// onlyCalls reports whether a body is one call, and tells of what.
+func onlyCalls(b *ast.BlockStmt, tell func(name string)) bool {
+	if len(b.List) != 1 {
+		return false
+	}
+	e, ok := b.List[0].(*ast.ExprStmt)
+	if !ok {
+		return false
+	}
+	c, ok := e.X.(*ast.CallExpr)
+	if !ok {
+		return false
+	}
+	s, ok := c.Fun.(*ast.SelectorExpr)
+	if ok {
+		tell(s.Sel.Name)
+	}
+	return ok
 }
