@@ -13,6 +13,7 @@ import (
 
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/puzpuzpuz/xsync/v4"
 )
 
@@ -112,6 +113,7 @@ type Caller struct {
 // time, and an unknown one is ErrUnavailable: nobody can say that it is not
 // valid.
 func (d *Directory) Authenticate(presented []byte, now time.Time) (Caller, error) {
+	fault.At("directory.authenticate")
 	id, wellFormed := idOf(presented)
 	token, known := d.tokens.Load(id)
 	if !known {

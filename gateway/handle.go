@@ -11,6 +11,7 @@ import (
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admission"
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
@@ -66,7 +67,7 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 		return
 	}
 	r := requests.Get().(*request) //nolint:forcetypeassert // the pool's New
-	defer r.recover()
+	defer g.recover(r, ctx)
 	r.begin(g, ctx)
 	if err := r.serve(); err != nil {
 		r.refuse(refusalOf(r.canceled(err), r.attempt.Sent()))
@@ -74,6 +75,7 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 }
 
 func (r *request) serve() error {
+	fault.At("gateway.serve")
 	if err := r.admit(); err != nil {
 		return err
 	}
@@ -444,6 +446,7 @@ func outcomeOf(c code) meter.Outcome {
 // finish ends the request, whatever its end was, with exactly one record. The
 // request may be another's when it returns.
 func (r *request) finish(outcome meter.Outcome) {
+	fault.At("gateway.finish")
 	if r.watching {
 		r.g.watcher.remove(&r.watched)
 	}
@@ -457,6 +460,7 @@ func (r *request) finish(outcome meter.Outcome) {
 	countUsage(&r.record, usage)
 	r.keepTurn(outcome)
 	now := time.Now()
+	r.pass.Leave(r.record.Tokens(), now)
 	r.attempt.End(now)
 	r.lease.Release()
 	r.body.release()
@@ -465,7 +469,6 @@ func (r *request) finish(outcome meter.Outcome) {
 		r.g.keep(&r.record)
 		r.g.journal.Leave()
 	}
-	r.pass.Leave(r.record.Tokens(), now)
 	r.reset()
 	requests.Put(r)
 }

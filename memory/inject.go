@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/ownkey/ownkey/memory/block"
 	"github.com/ownkey/ownkey/wire"
 )
@@ -49,6 +50,7 @@ const leastRelevance = .3
 // Recall finds what bears on a question and writes the block. ErrTimeout means
 // that it was not ready in time.
 func (k *Keeper) Recall(r *Recall) (Recalled, error) {
+	fault.At("memory.recall")
 	began := time.Now()
 	ctx, done := context.WithTimeout(k.background, r.Timeout)
 	defer done()

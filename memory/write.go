@@ -8,6 +8,8 @@ import (
 	"errors"
 	"strconv"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/fault"
 )
 
 // Write is what one call stores.
@@ -46,6 +48,7 @@ const keptAnswers = 24 * time.Hour
 // Store stores memories in one transaction: all of them or none. When it
 // returns they are on the disk and can be recalled.
 func (k *Keeper) Store(ctx context.Context, who *Caller, w *Write) ([]Result, error) {
+	fault.At("memory.store")
 	now := time.Now().UTC()
 	if err := k.prepare(w, now); err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/ownkey/ownkey/meter/ledger"
 )
 
@@ -99,6 +100,7 @@ func (j *Journal) Unseal(u *Unseal) error { return j.append(FrameUnseal, u) }
 func (j *Journal) Memory(m *MemoryEvent) error { return j.append(FrameMemory, m) }
 
 func (j *Journal) append(kind ledger.Kind, r Row) error {
+	fault.At("meter.close")
 	e := j.encoders.Get().(*encoder) //nolint:forcetypeassert // the pool's New
 	err := j.ledger.Append(kind, e.encode(e.b[:0], r))
 	j.encoders.Put(e)

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/valyala/fasthttp"
 )
 
@@ -97,6 +98,7 @@ func (a *Attempt) Sent() bool { return a.sent }
 // Send connects, sends r and reads the answer's head. After an error the
 // attempt is over; End must still be called.
 func (a *Attempt) Send(r *Request) error {
+	fault.At("upstream.send")
 	if err := a.connect(); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/valyala/fasthttp"
 )
 
@@ -108,6 +109,7 @@ var largeBuffers = sync.Pool{New: func() any { b := make([]byte, largeBufferByte
 // bytes are lent until the following Next or End. io.EOF comes after the last;
 // ErrTruncated, ErrTimeout, ErrInvalid or ErrCanceled in place of it.
 func (a *Attempt) Next() ([]byte, error) {
+	fault.At("upstream.next")
 	a.giveBack()
 	for {
 		switch {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
+	"github.com/ownkey/ownkey/internal/fault"
 	"golang.org/x/sync/singleflight"
 )
 
@@ -131,6 +132,7 @@ func (l *Lease) Release() {
 // Credential leases the credential of ref, from memory if it is there. The
 // lease must be released.
 func (c *Cache) Credential(ctx context.Context, ref *Ref) (Lease, error) {
+	fault.At("vaultbridge.credential")
 	if c.entries == nil {
 		return c.Fresh(ctx, ref)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/internal/crash"
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/sony/gobreaker/v2"
 )
 
@@ -128,6 +129,7 @@ func (t *Transit) hedgeDelay() time.Duration { return max(t.o.Timeout/hedgeAfter
 
 // open asks Vault for a batch and hands out what it gives.
 func (t *Transit) open(tenant string, batch []*pending) {
+	fault.At("vaultbridge.open")
 	began := time.Now()
 	raw, err := t.breaker.Execute(func() ([]byte, error) { return t.decrypt(tenant, batch) })
 	switch {

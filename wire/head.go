@@ -6,6 +6,8 @@ import (
 	"math/bits"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/ownkey/ownkey/internal/fault"
 )
 
 // SyntaxError says why a body is not the JSON that must be read, and where. It
@@ -58,6 +60,7 @@ func (h *Head) Reset() { *h = Head{} }
 // agree which counts, and an allow-list must know. The error is a
 // [*SyntaxError]; it leaves h empty.
 func ReadHead(t Text, h *Head) error {
+	fault.At("wire.head")
 	h.Reset()
 	p := parser{b: t.Reveal(), head: h}
 	why := p.document()

@@ -1,6 +1,10 @@
 package wire
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/ownkey/ownkey/internal/fault"
+)
 
 // Format is how an answer's body is made.
 type Format uint8
@@ -81,6 +85,7 @@ func (s *Scanner) Reset(d Dialect, f Format) { *s = Scanner{dialect: d, format: 
 
 // Write looks at the next bytes of the answer. It does not keep p.
 func (s *Scanner) Write(p []byte) {
+	fault.At("wire.scanner")
 	switch s.format {
 	case FormatJSON:
 		s.value(p)

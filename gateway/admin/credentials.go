@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/ownkey/ownkey/vaultbridge"
 )
 
@@ -97,6 +98,7 @@ var _ json.Unmarshaler = (*plaintext)(nil)
 const sealTime = 5 * time.Second
 
 func (s *server) putCredential(w http.ResponseWriter, r *http.Request) error {
+	fault.At("admin.put")
 	var in struct {
 		Secret       plaintext `json:"secret"`
 		BaseURL      string    `json:"base_url"`

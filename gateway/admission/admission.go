@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/ownkey/ownkey/meter/spent"
 	"github.com/puzpuzpuz/xsync/v4"
 )
@@ -158,6 +159,7 @@ func (p *Pass) note(s Standing) {
 // Enter lets a request of c in, or says why not. It may wait for room, up to
 // Options.QueueTime. Leave must be called in either case.
 func (l *Limiter) Enter(p *Pass, c *directory.Caller, now time.Time) *Refusal {
+	fault.At("admission.enter")
 	*p = Pass{limiter: l, token: find(l.tokens, c.Token.ID, c.Tenant.ID), tenant: find(l.tenants, c.Tenant.ID, "")}
 	p.tokenL, p.tenantL = c.Token.Limits.Or(l.o.Token), c.Tenant.Limits.Or(l.o.Tenant)
 	if why := p.token.enter(p, ScopeToken, &p.tokenL, now); why != nil {

@@ -34,7 +34,7 @@ func (c *call) parts() []string {
 	case b.chunks > 0:
 		parts := make([]string, b.chunks)
 		for i := range parts {
-			parts[i] = fmt.Sprintf("chunk %d ", i)
+			parts[i] = fmt.Sprintf("chunk %d %s", i, c.s.o.Says)
 			if b.whoami {
 				parts[i] = c.whoami() + " "
 			}
@@ -43,8 +43,15 @@ func (c *call) parts() []string {
 	case b.whoami:
 		return []string{c.whoami()}
 	}
-	return []string{"Hello", " from", " the", " fake", " provider", ": you", " are", " connected", "."}
+	words := []string{"Hello", " from", " the", " fake", " provider", ": you", " are", " connected", "."}
+	if c.s.o.Says != "" {
+		words = append(words, " "+c.s.o.Says)
+	}
+	return words
 }
+
+// said is the message of an error.
+func (c *call) said() string { return strings.TrimSpace("As you asked. " + c.s.o.Says) }
 
 func (c *call) text() string { return strings.Join(c.parts(), "") }
 

@@ -129,7 +129,7 @@ func (c *call) misbehave() bool {
 		if c.b.retryAfter > 0 {
 			c.w.Header().Set("Retry-After", strconv.Itoa(c.b.retryAfter))
 		}
-		c.fail(c.b.status, "fake_error", "As you asked.")
+		c.fail(c.b.status, "fake_error", c.said())
 		return true
 	}
 	return false

@@ -94,7 +94,7 @@ func (c *call) chatStream() {
 // end closes a stream of completions.
 func (s *stream) end(k chunks) {
 	if s.c.b.errorEvent {
-		s.write(`data: {"error":{"message":"As you asked.","type":"server_error","param":null,"code":null}}` + "\n\n")
+		s.write("data: " + encode(object{"error": object{"message": s.c.said(), "type": "server_error", "param": nil, "code": nil}}) + "\n\n")
 		return
 	}
 	if s.c.in.StreamOptions.IncludeUsage {

@@ -46,7 +46,7 @@ func (c *call) messages() {
 		}
 	}
 	if c.b.errorEvent {
-		s.write(messageEvent("error", object{"error": object{"type": "overloaded_error", "message": "As you asked."}}))
+		s.write(messageEvent("error", object{"error": object{"type": "overloaded_error", "message": c.said()}}))
 		return
 	}
 	s.write(messageEvent("content_block_stop", object{"index": 0}))

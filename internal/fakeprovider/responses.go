@@ -64,7 +64,7 @@ func (c *call) responses() {
 	switch {
 	case !whole:
 	case c.b.errorEvent:
-		s.write(s.event("error", object{"code": "server_error", "message": "As you asked.", "param": nil}))
+		s.write(s.event("error", object{"code": "server_error", "message": c.said(), "param": nil}))
 	default:
 		s.write(s.event("response.output_item.done", object{"output_index": 0, "item": item}))
 		s.write(s.event("response.completed", object{"response": c.responseObject(id, "completed", []any{item})}))

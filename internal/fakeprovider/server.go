@@ -21,6 +21,8 @@ type Options struct {
 	// PromptCache makes the counts of cached tokens those of a provider that
 	// caches prompts, in place of constants.
 	PromptCache bool
+	// Says is added to every text and every error's message.
+	Says string
 }
 
 // Server is a running double.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/crash"
+	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/rs/zerolog"
@@ -190,6 +191,7 @@ func (d *Drain) works() {
 
 // take hands over everything that is in the ledger now.
 func (d *Drain) take(ctx context.Context) error {
+	fault.At("meter.drain")
 	for more := true; more; {
 		if d.waiting == nil {
 			var err error
