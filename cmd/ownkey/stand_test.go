@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ type stand struct {
 	dir      string
 	config   string
 	env      []string
+	wrap     []string // command that runs the gateway, before its own words
 	token    string
 }
 
@@ -56,7 +58,8 @@ func newStand(t *testing.T, more string, change ...func(*stand)) *stand {
 // serve starts the gateway and waits until its admin plane answers.
 func (s *stand) serve() {
 	s.t.Helper()
-	s.cmd = exec.Command(s.binary, "serve", "--config", s.config)
+	words := append(slices.Clone(s.wrap), s.binary, "serve", "--config", s.config)
+	s.cmd = exec.Command(words[0], words[1:]...)
 	s.cmd.Env = append(append(os.Environ(), "OWNKEY_ADMIN_TOKEN="+s.ready.AdminToken), s.env...)
 	s.cmd.Stderr = &s.stderr
 	if err := s.cmd.Start(); err != nil {
