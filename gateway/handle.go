@@ -79,6 +79,9 @@ func (r *request) serve() error {
 	if err := r.admit(); err != nil {
 		return err
 	}
+	if err := strictFraming(&r.ctx.Request.Header); err != nil {
+		return err
+	}
 	if err := r.authenticate(); err != nil {
 		return err
 	}
@@ -416,7 +419,7 @@ func (r *request) refuse(why *refusal) {
 		writeError(ctx, why.appendError(r.header[:0], r.endpoint.request, r.record.RequestID.String()))
 	}
 	switch {
-	case why.code == codeClientGone:
+	case why.code == codeClientGone, why == errFraming:
 		ctx.SetConnectionClose()
 	case r.caller.Token != nil && (why.code == codeTooLarge || answers[why.code].status == fasthttp.StatusTooManyRequests):
 		dropBody(ctx) // for one whom we know: it costs time and bandwidth
