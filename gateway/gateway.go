@@ -171,6 +171,9 @@ func (g *Gateway) Serve(l net.Listener) error {
 	return nil
 }
 
+// Connections counts those of clients that are open.
+func (g *Gateway) Connections() int { return int(g.server.GetOpenConnectionsCount()) }
+
 // Shutdown stops accepting, answers new requests on open connections with 503
 // draining, and waits for those in flight. When ctx ends first, the rest is
 // canceled as if the clients had left, and recorded.

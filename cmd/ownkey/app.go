@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -121,6 +122,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 		},
 	})
 	a.memory.keeper.Start(a.gateway)
+	a.observe()
 	invoices, err := invoice.New(ctx, invoice.Options{Events: a.meter.store, Tenants: a.directory, DB: a.database, Plan: pricePlans(&cfg.Billing), Now: time.Now})
 	if err != nil {
 		return a, err
@@ -134,6 +136,13 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 		return a, fmt.Errorf("cannot open admin plane: %w", err)
 	}
 	return a, nil
+}
+
+// observe publishes what the process holds.
+func (a *app) observe() {
+	a.metrics.NewGauge("go_goroutines", func() float64 { return float64(runtime.NumGoroutine()) })
+	a.metrics.NewGauge("ownkey_client_connections", func() float64 { return float64(a.gateway.Connections()) })
+	a.metrics.NewGauge("ownkey_requests_in_flight", func() float64 { return float64(a.admission.InFlight()) })
 }
 
 func (a *app) providers() ([]*gateway.Provider, error) {

@@ -90,6 +90,9 @@ func New(o Options) *Limiter {
 	return l
 }
 
+// InFlight counts the requests that have a place.
+func (l *Limiter) InFlight() int64 { return l.slots.taken.Load() }
+
 // Close ends the limiter's goroutine.
 func (l *Limiter) Close() {
 	close(l.stop)
