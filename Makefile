@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Tools that tests need are
 # built or installed into .tools, once.
 
-.PHONY: run build sbom test check lint vulncheck licences fmt docs fuzz bench vault clickhouse clean
+.PHONY: run build sbom test proxies check lint vulncheck licences fmt docs fuzz bench vault clickhouse clean
 
 GO ?= go
 LINT := .tools/golangci-lint
@@ -25,9 +25,13 @@ build: ## ./ownkey, static; the same bytes from the same commit, Go and platform
 sbom: build $(SBOM) ## ownkey.cdx.json: what is in ./ownkey, as CycloneDX.
 	$(SBOM) bin -json -std -noserial -notimestamp -version '$(COMMIT)' -output ownkey.cdx.json ./ownkey
 
-test: check sbom $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests with the race detector, official SDKs.
+test: check sbom proxies $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests with the race detector, official SDKs.
 	$(GO) test -race -shuffle=on -timeout 30m ./...
 	$(GO) test ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
+
+proxies: ## nginx and HAProxy, which tests put before the gateway.
+	@command -v nginx >/dev/null && command -v haproxy >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light haproxy; } || \
+	  { echo 'install nginx and haproxy (on Debian, as root: apt-get install nginx-light haproxy)' >&2; exit 1; }
 
 check: $(LINT) licences vulncheck ## What is fast: format, vet, lint, licences, known vulnerabilities.
 	$(LINT) run ./...

@@ -27,6 +27,7 @@ var rules = []rule{
 	{"wire", []string{"net", "os", "github.com/valyala/fasthttp"}, "a room that sees text may not dial or write files"},
 	{"memory", []string{"github.com/rs/zerolog", "log", "log/slog"}, "a room that sees text may not log"},
 	{"memory", []string{"github.com/valyala/fasthttp"}, "bodies arrive as bytes or a reader"},
+	{"memory", []string{"net/http", "os/exec", "crypto/tls"}, "a room that sees text may not dial"},
 	{"meter", []string{module + "wire", module + "memory"}, "the meter can not see a body"},
 	{"vaultbridge", []string{module + "wire", module + "memory"}, "the key path can not see a body"},
 	{"upstream", []string{module + "wire", module + "memory"}, "bytes are opaque to an attempt"},
