@@ -57,7 +57,7 @@ func FuzzMatches(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, pattern, model, provider string) {
 		got := matches(pattern, []byte(model))
-		if utf8.ValidString(pattern + model) {
+		if utf8.ValidString(pattern) && utf8.ValidString(model) {
 			expression := "^(?s:" + regexp.QuoteMeta(pattern) + ")$"
 			if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
 				expression = "^(?s:" + regexp.QuoteMeta(prefix) + ".*)$"
