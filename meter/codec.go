@@ -162,7 +162,10 @@ func (d *decoder) Count(_ string, v *Count) {
 }
 
 func (d *decoder) Duration(_ string, v *time.Duration) {
-	*v = time.Duration(d.number()) * time.Microsecond
+	us := d.number()
+	if *v = time.Duration(us) * time.Microsecond; v.Microseconds() != us {
+		d.err = errRow // longer than a duration can be
+	}
 }
 
 func (d *decoder) Flag(_ string, v *bool) {

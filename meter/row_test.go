@@ -126,17 +126,128 @@ func TestOlderRowsAreRead(t *testing.T) {
 	}
 }
 
+// FuzzDecode: a row is read, or is ErrUnreadable; what was read is written and
+// read again as the same row.
 func FuzzDecode(f *testing.F) {
 	r := Record{TenantID: "acme", OutputTokens: Count{3, true}}
 	f.Add(Encode(nil, &r))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, make := range kinds {
-			row := make()
-			if err := Decode(b, row); err != nil && !errors.Is(err, ErrUnreadable) {
-				t.Error(err)
+			row, again := make(), make()
+			if err := Decode(b, row); err != nil {
+				if !errors.Is(err, ErrUnreadable) {
+					t.Error(err)
+				}
+				continue
+			}
+			if err := Decode(Encode(nil, row), again); err != nil || !reflect.DeepEqual(row, again) {
+				t.Errorf("%v\n%+v\n%+v", err, row, again)
 			}
 		}
 	})
+}
+
+// FuzzLine: whatever row can be read, it is printed as one line of JSON in which
+// every column stands once, and its strings as they are.
+func FuzzLine(f *testing.F) {
+	r := Record{TenantID: "a\"b\n\u2028", ModelAsked: "\xff", Start: time.UnixMicro(1).UTC(), OutputTokens: Count{-3, true}, TotalTime: time.Second}
+	f.Add(Encode(nil, &r))
+	f.Add(Encode(nil, &Unseal{ID: "u\x00", At: time.UnixMicro(-1 << 62)}))
+	f.Add(Encode(nil, &MemoryEvent{TenantID: "\\"}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, make := range kinds {
+			row := make()
+			if Decode(b, row) != nil {
+				continue
+			}
+			var out bytes.Buffer
+			NewPrinter(&out).Print(row)
+			var line map[string]any
+			if err := json.Unmarshal(out.Bytes(), &line); err != nil || bytes.IndexByte(out.Bytes(), '\n') != out.Len()-1 {
+				t.Fatalf("%q, %v", out.Bytes(), err)
+			}
+			row.Columns(printed{t, line})
+			delete(line, "level")
+			delete(line, "message")
+			if len(line) > 0 {
+				t.Fatalf("%q has no column of %v", out.Bytes(), line)
+			}
+		}
+	})
+}
+
+// printed takes the columns of a row out of the line that it was printed as.
+type printed struct {
+	t    *testing.T
+	line map[string]any
+}
+
+func (p printed) take(name string, want any) {
+	got, ok := p.line[name]
+	if delete(p.line, name); !ok && want != nil || ok && got != want {
+		p.t.Helper()
+		p.t.Fatalf("%s is %v, want %v", name, got, want)
+	}
+}
+
+func (p printed) UUID(name string, v *uuid.UUID) {
+	if *v == uuid.Nil {
+		p.take(name, nil)
+		return
+	}
+	p.take(name, v.String())
+}
+
+func (p printed) Time(name string, v *time.Time) {
+	text, _ := p.line[name].(string)
+	if got, err := time.Parse(time.RFC3339Nano, text); v.Year() >= 0 && v.Year() <= 9999 && (err != nil || !got.Equal(*v)) {
+		p.t.Fatalf("%s is %s, want %v", name, text, v)
+	}
+	delete(p.line, name)
+}
+
+func (p printed) Name(name string, v *string) {
+	if *v == "" {
+		p.take(name, nil)
+		return
+	}
+	p.take(name, string([]rune(*v))) // each byte that is not UTF-8 is a U+FFFD
+}
+
+func (p printed) ID(name string, v *string)                { p.Name(name, v) }
+func (p printed) Enum(name string, v *uint8, all []string) { p.take(name, all[*v]) }
+
+func (p printed) Number(name string, v *int64) {
+	if *v == 0 {
+		p.take(name, nil)
+		return
+	}
+	p.take(name, float64(*v))
+}
+
+func (p printed) Count(name string, v *Count) {
+	if !v.Set {
+		p.take(name, nil)
+		return
+	}
+	p.take(name, float64(v.N))
+}
+
+func (p printed) Duration(name string, v *time.Duration) {
+	micros := v.Microseconds()
+	if *v != 0 && micros == 0 {
+		p.take(name, 0.0)
+		return
+	}
+	p.Number(name, &micros)
+}
+
+func (p printed) Flag(name string, v *bool) {
+	if !*v {
+		p.take(name, nil)
+		return
+	}
+	p.take(name, true)
 }
 
 func TestLines(t *testing.T) {

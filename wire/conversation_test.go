@@ -179,6 +179,45 @@ func FuzzInsert(f *testing.F) {
 	})
 }
 
+// FuzzQuestion: white space between the values of a body changes nothing of what
+// is read from it, and nothing that is said holds the beginning of a block.
+func FuzzQuestion(f *testing.F) {
+	for _, body := range []string{
+		`{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c <memory-k>x</memory-k> d"}]}`,
+		`{"input":"x<mem<memory-k></memory-k>ory-k>y","model":"m"}`,
+		`{"input":[{"type":"message","role":"user","content":[{"type":"input_text","text":"q"},{"type":"input_text","text":"\u0072"}]},{"type":"function_call_output","output":"1"}]}`,
+		`{"cache_control":{},"messages":[{"content":[{"text":"q","type":"text"},{"type":"image"}],"role":"\u0075ser"}]}`,
+		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[ ],"content":null}]}`,
+	} {
+		for d := range DialectMessages + 1 {
+			f.Add([]byte(body), uint8(d))
+		}
+	}
+	f.Fuzz(func(t *testing.T, body []byte, dialect uint8) {
+		var h Head
+		if dialect > uint8(DialectMessages) || ReadHead(NewText(&body), &h) != nil {
+			return
+		}
+		var wide, narrow bytes.Buffer
+		if json.Indent(&wide, body, " ", "\t") != nil || json.Compact(&narrow, body) != nil {
+			t.Fatalf("%q is no JSON", body)
+		}
+		var c, other Conversation
+		err := c.Read(NewText(&body), Dialect(dialect), testMark)
+		for _, same := range [][]byte{wide.Bytes(), narrow.Bytes()} {
+			if err2 := other.Read(NewText(&same), Dialect(dialect), testMark); !errors.Is(err2, err) {
+				t.Fatalf("%q: %v, %q: %v", body, err, same, err2)
+			}
+			if !bytes.Equal(c.question, other.question) || !bytes.Equal(c.opening, other.opening) || c.UserTurn() != other.UserTurn() || c.place.how != other.place.how {
+				t.Fatalf("%q asks %q, %q asks %q", body, c.question, same, other.question)
+			}
+		}
+		if bytes.Contains(c.question, testMark.Open) || bytes.Contains(c.opening, testMark.Open) {
+			t.Fatalf("%q asks %q", body, c.question)
+		}
+	})
+}
+
 func BenchmarkConversation(b *testing.B) {
 	for name, n := range map[string]int{"1KB": 1, "200KB": 200} {
 		b.Run(name, func(b *testing.B) {

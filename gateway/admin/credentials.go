@@ -82,6 +82,7 @@ func (p *plaintext) UnmarshalJSON(raw []byte) error {
 	if len(raw) == 0 {
 		return badSecret("must not be empty")
 	}
+	clear(*p) // of a member that stands twice
 	*p = bytes.Clone(raw)
 	return nil
 }

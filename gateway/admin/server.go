@@ -204,10 +204,12 @@ func read(r *http.Request, v any) error {
 	}
 	// Two passes over the bytes, since json.Decoder, which knows unknown
 	// members, keeps a copy that can not be wiped.
-	var members map[string]json.RawMessage
+	var members map[string]unread
 	err = json.Unmarshal(raw, &members)
-	for name, value := range members {
-		clear(value)
+	if err == nil && members == nil {
+		err = errNull
+	}
+	for name := range members {
 		if err == nil && !slices.Contains(memberNames(v), name) {
 			err = &failure{http.StatusBadRequest, "invalid_request", name, "there is no member " + name}
 		}
@@ -220,6 +222,16 @@ func read(r *http.Request, v any) error {
 	}
 	return nil
 }
+
+// errNull is a body that encoding/json takes for an object without members.
+var errNull = errors.New("null is not an object")
+
+// unread is a value of which nothing is kept, not even where a member stands
+// twice.
+type unread struct{}
+
+// UnmarshalJSON passes over the value.
+func (*unread) UnmarshalJSON([]byte) error { return nil }
 
 // readBody reads a body into a buffer of its own size.
 func readBody(r *http.Request) ([]byte, error) {

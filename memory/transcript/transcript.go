@@ -23,6 +23,7 @@ type Transcript struct {
 	line    []byte // of a stream, as far as it came
 	data    []byte // of an event, or the JSON answer
 	hasData bool
+	whole   bool // the JSON answer was read; what follows it is not looked at
 	skipLF  bool
 
 	text      []byte
@@ -38,7 +39,7 @@ func (t *Transcript) Reset(d wire.Dialect, f wire.Format, most int) {
 // Write looks at the next bytes of the answer. It keeps no reference to p.
 func (t *Transcript) Write(p []byte) {
 	switch {
-	case t.truncated:
+	case t.truncated, t.whole:
 	case t.format == wire.FormatJSON:
 		if len(t.data)+len(p) > maxEventBytes {
 			t.giveUp()
@@ -74,11 +75,16 @@ func (t *Transcript) giveUp() {
 	t.line, t.data = nil, nil
 }
 
-// finish reads a JSON answer if it is whole by now.
+// finish reads a JSON answer if it is whole by now. Only the first value is the
+// answer: whether another one came with it must not hang on the pieces.
 func (t *Transcript) finish() {
-	if t.format == wire.FormatJSON && len(t.data) > 0 && json.Valid(t.data) {
-		t.answer(t.data)
-		t.data = t.data[:0]
+	if t.format != wire.FormatJSON || len(t.data) == 0 {
+		return
+	}
+	var first json.RawMessage
+	if json.NewDecoder(bytes.NewReader(t.data)).Decode(&first) == nil {
+		t.answer(first)
+		t.data, t.whole = t.data[:0], true
 	}
 }
 
@@ -132,9 +138,10 @@ func (t *Transcript) endLine() {
 	t.hasData = true
 }
 
-// say adds to the text.
+// say adds to the text. Behind what was left out nothing is added: the text
+// would have a gap.
 func (t *Transcript) say(s string) {
-	if len(t.text)+len(s) > t.most {
+	if t.truncated || len(t.text)+len(s) > t.most {
 		t.truncated = true
 		return
 	}

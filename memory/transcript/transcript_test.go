@@ -1,8 +1,10 @@
 package transcript
 
 import (
+	"bytes"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/ownkey/ownkey/wire"
 )
@@ -48,6 +50,53 @@ func TestEveryChunking(t *testing.T) {
 			}
 		}
 	}
+}
+
+// FuzzTranscript: what was said does not hang on the pieces that an answer came
+// in, is UTF-8, and stays below its bound; and an event counts when it has
+// ended, whatever follows.
+func FuzzTranscript(f *testing.F) {
+	for _, s := range streams {
+		f.Add([]byte(s.answer), uint8(s.dialect), uint8(s.format), uint8(200), []byte{0, 6, 1, 30})
+		f.Add([]byte(s.answer), uint8(s.dialect), uint8(s.format), uint8(2), []byte{0})
+	}
+	f.Fuzz(func(t *testing.T, answer []byte, d, form, most uint8, cuts []byte) {
+		dialect, format := wire.Dialect(d%6), wire.Format(form%3)
+		var all, whole, split Transcript
+		all.Reset(dialect, format, 1<<30)
+		all.Write(answer)
+		whole.Reset(dialect, format, int(most))
+		whole.Write(answer)
+		split.Reset(dialect, format, int(most))
+		var deltas []byte
+		for rest, i := answer, 0; len(rest) > 0; i++ {
+			n := len(rest)
+			if len(cuts) > 0 {
+				n = min(n, 1+int(cuts[i%len(cuts)]))
+			}
+			split.Write(bytes.Clone(rest[:n]))
+			deltas = append(deltas, split.Delta()...)
+			rest = rest[n:]
+		}
+		deltas = append(deltas, split.Delta()...)
+		text, same := whole.Text(), split.Text()
+		said := text.Reveal()
+		if !bytes.Equal(said, same.Reveal()) || !bytes.Equal(said, deltas) || whole.Truncated() != split.Truncated() {
+			t.Fatalf("whole %q %v, split %q %v, deltas %q", said, whole.Truncated(), same.Reveal(), split.Truncated(), deltas)
+		}
+		if len(said) > int(most) || !utf8.Valid(said) {
+			t.Fatalf("%q of at most %d bytes", said, most)
+		}
+		if everything := all.Delta(); !bytes.HasPrefix(everything, said) || whole.Truncated() != (len(everything) > len(said)) {
+			t.Fatalf("%q of %q, truncated %v", said, everything, whole.Truncated())
+		}
+		if format == wire.FormatSSE {
+			whole.Write([]byte("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"unfinished\"}}]}\n"))
+			if more := whole.Delta(); len(more) > len(said) {
+				t.Fatalf("%q was said by an event that has not ended", more[len(said):])
+			}
+		}
+	})
 }
 
 func TestBounds(t *testing.T) {

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -104,4 +105,51 @@ func TestBrokenLogIsAnError(t *testing.T) {
 	if err := b.AddRecords(strings.NewReader("{broken\n" + unsealed(1, "one", "acme"))); err == nil || !strings.Contains(err.Error(), "line 1") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// FuzzBooks: whatever stands in the logs, the report's numbers fit together, a
+// log that is given twice counts once, and nothing hides a decrypt that we did
+// not make.
+func FuzzBooks(f *testing.F) {
+	f.Add(unsealed(1, "one", "acme")+requested(1, "r1", "acme", "one"), decrypted(1, "acme", "one", 1))
+	f.Add(unsealed(1, "one", "acme")+hedged(1, "one", "acme")+requested(2, "r1", "acme", "one")+"\x00\x00{\"half", decrypted(1, "acme", "one, hedge", 2)+decrypted(2, "zoo", "", 0))
+	f.Add("{broken\n"+unsealed(1, "one", "acme"), strings.ReplaceAll(decrypted(6, "zoo", "", 1), `"request":`, `"error":"permission denied","request":`))
+	f.Add(`{"message":"unseal","unseal":"","tenant":"","at":"0001-01-01T00:00:00Z"}`, `{"type":"response","request":{"path":"transit/decrypt/ownkey-","headers":{"ownkey-unseal-id":[",","hedge"]}}}`)
+	f.Add("null\n[]\n7", "null \"transit/decrypt/ownkey-\"")
+	foreign := strings.Replace(decrypted(9, "acme", "made-up", 1), `"id":"v`, `"id":"foreign`, 2)
+	f.Fuzz(func(t *testing.T, records, vault string) {
+		if strings.Contains(records+vault, "made-up") || strings.Contains(vault, "foreign") {
+			return
+		}
+		read := func(logs ...string) (*Report, bool) {
+			b := New("transit", Window{noon, noon.Add(time.Hour)})
+			ok := b.AddRecords(strings.NewReader(records)) == nil
+			for _, l := range logs {
+				ok = ok && b.AddVaultLog(strings.NewReader(l)) == nil
+			}
+			return b.Close(), ok
+		}
+		once, ok := read(vault)
+		if !ok {
+			return
+		}
+		served := once.Idle
+		for i, s := range once.Served {
+			if served += s.Unseals; s.Least != 1<<i {
+				t.Fatalf("%+v", once)
+			}
+		}
+		if served != once.Unseals || len(once.WithoutUnseal) > once.Requests || once.Match != (len(once.WithoutUnseal)+len(once.Foreign) == 0) {
+			t.Fatalf("%+v", once)
+		}
+		if twice, ok := read(vault, vault); !ok || !reflect.DeepEqual(once, twice) {
+			t.Fatalf("once %+v, twice %+v", once, twice)
+		}
+		if more, ok := read(vault + "\n" + foreign); ok && (more.Match || len(more.Foreign) != len(once.Foreign)+1) {
+			t.Fatalf("a foreign decrypt is not named: %+v", more)
+		}
+		if more, ok := read(vault, foreign); !ok || more.Match || len(more.Foreign) != len(once.Foreign)+1 {
+			t.Fatalf("a foreign decrypt is not named: %+v", more)
+		}
+	})
 }

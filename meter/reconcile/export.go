@@ -48,6 +48,20 @@ func (c *Counts) add(o Counts) {
 	c.OutputTokens += o.OutputTokens
 }
 
+// maxCount is far more than anybody uses in a day, and so small that counts can
+// be added up.
+const maxCount = 1 << 53
+
+// sound reports whether these can be counts of a day.
+func (c Counts) sound() bool {
+	for _, n := range [...]int64{c.Requests, c.InputTokens, c.CachedTokens, c.CacheWriteTokens, c.OutputTokens} {
+		if n < 0 || n > maxCount {
+			return false
+		}
+	}
+	return true
+}
+
 // Providers are those whose export can be read.
 var Providers = []string{"openai", "anthropic"}
 
@@ -57,6 +71,10 @@ var ErrExport = errors.New("not a usage export")
 
 func wrong(format string, a ...any) error {
 	return fmt.Errorf("%w: %s", ErrExport, fmt.Sprintf(format, a...))
+}
+
+func wrongCount(bucket, result int) error {
+	return wrong("data[%d].results[%d] has a count that is negative or beyond 2^53", bucket, result)
 }
 
 // Read reads an export: one page of the provider's answer, a list of pages, or
@@ -166,7 +184,11 @@ func openAIBucket(e *Export, n int, raw []byte) error {
 		if r.Input == nil || r.Requests == nil {
 			return wrong("data[%d].results[%d] has no input_tokens or num_model_requests; is it another usage export than that of completions?", n, i)
 		}
-		e.add(from, r.Model, r.Key, Counts{Requests: *r.Requests, InputTokens: *r.Input, CachedTokens: r.Cached, OutputTokens: r.Output})
+		c := Counts{Requests: *r.Requests, InputTokens: *r.Input, CachedTokens: r.Cached, OutputTokens: r.Output}
+		if !c.sound() {
+			return wrongCount(n, i)
+		}
+		e.add(from, r.Model, r.Key, c)
 	}
 	return nil
 }
@@ -200,7 +222,13 @@ func anthropicBucket(e *Export, n int, raw []byte) error {
 		}
 		c := Counts{InputTokens: *r.Input, CachedTokens: r.Cached, OutputTokens: r.Output}
 		for _, written := range r.Creation {
+			if written < 0 || written > maxCount-c.CacheWriteTokens {
+				return wrongCount(n, i)
+			}
 			c.CacheWriteTokens += written
+		}
+		if !c.sound() {
+			return wrongCount(n, i)
 		}
 		e.add(b.Start.UTC(), r.Model, r.Key, c)
 	}

@@ -1,8 +1,11 @@
 package reconcile
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,4 +161,50 @@ func TestWhatIsNoExport(t *testing.T) {
 	if _, err := Read("mistral", strings.NewReader("{}")); err == nil || !strings.Contains(err.Error(), "want openai or anthropic") {
 		t.Errorf("%v", err)
 	}
+}
+
+// FuzzRead: an export is read, or is ErrExport in words of ours; its rows are
+// whole days within what it covers, of counts that can be added up; and the same
+// pages twice are the same rows twice.
+func FuzzRead(f *testing.F) {
+	const day = `"start_time":1793491200,"end_time":1793577600`
+	for _, provider := range Providers {
+		raw, err := os.ReadFile("testdata/" + provider + ".json")
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw, provider == "openai")
+		f.Add([]byte("["+string(raw)+"]"), provider == "openai")
+	}
+	f.Add([]byte(`{"data":[{`+day+`,"results":[{"input_tokens":1,"num_model_requests":1,"model":"","api_key_id":""}]}]}`), true)
+	f.Add([]byte(`{"data":[{`+day+`,"results":[{"input_tokens":9223372036854775807,"num_model_requests":0,"output_tokens":1e3}]}]}`), true)
+	f.Add([]byte(`{"data":[{"starting_at":"0001-01-01T00:00:00Z","ending_at":"0001-01-02T00:00:00Z","results":[{"uncached_input_tokens":1,"cache_creation":{"a":1,"b":2}}]}]} null`), false)
+	f.Fuzz(func(t *testing.T, file []byte, openAI bool) {
+		provider := Providers[1]
+		if openAI {
+			provider = Providers[0]
+		}
+		e, err := Read(provider, bytes.NewReader(file))
+		if err != nil {
+			if !errors.Is(err, ErrExport) || len(err.Error()) > 150 || e != nil {
+				t.Fatalf("%q: %v", file, err)
+			}
+			return
+		}
+		for _, r := range e.Rows {
+			if r.Day.Before(e.From) || !r.Day.Before(e.To) || !r.Day.Equal(r.Day.Truncate(24*time.Hour)) || r.Model != "" && !e.ByModel || r.Key != "" && !e.ByKey {
+				t.Fatalf("%+v of %+v", r, e)
+			}
+			c := r.Counts
+			for _, n := range []int64{c.Requests, c.InputTokens, c.CachedTokens, c.CacheWriteTokens, c.OutputTokens} {
+				if n < 0 || n > 1<<53 {
+					t.Fatalf("%q has the counts %+v", file, c)
+				}
+			}
+		}
+		twice, err := Read(provider, io.MultiReader(bytes.NewReader(file), strings.NewReader("\n"), bytes.NewReader(file)))
+		if err != nil || !slices.Equal(twice.Rows, append(slices.Clone(e.Rows), e.Rows...)) || !twice.From.Equal(e.From) || !twice.To.Equal(e.To) {
+			t.Fatalf("%q: once %+v, twice %+v, %v", file, e, twice, err)
+		}
+	})
 }
