@@ -91,27 +91,29 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzReadMemory: what a change of memory's settings holds is what encoding/json
+// FuzzReadMember: what a member that is an object holds is what encoding/json
 // reads, or the answer names the member.
-func FuzzReadMemory(f *testing.F) {
-	for _, raw := range []string{"", "null", "{}", "[]", "7", `{"x":1}`, `{"extraction":"m","embeddings":null}`, `{"extraction":7}`, `{"Extraction":"m"}`} {
+func FuzzReadMember(f *testing.F) {
+	for _, raw := range []string{"", "null", "{}", "[]", "7", `{"x":1}`, `{"extraction_model":"m","embeddings_model":null}`, `{"extraction_model":7}`, `{"Extraction_model":"m"}`} {
 		f.Add([]byte(raw))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		change, err := readMemory(raw)
+		var change, want directory.MemoryChange
+		err := readMember(raw, "memory", &change)
 		var own *failure
-		switch {
-		case err != nil:
+		if err != nil {
 			if !errors.As(err, &own) || own.status != http.StatusBadRequest || json.Valid(raw) && own.param != "memory" && !strings.HasPrefix(own.param, "memory.") {
 				t.Fatalf("%q: %v", raw, err)
 			}
-		case change != nil:
-			var want directory.MemoryChange
-			if err := json.Unmarshal(raw, &want); err != nil || !reflect.DeepEqual(*change, want) {
-				t.Fatalf("%q was read as %+v, want %+v", raw, change, want)
+			return
+		}
+		if len(raw) > 0 && string(raw) != "null" {
+			if err := json.Unmarshal(raw, &want); err != nil {
+				t.Fatalf("%q was taken: %v", raw, err)
 			}
-		case len(raw) > 0 && string(raw) != "null":
-			t.Fatalf("%q was passed over", raw)
+		}
+		if !reflect.DeepEqual(change, want) {
+			t.Fatalf("%q was read as %+v, want %+v", raw, change, want)
 		}
 	})
 }
