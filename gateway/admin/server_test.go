@@ -40,6 +40,12 @@ type plane struct {
 // newPlane makes an admin plane over a keyring; without one, over a local one.
 func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 	t.Helper()
+	return newPlaneWith(t, func(*admin.Options) {}, keyrings...)
+}
+
+// newPlaneWith is newPlane with options changed.
+func newPlaneWith(t *testing.T, change func(*admin.Options), keyrings ...vaultbridge.Keyring) *plane {
+	t.Helper()
 	p := &plane{t: t, dir: t.TempDir(), log: &bytes.Buffer{}, status: 200, events: &events{}}
 	ctx := context.Background()
 	database, err := db.Open(ctx, filepath.Join(p.dir, "ownkey.db"))
@@ -62,7 +68,7 @@ func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 		t.Fatal(err)
 	}
 	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
-	p.server = httptest.NewUnstartedServer(admin.New(admin.Options{
+	o := admin.Options{
 		Directory: p.directory, Ring: ring, Walker: walker, Invoices: newBook(t, p, database), Usage: usage, Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
 		Host: func(provider, baseURL string) (string, error) {
 			switch {
@@ -76,7 +82,9 @@ func newPlane(t *testing.T, keyrings ...vaultbridge.Keyring) *plane {
 			return "example.com:443", nil
 		},
 		Test: func(context.Context, *directory.Credential) (int, error) { return p.status, nil },
-	}))
+	}
+	change(&o)
+	p.server = httptest.NewUnstartedServer(admin.New(o))
 	p.server.Listener = admin.Listener(p.server.Listener)
 	p.server.Start()
 	t.Cleanup(func() { p.server.Close(); walker.Close(); p.directory.Close(); _ = database.Close() })
