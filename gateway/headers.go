@@ -37,9 +37,8 @@ func passesToClient(name []byte) bool {
 		"X-Request-Id", "Request-Id", "Retry-After", "Retry-After-Ms", "X-Should-Retry":
 		return true
 	}
-	return bytes.HasPrefix(name, []byte("Openai-")) ||
-		bytes.HasPrefix(name, []byte("X-Ratelimit-")) ||
-		bytes.HasPrefix(name, []byte("Anthropic-"))
+	family := bytes.HasPrefix(name, []byte("Openai-")) || bytes.HasPrefix(name, []byte("X-Ratelimit-")) || bytes.HasPrefix(name, []byte("Anthropic-"))
+	return family && token(name) // fasthttp takes names with spaces, which others read in other ways
 }
 
 // appendRequestHeader appends the lines that go to the provider.
