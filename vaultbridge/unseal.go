@@ -109,6 +109,7 @@ func (t *Transit) take(tenant string, l *line) []*pending {
 // work sends a tenant's batches until nobody waits. A call that hangs does not
 // hold up the next one for longer than it takes to be hedged.
 func (t *Transit) work(tenant string, l *line) {
+	defer crash.Exit()
 	for batch := t.take(tenant, l); batch != nil; batch = t.take(tenant, l) {
 		answered := make(chan struct{})
 		go func() {

@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -138,7 +139,7 @@ func TestForeignPackagesHaveOneDoor(t *testing.T) {
 // Go would print the panic's value. Each of the program's own begins with
 // crash.Exit, deferred, be it a function or a method.
 func TestGoroutinesEndWithoutQuoting(t *testing.T) {
-	guarded := map[string]bool{} // functions that begin so
+	guarded := map[string]bool{} // functions that begin so, by folder and name
 	var begun []string           // places of go statements and calls of Go
 	bad := map[string]string{}
 	for _, file := range productFiles(t) {
@@ -167,11 +168,11 @@ func TestGoroutinesEndWithoutQuoting(t *testing.T) {
 			switch n := n.(type) {
 			case *ast.FuncDecl:
 				if n.Body != nil && beginsGuarded(n.Body) {
-					guarded[n.Name.Name] = true
+					guarded[filepath.Dir(file)+" "+n.Name.Name] = true
 				}
 			case *ast.AssignStmt:
 				if f, ok := n.Rhs[0].(*ast.FuncLit); ok && beginsGuarded(f.Body) {
-					guarded[n.Lhs[0].(*ast.Ident).Name] = true
+					guarded[filepath.Dir(file)+" "+n.Lhs[0].(*ast.Ident).Name] = true
 				}
 			case *ast.GoStmt:
 				check(n.Pos(), n.Call.Fun)
@@ -184,7 +185,7 @@ func TestGoroutinesEndWithoutQuoting(t *testing.T) {
 		})
 	}
 	for place, name := range bad {
-		if !guarded[name] {
+		if !guarded[filepath.Dir(place)+" "+name] {
 			t.Errorf("%s: %s does not begin with defer crash.Exit()", place, name)
 		}
 	}
