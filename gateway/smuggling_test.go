@@ -127,8 +127,11 @@ func (h *house) victim(client *http.Client, address, token string, n int) error 
 		got, err := io.ReadAll(response.Body)
 		_ = response.Body.Close()
 		sum := sha256.Sum256([]byte(body))
-		if err != nil || response.StatusCode != 200 || !strings.Contains(string(got), hex.EncodeToString(sum[:])) {
-			return fmt.Errorf("somebody else's answer: %d %s %v", response.StatusCode, got, err)
+		if err != nil {
+			return err
+		}
+		if response.StatusCode != 200 || !strings.Contains(string(got), hex.EncodeToString(sum[:])) {
+			return fmt.Errorf("somebody else's answer: %d %s", response.StatusCode, got)
 		}
 	}
 	return nil

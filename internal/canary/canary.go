@@ -43,7 +43,8 @@ func Forms() []string {
 // forms are those that a search for bytes finds.
 func (m Mark) forms() []form {
 	core := []byte(m.Core)
-	all := []form{
+	all := make([]form, 0, 17)
+	all = append(all, []form{
 		{"plain", core},
 		{"lower", bytes.ToLower(core)},
 		{"upper", bytes.ToUpper(core)},
@@ -55,7 +56,7 @@ func (m Mark) forms() []form {
 		{"URL-encoded lower", each(core, "%%%02x")},
 		{"bytes of Go", bytes.TrimSpace(each(core, "%d "))},
 		{"UTF-16", each(core, "%c\x00")},
-	}
+	}...)
 	// Of base64 what does not hang on the neighbors, at each of three offsets;
 	// both alphabets agree on letters and digits for these bytes, or nearly so.
 	for offset := range 3 {
