@@ -88,13 +88,13 @@ func encodeVector(v []float32) []byte {
 	for _, x := range v {
 		square += float64(x) * float64(x)
 	}
-	scale := float32(1)
+	scale := 1.0 // in 64 bits: of tiny numbers it is beyond 32
 	if square > 0 {
-		scale = float32(1 / math.Sqrt(square))
+		scale = 1 / math.Sqrt(square)
 	}
 	b := make([]byte, 0, 4*len(v))
 	for _, x := range v {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(x*scale))
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(float64(x)*scale)))
 	}
 	return b
 }

@@ -243,6 +243,9 @@ func (c *call) flag(name string) (bool, error) {
 	return false, &memory.InvalidError{Field: name, Reason: "must be true or false"}
 }
 
+// errNull is a body that encoding/json takes for an object without members.
+var errNull = errors.New("null is not an object")
+
 // read decodes the body into v: one JSON object without unknown members.
 func (c *call) read(v any, strict bool) error {
 	if !utf8.Valid(c.Body.Reveal()) {
@@ -253,6 +256,9 @@ func (c *call) read(v any, strict bool) error {
 		d.DisallowUnknownFields()
 	}
 	err := d.Decode(v)
+	if err == nil && string(bytes.TrimSpace(c.Body.Reveal())) == "null" {
+		err = errNull
+	}
 	if err == nil {
 		if _, err = d.Token(); err == io.EOF {
 			return nil

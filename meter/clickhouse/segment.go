@@ -127,7 +127,7 @@ func unpack(file []byte) (*manifest, [][]byte, error) {
 	}
 	bodies := make([][]byte, len(m.Parts))
 	for i, p := range m.Parts {
-		if p.Bytes > len(rest) {
+		if p.Bytes < 0 || p.Bytes > len(rest) {
 			return m, nil, errDamaged
 		}
 		bodies[i], rest = rest[:p.Bytes], rest[p.Bytes:]
