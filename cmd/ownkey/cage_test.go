@@ -172,7 +172,7 @@ func (c *cage) fetch(name, path string) {
 		c.t.Fatal(err)
 	}
 	request.Header.Set("Authorization", "Bearer "+c.ready.AdminToken)
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Client{Timeout: 30 * time.Second}).Do(request)
 	if err != nil {
 		return // the process is down; what it left behind is looked at
 	}
