@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 	"github.com/ownkey/ownkey/internal/canary"
 	"github.com/ownkey/ownkey/internal/clickhouseserver"
 	"github.com/ownkey/ownkey/internal/clickhouseserver/clickhousetest"
+	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
 	"github.com/ownkey/ownkey/internal/vaultserver/vaulttest"
 )
@@ -124,6 +126,43 @@ log: {level: debug}
 	}
 	c.ready = readiness{BaseURL: "http://" + listen + "/v1", AdminURL: "http://" + admin, AdminToken: "oka_" + c.adminToken.Core}
 	c.env = []string{"OWNKEY_FAULTS=" + c.faults}
+}
+
+// reconfigure changes a line of the configuration and restarts on it: that is
+// how one is loaded.
+func (c *cage) reconfigure(from, to string) {
+	c.t.Helper()
+	text, err := os.ReadFile(c.config)
+	if err == nil {
+		err = os.WriteFile(c.config, bytes.Replace(text, []byte(from), []byte(to), 1), 0o600)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	c.stop()
+	c.serve()
+}
+
+// lockStore keeps everybody else from writing to the tenants' database, and from
+// reading what is newer, until the function that it gives is called.
+func (c *cage) lockStore() func() {
+	c.t.Helper()
+	database, err := db.Open(context.Background(), filepath.Join(c.dir, "data", databaseFile))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	tx, err := database.Write.Begin()
+	if err == nil {
+		_, err = tx.Exec("UPDATE counter SET revision = revision")
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return func() {
+		if err := errors.Join(tx.Rollback(), database.Close()); err != nil {
+			c.t.Error(err)
+		}
+	}
 }
 
 // tenants makes acme, whose every call can be paid, and poor, that has no

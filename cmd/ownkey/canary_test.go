@@ -222,10 +222,13 @@ func TestCanaries(t *testing.T) {
 		f := c.feeds()
 		return c.send(&f[0], "gpt-4o-mini", c.stand.token) == 200
 	})
-	_ = c.cmd.Process.Signal(syscall.SIGHUP) // ends a program that has no use for it
-	_ = c.cmd.Wait()
-	c.serve()
-	way("after SIGHUP", c.everyEndpoint("gpt-4o-mini"))
+	c.reconfigure("cache_ttl: 1s", "cache_ttl: 0s")
+	way("another configuration", c.everyEndpoint("gpt-4o-mini"))
+	lock := c.lockStore()
+	way("the tenants' store is locked", c.everyEndpoint("gpt-4o-mini"))
+	out, _ = c.verb("", "tenant", "update", "acme", "--name", "Acme again")
+	c.keep("output of verbs", []byte(out))
+	lock()
 	time.Sleep(3 * time.Second) // what waits goes to ClickHouse
 	c.gather(data)
 	c.tables()
