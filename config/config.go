@@ -166,7 +166,8 @@ type Timeouts struct {
 	ClientHeader time.Duration `yaml:"client_header"`
 	// Between two requests on a connection.
 	ClientIdle time.Duration `yaml:"client_idle"`
-	// Between two parts of a request's body.
+	// Between two parts of a request's body, which in each such time must come
+	// with 500 bytes a second at least.
 	ClientSilence time.Duration `yaml:"client_silence"`
 	// For a client that does not read its answer.
 	ClientWrite time.Duration `yaml:"client_write"`

@@ -31,6 +31,10 @@ const (
 	refusedBodyBytes = 128 << 20
 	// refusedBodyTime bounds the same.
 	refusedBodyTime = 10 * time.Second
+	// leastBytesPerSecond is how fast a body must come: a client that sends a
+	// byte before each limit would hold its place for years (the default of
+	// Apache's mod_reqtimeout, its documentation, 2026).
+	leastBytesPerSecond = 500
 )
 
 // bodyBuffers lend the memory of bodies that are held.
@@ -62,6 +66,7 @@ type heldBody struct {
 var (
 	errTooLarge = refuse(codeTooLarge, "the request body is larger than the provider or this gateway accepts")
 	errNoMemory = refuse(codeTooManyInFlight, "the bodies in flight fill the memory set aside for them; try again")
+	errSlow     = refuse(codeInvalidRequest, "the request body came too slowly")
 	errCompress = refuse(codeInvalidRequest, "a compressed JSON body can not be routed; send it without Content-Encoding")
 )
 
@@ -77,8 +82,12 @@ func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Dura
 	if stream == nil {
 		return nil
 	}
+	var p pace
 	for first := true; ; first = false {
 		if !first { // a short body came with its head, under that limit
+			if p.tooSlow(int64(len(*h.buf)), silence) {
+				return errSlow
+			}
 			if err := ctx.SetReadDeadline(time.Now().Add(silence)); err != nil {
 				return upstream.ErrRequestBody
 			}
@@ -101,6 +110,24 @@ func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Dura
 			return bodyError(err)
 		}
 	}
+}
+
+// pace sees a body that trickles: one that comes slower than leastBytesPerSecond
+// for as long as a client may be silent.
+type pace struct {
+	since time.Time
+	got   int64 // of the body, at that time
+}
+
+func (p *pace) tooSlow(got int64, silence time.Duration) bool {
+	now := time.Now()
+	passed := now.Sub(p.since)
+	if passed < silence {
+		return false
+	}
+	slow := p.since != time.Time{} && float64(got-p.got) < leastBytesPerSecond*passed.Seconds()
+	p.since, p.got = now, got
+	return slow
 }
 
 // grow doubles the buffer, within the budget of all bodies.
@@ -184,13 +211,18 @@ type upload struct {
 
 var uploadBuffers = sync.Pool{New: func() any { b := make([]byte, uploadBufferBytes); return &b }}
 
-// WriteTo copies the body to w as it arrives. The client's silence is bounded,
-// the length of the upload is not.
+// WriteTo copies the body to w as it arrives. The client's silence and slowness
+// are bounded, the length of the upload only by the caller's limit.
 func (u *upload) WriteTo(w io.Writer) (int64, error) {
 	buf := uploadBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool's New
 	defer uploadBuffers.Put(buf)
 	stream := u.ctx.RequestBodyStream()
+	var p pace
 	for {
+		if p.tooSlow(u.bytes, u.silence) {
+			u.err = errSlow
+			return u.bytes, upstream.ErrRequestBody
+		}
 		if err := u.ctx.SetReadDeadline(time.Now().Add(u.silence)); err != nil {
 			return u.bytes, upstream.ErrRequestBody
 		}
@@ -201,9 +233,11 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 				u.err = errTooLarge
 				return u.bytes, upstream.ErrRequestBody
 			}
+			began := time.Now()
 			if _, err := w.Write((*buf)[:n]); err != nil {
 				return u.bytes, err
 			}
+			p.since = p.since.Add(time.Since(began)) // the provider's time, not the client's
 		}
 		if rerr == io.EOF {
 			return u.bytes, nil
