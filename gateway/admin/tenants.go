@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
@@ -113,7 +114,7 @@ func readMember(raw json.RawMessage, name string, v any) error {
 	for member := range members {
 		if !slices.Contains(memberNames(v), member) {
 			at := name + "." + member
-			return &failure{http.StatusBadRequest, "invalid_request", at, "there is no member " + at}
+			return &failure{http.StatusBadRequest, "invalid_request", at, "there is no member " + at + "; there are: " + strings.Join(memberNames(v), ", ")}
 		}
 	}
 	if err := json.Unmarshal(raw, v); err != nil {
