@@ -136,7 +136,7 @@ type Pass struct {
 	tokenL, tenantL directory.Limits
 	reserved        int64
 	entered, stream bool
-	standings       [6]Standing
+	standings       [8]Standing // four of a token, four of a tenant
 	standing        int
 }
 
