@@ -26,7 +26,7 @@ func (c *ServeCmd) Run() error {
 		return usageError{err}
 	}
 	if err := blank(used...); err != nil {
-		return err
+		return fmt.Errorf("secrets would stay in the environment, give them as {file: PATH}: %w", err)
 	}
 	log, lines, err := newLog(os.Stderr, cfg.Log.Level)
 	if err != nil {
