@@ -30,6 +30,7 @@ func TestBugIsAnAnswerAndARecord(t *testing.T) {
 	for range 3 {
 		ctx := &fasthttp.RequestCtx{}
 		ctx.Request.SetRequestURI("/v1/models")
+		ctx.Request.Header.SetHost("gateway.test")
 		ctx.Request.Header.Set("Authorization", "Bearer ok_secret")
 		g.handle(ctx)
 		if ctx.Response.StatusCode() != 500 || string(ctx.Response.Header.Peek("Ownkey-Error")) != "internal_error" {
