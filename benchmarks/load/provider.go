@@ -17,6 +17,8 @@ type provider struct {
 	room  []byte
 	broke error // the provider's own trouble
 	open  int
+
+	received int64 // bytes of bodies
 }
 
 func startProvider(l *loop, c *calls) (*provider, error) {
@@ -93,6 +95,7 @@ func (s *served) gone() {
 func (s *served) take(b []byte) error {
 	for len(b) > 0 {
 		rest, whole, err := s.parser.feed(b, func(part []byte) {
+			s.p.received += int64(len(part))
 			s.start = append(s.start, part[:min(len(part), keepBytes-len(s.start))]...)
 		})
 		if err != nil {

@@ -15,10 +15,12 @@ type Result struct {
 	Failed     int64         `json:"failed"`     // another status, or a broken connection
 	Aborted    int64         `json:"aborted"`    // closed by the client, as planned
 	Unanswered int64         `json:"unanswered"` // when the run's patience ended
+	Unsent     int64         `json:"unsent"`     // of those: no connection was free for them until then
 	Repeated   int64         `json:"repeated"`   // calls that the provider got more than once
 	Wasted     int64         `json:"wasted"`     // chunks that the provider sent after the client had gone
 	Statuses   map[int]int64 `json:"statuses"`
-	Dialed     int64         `json:"dialed"` // connections
+	Dialed     int64         `json:"dialed"`    // connections
+	Forwarded  int64         `json:"forwarded"` // bytes of bodies that the provider got
 	Took       time.Duration `json:"took_ns"`
 
 	// From the moment at which a call was due, so that a stall counts for all

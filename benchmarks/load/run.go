@@ -104,6 +104,7 @@ func (e *Ends) Run(t Target, p Plan) (result *Result, why string, err error) {
 	if len(t.Header) > 1 {
 		r.zipf = rand.NewZipf(rand.New(rand.NewPCG(1, 2)), skew, 1, uint64(len(t.Header)-1)) //nolint:gosec // a load is no secret
 	}
+	r.provider.received = 0
 	r.began = e.l.now()
 	r.until = r.began + int64(p.During)
 	if p.Each != nil {
@@ -253,7 +254,9 @@ func (r *run) lose(u *user) {
 func (r *run) end() {
 	r.stopped = true
 	r.result.Unanswered = int64(r.open + len(r.queue))
-	r.result.Sent += int64(len(r.queue))
+	r.result.Unsent = int64(len(r.queue))
+	r.result.Sent += r.result.Unsent
+	r.result.Forwarded = r.provider.received
 	for _, s := range r.l.socks {
 		if u, ok := s.(*user); ok && u.r == r {
 			u.close()

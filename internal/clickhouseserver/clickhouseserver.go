@@ -149,6 +149,9 @@ func (s *Server) await(ctx context.Context) error {
 	}
 }
 
+// PID is of the process that runs now.
+func (s *Server) PID() int { return s.process.Process.Pid }
+
 // Stop ends the engine in good order.
 func (s *Server) Stop() error { return s.end(syscall.SIGTERM) }
 

@@ -250,6 +250,9 @@ func (s *Server) Unseal(ctx context.Context) error {
 	})
 }
 
+// PID is of the process that runs now.
+func (s *Server) PID() int { return s.process.Process.Pid }
+
 // Pause stops the process: it takes connections and never answers. It returns
 // when all of its threads stand.
 func (s *Server) Pause(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,7 @@ import (
 const (
 	vaultTenants  = 10_000
 	vaultRateTime = 8 * time.Second
+	connections   = 32
 	rewrapRate    = 500 // rows per second that the walk may take
 	rewrapLoad    = 500 // requests per second meanwhile
 )
@@ -45,7 +47,7 @@ type vaultBed struct {
 
 // vault measures the key path on a real Vault.
 func vault(b *bed) error {
-	v := &vaultBed{bed: b, data: filepath.Join(b.dir, "vault-data"), host: b.direct.addr}
+	v := &vaultBed{bed: b, data: filepath.Join(b.dir, "vault-data"), host: b.provider}
 	ctx := context.Background()
 	if err := v.start(ctx); err != nil {
 		return err
@@ -200,10 +202,13 @@ func (v *vaultBed) seed(ctx context.Context) error {
 
 // gateway is a running `ownkey serve`.
 type gateway struct {
-	*way
-	admin string
-	cmd   *exec.Cmd
+	data, admin string // host:port
+	cmd         *exec.Cmd
 }
+
+// chatBody is a chat call of 1 KB.
+var chatBody = []byte(`{"model":"gpt-4o-mini","temperature":0.7,"messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"` +
+	strings.Repeat("Tell me about Paris. ", 42) + `"}]}`)
 
 const benchAdminToken = "oka_benchmark"
 
@@ -243,7 +248,7 @@ providers:
 	if err != nil {
 		return nil, err
 	}
-	return &gateway{&way{name: "ownkey", addr: data, path: "/bench/v1/chat/completions"}, admin, c}, errors.Join(waitFor(data), waitFor(admin))
+	return &gateway{data, admin, c}, errors.Join(waitFor(data), waitFor(admin))
 }
 
 func (g *gateway) stop() {
@@ -256,7 +261,10 @@ func (g *gateway) chat(client *fasthttp.HostClient, token string) (status int, e
 	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
 	defer fasthttp.ReleaseRequest(request)
 	defer fasthttp.ReleaseResponse(response)
-	g.prepare(request, unaryBody)
+	request.SetRequestURI("http://" + g.data + "/bench/v1/chat/completions")
+	request.Header.SetMethod(fasthttp.MethodPost)
+	request.Header.SetContentType("application/json")
+	request.SetBodyRaw(chatBody)
 	request.Header.Set("Authorization", "Bearer "+token)
 	err = client.Do(request, response)
 	return response.StatusCode(), err
@@ -264,7 +272,7 @@ func (g *gateway) chat(client *fasthttp.HostClient, token string) (status int, e
 
 // rates measures requests per second, tenants drawn at random.
 func (v *vaultBed) rates() error {
-	fmt.Printf("Requests per second through the gateway, %d connections, tenants drawn at random (gateway, Vault, provider and load share %d cores)\n\n", unaryConns, runtime.NumCPU())
+	fmt.Printf("Requests per second through the gateway, %d connections, tenants drawn at random (gateway, Vault, provider and load share %d cores)\n\n", connections, runtime.NumCPU())
 	fmt.Println("| cache_ttl | 1 tenant | 1,000 tenants | 10,000 tenants |")
 	fmt.Println("| --- | ---: | ---: | ---: |")
 	for _, ttl := range []string{"0s", "5s", "30s"} {
@@ -292,12 +300,12 @@ func (v *vaultBed) rates() error {
 }
 
 func (g *gateway) rate(tokens []string) (perSecond float64, failed int64, err error) {
-	client := &fasthttp.HostClient{Addr: g.addr, MaxConns: unaryConns}
+	client := &fasthttp.HostClient{Addr: g.data, MaxConns: connections}
 	defer client.CloseIdleConnections()
 	var n, bad atomic.Int64
 	began := time.Now()
 	var all errgroup.Group
-	for range unaryConns {
+	for range connections {
 		all.Go(func() error {
 			for time.Since(began) < vaultRateTime {
 				status, err := g.chat(client, tokens[rand.IntN(len(tokens))])
@@ -346,7 +354,7 @@ func (v *vaultBed) revocations() error {
 		return err
 	}
 	defer g.stop()
-	client := &fasthttp.HostClient{Addr: g.addr}
+	client := &fasthttp.HostClient{Addr: g.data}
 	other, err := v.follower()
 	if err != nil {
 		return err
@@ -481,10 +489,10 @@ type steadyLoad struct {
 func (g *gateway) steady(tokens []string, rate int) *steadyLoad {
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &steadyLoad{cancel: cancel}
-	client := &fasthttp.HostClient{Addr: g.addr, MaxConns: unaryConns}
-	for range unaryConns {
+	client := &fasthttp.HostClient{Addr: g.data, MaxConns: connections}
+	for range connections {
 		l.all.Go(func() {
-			tick := time.NewTicker(time.Second * unaryConns / time.Duration(rate))
+			tick := time.NewTicker(time.Second * connections / time.Duration(rate))
 			defer tick.Stop()
 			for {
 				select {
@@ -506,4 +514,11 @@ func (l *steadyLoad) stop() (calls, failed int64) {
 	l.cancel()
 	l.all.Wait()
 	return l.calls.Load(), l.failed.Load()
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func quantile(d []time.Duration, q float64) time.Duration {
+	s := slices.Sorted(slices.Values(d))
+	return s[int(q*float64(len(s)-1))]
 }
