@@ -1,0 +1,108 @@
+package main
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// figures are what is read off a report.
+type figures struct{ *report }
+
+func figuresOf(r *report) figures { return figures{r} }
+
+// measured are the contenders that ran, but for those of growth.
+func (f figures) measured() (all []contenderReport) {
+	for _, c := range f.Contenders {
+		if c.Missing == "" && len(f.of("unary 1 KB", c.Name)) > 0 {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// of finds a contender's samples of a scenario.
+func (f figures) of(scenario, contender string) (all []*sample) {
+	for _, s := range f.Samples {
+		if s.Scenario == scenario && s.Contender == contender {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// numbered are those with a number: of streams, tenants, memories.
+func numbered(all []*sample, n int) []*sample {
+	return slices.DeleteFunc(slices.Clone(all), func(s *sample) bool { return s.Number != n })
+}
+
+// at is the sample of a share of saturation.
+func at(all []*sample, share float64) *sample {
+	i := slices.IndexFunc(all, func(s *sample) bool { return s.Share == share })
+	if i < 0 {
+		return nil
+	}
+	return all[i]
+}
+
+// middle is the median over rounds; zero without any.
+func middle(all []*sample, of func(*sample) float64) float64 {
+	values := make([]float64, len(all))
+	for i, s := range all {
+		values[i] = of(s)
+	}
+	return median(values)
+}
+
+func perSecond(s *sample) float64 { return s.Result.Rate() }
+func cpuMicros(s *sample) float64 { return s.cpuPerCall() }
+
+// behindMicros is what Vault and ClickHouse spend on a call.
+func behindMicros(s *sample) float64 {
+	return float64(s.Behind.Microseconds()) / float64(max(1, s.Result.Good))
+}
+
+// bytesPerStream is what resident memory grew by.
+func bytesPerStream(s *sample) float64 {
+	return float64(s.Resident-s.Before) / float64(max(1, s.Result.FirstByte.TotalCount()))
+}
+
+// added is what a contender adds to a quantile, beside the provider itself at
+// the same rate; in µs. ok is false where either is not there.
+func (f figures) added(contender string, share, q float64) (micros float64, ok bool) {
+	own, direct := at(f.of("ladder", contender), share), at(f.of("ladder beside "+contender, nameDirect), share)
+	if own == nil || direct == nil || own.Result.Latency.TotalCount() == 0 {
+		return 0, false
+	}
+	return inMicros(own.Result.Latency.At(q) - direct.Result.Latency.At(q)), true
+}
+
+func inMicros(d time.Duration) float64 { return float64(d.Nanoseconds()) / float64(time.Microsecond) }
+
+// bestPeer is the peer with the greatest value, or the least if it is negated.
+func (f figures) bestPeer(of func(contenderReport) (float64, bool)) (name string, value float64) {
+	type candidate struct {
+		name  string
+		value float64
+	}
+	var all []candidate
+	for _, c := range f.measured() {
+		if v, ok := of(c); ok && c.Kind == kindPeer {
+			all = append(all, candidate{c.Name, v})
+		}
+	}
+	if len(all) == 0 {
+		return "", 0
+	}
+	best := slices.MaxFunc(all, func(a, b candidate) int { return cmp.Compare(a.value, b.value) })
+	return best.name, best.value
+}
+
+// numbers are those of the samples, each once, in order.
+func numbers(all []*sample) (n []int) {
+	for _, s := range all {
+		n = append(n, s.Number)
+	}
+	slices.Sort(n)
+	return slices.Compact(n)
+}

@@ -1,0 +1,301 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/ownkey/ownkey/benchmarks/load"
+	"golang.org/x/sys/unix"
+)
+
+// scenario is a set of runs, in which contenders take turns.
+type scenario struct {
+	name  string
+	about string
+	run   func(m *measurer, e *effort) error
+}
+
+// effort is how much of everything is done.
+type effort struct {
+	rounds  int
+	during  time.Duration
+	shares  []float64 // of saturation
+	streams []int
+	tenants []int
+	growth  bool // gateways with more tokens and memories are started for it
+}
+
+var (
+	thorough = effort{
+		rounds: 5, during: 4 * time.Second, shares: []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1, 1.2},
+		streams: []int{100, 1000, 10_000}, tenants: []int{1, 1000, 100_000}, growth: true,
+	}
+	quick = effort{rounds: 1, during: 700 * time.Millisecond, shares: []float64{0.5}, streams: []int{100}, tenants: []int{1, 100}}
+)
+
+const (
+	kib      = 1 << 10
+	mib      = 1 << 20
+	chunks   = 100
+	patience = 2 * time.Second
+	half     = 0.5
+	high     = 0.99
+)
+
+var scenarios = []scenario{
+	{"unary", "1 KB asked, 1 KB answered, as many as come back on 64 connections", unary},
+	{"ladder", "the same, offered at shares of what each contender can do", ladder},
+	{"bodies", "bodies of 32 KB, 400 KB and 8 MB", bodies},
+	{"streams", "100 chunks, at once or 10 or 50 ms apart", streams},
+	{"open", "streams that stay open", open},
+	{"aborts", "clients that go amid the stream, providers that never answer", aborts},
+	{"tenants", "calls of many tenants, Zipf", tenants},
+	{"outages", "Vault sealed and ClickHouse down amid the run", outages},
+	{"growth", "more tokens, more memories", growth},
+}
+
+// turns gives every contender its turn in each round.
+func (m *measurer) turns(rounds int, f func(s *standing, round int) error) error {
+	for round := range rounds {
+		for _, s := range m.running {
+			if err := f(s, round); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func unary(m *measurer, e *effort) error {
+	const connections = 64
+	rates := map[string][]float64{}
+	err := m.turns(e.rounds, func(s *standing, round int) error {
+		p := load.Plan{Call: load.Call{BodyBytes: kib}, Connections: connections, During: e.during, Patience: patience}
+		got, err := m.run(s, p, sample{Scenario: "unary 1 KB", Round: round})
+		if err == nil {
+			rates[s.name] = append(rates[s.name], got.Result.Rate())
+		}
+		return err
+	})
+	for _, s := range m.running {
+		s.saturation = median(rates[s.name])
+	}
+	return err
+}
+
+// ladder offers shares of saturation, and the same rates to the provider itself:
+// the difference is what a contender adds.
+func ladder(m *measurer, e *effort) error {
+	const connections = 1024
+	direct := m.of(nameDirect)
+	return m.turns(1, func(s *standing, _ int) error {
+		if s == direct || s.saturation == 0 {
+			return nil
+		}
+		for _, share := range e.shares {
+			p := load.Plan{Call: load.Call{BodyBytes: kib}, Rate: share * s.saturation, Connections: connections, During: e.during, Patience: patience}
+			if _, err := m.run(s, p, sample{Scenario: "ladder", Share: share}); err != nil {
+				return err
+			}
+			if _, err := m.run(direct, p, sample{Scenario: "ladder beside " + s.name, Share: share}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func bodies(m *measurer, e *effort) error {
+	for _, b := range []struct {
+		name               string
+		bytes, connections int
+	}{{"unary 32 KB", 32 * kib, 16}, {"unary 400 KB", 400 * kib, 16}, {"unary 8 MB", 8 * mib, 4}} {
+		err := m.turns((e.rounds+1)/2, func(s *standing, round int) error {
+			p := load.Plan{Call: load.Call{BodyBytes: b.bytes}, Connections: b.connections, During: e.during / 2, Patience: patience}
+			_, err := m.run(s, p, sample{Scenario: b.name, Round: round})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func streams(m *measurer, e *effort) error {
+	const connections, most = 64, 1024
+	for _, gap := range []time.Duration{0, 10 * time.Millisecond, 50 * time.Millisecond} {
+		for _, open := range e.streams[:min(2, len(e.streams))] {
+			err := m.turns((e.rounds+1)/2, func(s *standing, round int) error {
+				about := sample{Scenario: fmt.Sprintf("SSE %d ms", gap.Milliseconds()), Round: round, Number: open}
+				p := load.Plan{Call: load.Call{BodyBytes: kib, Chunks: chunks, Gap: int64(gap)}, Connections: connections, During: e.during / 2, Patience: patience}
+				if gap > 0 { // as many as are open on average, each for 100 gaps
+					lasts := chunks * gap
+					p.Rate, p.Connections = float64(open)/lasts.Seconds(), max(most, 2*open)
+					p.During, p.Patience = e.during/2+lasts/2, patience+lasts
+				}
+				_, err := m.run(s, p, about)
+				return err
+			})
+			if err != nil || gap == 0 {
+				if err != nil {
+					return err
+				}
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// open holds streams that have begun and stay, and sees what they cost.
+func open(m *measurer, e *effort) error {
+	const toOpen = 3 * time.Second
+	for _, n := range e.streams {
+		n = min(n, mostStreams())
+		err := m.turns(1, func(s *standing, _ int) error {
+			p := load.Plan{Call: load.Call{BodyBytes: kib, Chunks: chunks, Hold: true}, Connections: n, During: toOpen + time.Duration(n)*time.Millisecond/4}
+			_, err := m.run(s, p, sample{Scenario: "open streams", Number: n})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func aborts(m *measurer, e *effort) error {
+	const open, connections, leaving, silent, giveUp = 100, 1024, 0.05, 0.01, 500 * time.Millisecond
+	const gap = 10 * time.Millisecond
+	return m.turns((e.rounds+1)/2, func(s *standing, round int) error {
+		p := load.Plan{
+			Call: load.Call{BodyBytes: kib, Chunks: chunks, Gap: int64(gap)}, Rate: open / (chunks * gap).Seconds(), Connections: connections,
+			During: e.during, Patience: patience, Abort: leaving, Silent: silent, GiveUp: giveUp,
+		}
+		_, err := m.run(s, p, sample{Scenario: "aborts", Round: round})
+		return err
+	})
+}
+
+func tenants(m *measurer, e *effort) error {
+	const connections = 64
+	s := m.of(nameOwnkey)
+	if s == nil {
+		return nil
+	}
+	all := s.target.Header
+	defer func() { s.target.Header = all }()
+	for round := range (e.rounds + 1) / 2 {
+		for _, n := range e.tenants {
+			s.target.Header = all[:min(n, len(all))]
+			p := load.Plan{Call: load.Call{BodyBytes: kib}, Connections: connections, During: e.during, Patience: patience}
+			if _, err := m.run(s, p, sample{Scenario: "tenants", Round: round, Number: len(s.target.Header)}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// outages: Vault is sealed, and ClickHouse's process is gone, each for a third
+// of the run.
+func outages(m *measurer, e *effort) error {
+	s := m.of(nameOwnkey)
+	if s == nil {
+		return nil
+	}
+	ctx := context.Background()
+	all := s.target.Header
+	defer func() { s.target.Header = all }()
+	s.target.Header = all[:min(1000, len(all))] //nolint:mnd // tenants that are in the cache by then
+	const connections, share = 1024, 0.3
+	for _, o := range []struct {
+		name        string
+		ends, comes func() error
+	}{
+		{"Vault sealed", func() error { return m.vault.Seal(ctx) }, func() error { return m.vault.Unseal(ctx) }},
+		{"ClickHouse down", m.engine.Kill, func() error { return m.engine.Restart(ctx) }},
+	} {
+		over := make(chan error, 2) //nolint:mnd // one each
+		third := max(e.during, 2*time.Second)
+		began, ended := false, false
+		p := load.Plan{Call: load.Call{BodyBytes: kib}, Rate: max(100, share*s.saturation), Connections: connections, During: 3 * third, Patience: patience}
+		p.Each = func(since time.Duration) {
+			switch { // beside the load, which is this goroutine
+			case !began && since >= third:
+				began = true
+				go func() { over <- o.ends() }()
+			case !ended && since >= 2*third:
+				ended = true
+				go func() { over <- o.comes() }()
+			}
+		}
+		if _, err := m.run(s, p, sample{Scenario: o.name, Share: share}); err != nil {
+			return err
+		}
+		for range 2 {
+			if err := <-over; err != nil {
+				return fmt.Errorf("%s: %w", o.name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// growth starts gateways with more of something, one after the other.
+func growth(m *measurer, e *effort) error {
+	if !e.growth {
+		return nil
+	}
+	const connections = 64
+	for _, g := range []struct {
+		what string
+		n    int
+		o    ownkey
+	}{
+		{"tokens", 1, ownkey{}}, {"tokens", 1000, ownkey{tokens: 1000}}, {"tokens", 100_000, ownkey{tokens: 100_000}},
+		{"memories", 100, ownkey{memories: 100}}, {"memories", 1000, ownkey{memories: 1000}}, {"memories", 10_000, ownkey{memories: 10_000}}, {"memories", 100_000, ownkey{memories: 100_000}},
+	} {
+		name := fmt.Sprintf("grown-%s-%d", g.what, g.n)
+		g.o.cacheTTL = "30s"
+		if err := m.start(context.Background(), []contender{{name, fmt.Sprintf("local key, SQLite, %d %s", g.n, g.what), kindOwnkey, g.o.start}}); err != nil {
+			return err
+		}
+		s := m.of(name)
+		for round := range (e.rounds + 1) / 2 {
+			p := load.Plan{Call: load.Call{BodyBytes: kib}, Connections: connections, During: e.during / 2, Patience: patience}
+			if _, err := m.run(s, p, sample{Scenario: "grown " + g.what, Round: round, Number: g.n}); err != nil {
+				return err
+			}
+		}
+		if err := m.books(context.Background(), s); err != nil {
+			return err
+		}
+		s.process.resume()
+		s.process.stop()
+		m.running = slices.DeleteFunc(m.running, func(other *standing) bool { return other == s })
+	}
+	return nil
+}
+
+func median(all []float64) float64 {
+	if len(all) == 0 {
+		return 0
+	}
+	sorted := slices.Sorted(slices.Values(all))
+	return sorted[len(sorted)/2]
+}
+
+// mostStreams is how many this process can have, which holds both ends of each;
+// a gateway needs as many.
+func mostStreams() int {
+	const spare = 200
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return int(limit.Cur-spare) / 2 //nolint:gosec,mnd // below 2^31
+}

@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// page is Markdown in the making.
+type page struct{ bytes.Buffer }
+
+func (p *page) line(format string, a ...any) { fmt.Fprintf(p, format+"\n", a...) }
+
+func (p *page) table(columns ...string) {
+	p.line("| %s |", strings.Join(columns, " | "))
+	p.line("|%s", strings.Repeat(" --- |", 1)+strings.Repeat(" ---: |", len(columns)-1))
+}
+
+func (p *page) row(cells ...string) { p.line("| %s |", strings.Join(cells, " | ")) }
+
+const none = "–"
+
+func number(v float64, ok bool) string {
+	switch {
+	case !ok:
+		return none
+	case v >= 1000 || v <= -1000: //nolint:mnd // thousands need no digits behind
+		return thousands(int64(v))
+	case v >= 100: //nolint:mnd // likewise
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.1f", v)
+}
+
+func thousands(n int64) string {
+	s := fmt.Sprint(n)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
+
+func kibibytes(b float64) string { return fmt.Sprintf("%.1f", b/kib) }
+
+// markdown is the whole table.
+func (f figures) markdown() []byte {
+	p := &page{}
+	p.line("# %s, commit %s\n", f.Date.Format("2006-01-02"), f.Commit)
+	p.line("`%s` on %d cores of %s, %.0f GiB, %s, %s. A contender has one core; the load, which is the provider too, Vault and ClickHouse have the other.",
+		f.Command, f.Machine.Cores, f.Machine.CPU, float64(f.Machine.Memory)/(kib*mib), f.Machine.Kernel, f.Machine.Go)
+	p.line("All contenders in turn, in one run; medians over rounds. What the figures mean and do not mean: [README.md](../README.md).\n")
+	f.targets(p)
+	f.saturation(p)
+	f.latency(p)
+	f.bodies(p)
+	f.streaming(p)
+	f.open(p)
+	f.aborts(p)
+	f.growth(p)
+	f.outages(p)
+	f.books(p)
+	f.capacity(p)
+	f.versions(p)
+	return p.Bytes()
+}
+
+func (f figures) saturation(p *page) {
+	p.line("## One core, 1 KB in, 1 KB out\n")
+	p.table("contender", "requests/s", "least – most", "CPU µs each", "beside nginx", "Vault and ClickHouse, µs each", "idle MiB", "wrong")
+	nginx := middle(f.of("unary 1 KB", nameNginx), cpuMicros)
+	for _, c := range f.measured() {
+		all := f.of("unary 1 KB", c.Name)
+		least, most, wrong := 0., 0., int64(0)
+		for i, s := range all {
+			if least = min(least, perSecond(s)); i == 0 {
+				least = perSecond(s)
+			}
+			most, wrong = max(most, perSecond(s)), wrong+s.Result.Wrong+s.Result.Failed
+		}
+		cpu, behind := middle(all, cpuMicros), middle(all, behindMicros)
+		p.row(f.title(c), number(middle(all, perSecond), true), number(least, true)+" – "+number(most, true), number(cpu, cpu > 0),
+			fmt.Sprintf("%.2f", cpu/max(nginx, 1)), number(behind, c.Kind == kindOwnkey && behind > 0), fmt.Sprintf("%.0f", float64(c.Idle)/mib), fmt.Sprint(wrong))
+	}
+	p.line("")
+}
+
+func (f figures) title(c contenderReport) string {
+	if c.Kind == kindPeer {
+		return strings.TrimSpace(c.About)
+	}
+	return c.Name + ", " + c.About
+}
+
+func (f figures) latency(p *page) {
+	p.line("## Latency added, in µs, at 50 %% of what each can do\n")
+	p.table("contender", "requests/s", "p50", "p99", "p99.9", "first byte p50", "first byte p99")
+	for _, c := range f.measured() {
+		s := at(f.of("ladder", c.Name), half)
+		if s == nil {
+			continue
+		}
+		direct := at(f.of("ladder beside "+c.Name, nameDirect), half)
+		cells := []string{f.title(c), number(s.Rate, true)}
+		for _, q := range []float64{half, high, 0.999} {
+			cells = append(cells, number(f.added(c.Name, half, q)))
+		}
+		for _, q := range []float64{half, high} {
+			cells = append(cells, number(inMicros(s.Result.FirstByte.At(q)-direct.Result.FirstByte.At(q)), true))
+		}
+		p.row(cells...)
+	}
+	p.line("\np99 of the whole latency, in ms, by share of saturation offered; in brackets the calls that had no good answer:\n")
+	var shares []float64
+	columns := []string{"contender"}
+	for _, s := range f.of("ladder", nameOwnkey) {
+		shares = append(shares, s.Share)
+		columns = append(columns, fmt.Sprintf("%.0f %%", 100*s.Share))
+	}
+	p.table(columns...)
+	for _, c := range f.measured() {
+		cells := []string{f.title(c)}
+		for _, share := range shares {
+			s := at(f.of("ladder", c.Name), share)
+			if s == nil {
+				continue
+			}
+			cell := milliseconds(s.Result.Latency.At(high))
+			if bad := s.Result.Sent - s.Result.Good; bad > 0 {
+				cell += fmt.Sprintf(" (%s)", thousands(bad))
+			}
+			cells = append(cells, cell)
+		}
+		if len(cells) > 1 {
+			p.row(cells...)
+		}
+	}
+	p.line("")
+}
+
+func milliseconds(d time.Duration) string {
+	return fmt.Sprintf("%.2f", float64(d.Microseconds())/1000) //nolint:mnd // µs in a ms
+}
+
+func (f figures) bodies(p *page) {
+	p.line("## Larger bodies: requests/s, and CPU µs each\n")
+	p.table("contender", "32 KB", "µs", "400 KB", "µs", "8 MB", "µs")
+	for _, c := range f.measured() {
+		cells := []string{f.title(c)}
+		for _, name := range []string{"unary 32 KB", "unary 400 KB", "unary 8 MB"} {
+			all := f.of(name, c.Name)
+			if len(all) == 0 || middle(all, perSecond) == 0 {
+				cells = append(cells, none, none)
+				continue
+			}
+			cells = append(cells, number(middle(all, perSecond), true), number(middle(all, cpuMicros), c.Kind != kindDirect))
+		}
+		p.row(cells...)
+	}
+	p.line("")
+}
+
+func (f figures) versions(p *page) {
+	p.line("## Who took part\n")
+	for _, c := range f.Contenders {
+		switch {
+		case c.Missing != "":
+			p.line("- %s: not measured: %s", c.About, c.Missing)
+		case c.Version != "":
+			p.line("- %s: %s", c.Name, c.Version)
+		}
+	}
+	p.line("\nTheir configurations are in the JSON, and in [proxies](../proxies) and [peers](../peers).")
+}
