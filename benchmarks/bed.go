@@ -74,7 +74,7 @@ func pin() error {
 	return nil
 }
 
-func (b *bed) binary() string { return filepath.Join(b.dir, "ownkey") }
+func (b *bed) binary() string { return filepath.Join(b.dir, "bin", "ownkey") }
 
 // close stops the servers; the contenders are stopped by then.
 func (b *bed) close() {
@@ -146,18 +146,20 @@ func freePort() (netip.AddrPort, error) {
 }
 
 // await waits for a listener; the provider answers meanwhile.
-func (b *bed) await(addr netip.AddrPort, p *process, patience time.Duration) error {
-	for end := time.Now().Add(patience); time.Now().Before(end); {
+func (b *bed) await(addr netip.AddrPort, p *process) error {
+	for end := time.Now().Add(startPatience); time.Now().Before(end); {
 		if c, err := net.Dial("tcp", addr.String()); err == nil {
 			return c.Close()
-		}
-		if len(p.tree()) == 0 || unix.Kill(p.cmd.Process.Pid, 0) != nil {
-			break
 		}
 		const look = 50 * time.Millisecond
 		if err := b.ends.Serve(look); err != nil {
 			return err
 		}
+		select {
+		case <-p.ended:
+			return fmt.Errorf("it ended: %s", p.lastWords())
+		default:
+		}
 	}
-	return fmt.Errorf("nothing listens on %s", addr)
+	return fmt.Errorf("it does not listen on %s: %s", addr, p.lastWords())
 }

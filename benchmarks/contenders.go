@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,11 +115,9 @@ func (b *bed) runScript(kind, name, installed string) (*instance, error) {
 		return nil, err
 	}
 	i := &instance{process: p, target: load.Target{Addr: addr, Path: chatPath, Header: []string{bearer}}, configuration: string(text)}
-	if err := b.await(addr, p, startPatience); err != nil {
-		log, _ := os.ReadFile(filepath.Join(b.dir, name+".log"))
-		const most = 1000
+	if err := b.await(addr, p); err != nil {
 		p.stop()
-		return nil, errors.Join(err, fmt.Errorf("its log ends: %s", log[max(0, len(log)-most):]))
+		return nil, err
 	}
 	return i, nil
 }

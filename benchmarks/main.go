@@ -30,7 +30,7 @@ type runCmd struct {
 	Contenders []string `placeholder:"NAME,..." help:"Only these. direct is always among them."`
 	Scenarios  []string `placeholder:"NAME,..." help:"Only these: unary, ladder, bodies, streams, open, aborts, tenants, outages, growth."`
 	Out        string   `default:"benchmarks/results" type:"path" placeholder:"DIR" help:"Where results go."`
-	PeersDir   string   `default:"${HOME}/.cache/ownkey-benchmarks" placeholder:"DIR" env:"OWNKEY_BENCH_PEERS" help:"Where other gateways are installed."`
+	PeersDir   string   `default:"~/.cache/ownkey-benchmarks" type:"path" placeholder:"DIR" env:"OWNKEY_BENCH_PEERS" help:"Where other gateways are installed."`
 }
 
 // Run measures.
@@ -49,7 +49,7 @@ func (c *runCmd) Run() (err error) {
 	}
 	const garbage = 400 // percent: the load has memory, and its pauses are the contenders' latency
 	debug.SetGCPercent(garbage)
-	b, err := makeBed(os.ExpandEnv(c.PeersDir))
+	b, err := makeBed(c.PeersDir)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (c *runCmd) todo() (todo []scenario, err error) {
 
 type peersCmd struct {
 	Names    []string `arg:"" optional:"" help:"Which; all when not given."`
-	PeersDir string   `default:"${HOME}/.cache/ownkey-benchmarks" placeholder:"DIR" env:"OWNKEY_BENCH_PEERS" help:"Where to."`
+	PeersDir string   `default:"~/.cache/ownkey-benchmarks" type:"path" placeholder:"DIR" env:"OWNKEY_BENCH_PEERS" help:"Where to."`
 }
 
 // Run installs, and goes on when one can not be had.
@@ -123,7 +123,7 @@ func (c *peersCmd) Run() error {
 		if len(c.Names) > 0 && !slices.Contains(c.Names, p.name) {
 			continue
 		}
-		if err := p.install(os.ExpandEnv(c.PeersDir)); err != nil {
+		if err := p.install(c.PeersDir); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			failed++
 		}

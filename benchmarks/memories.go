@@ -10,7 +10,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/netip"
-	"os/exec"
 )
 
 // What memories say, and now and then about what the calls ask (load's text).
@@ -37,7 +36,6 @@ func remember(addr netip.AddrPort, token string, n int) error {
 	for from := 0; from < n; from += most {
 		type memory struct {
 			Content string `json:"content"`
-			Dedup   string `json:"dedup"`
 		}
 		var all struct {
 			Memories []memory `json:"memories"`
@@ -45,7 +43,7 @@ func remember(addr netip.AddrPort, token string, n int) error {
 		for i := from; i < min(n, from+most); i++ {
 			of := func(words []string) string { return words[luck.IntN(len(words))] }
 			text := fmt.Sprintf("%s %s %s %s, note %d.", of(memoryWho), of(memoryDoes), of(memoryWhere), of(memoryHow), i)
-			all.Memories = append(all.Memories, memory{text, "off"})
+			all.Memories = append(all.Memories, memory{text})
 		}
 		body, err := json.Marshal(all)
 		if err != nil {
@@ -77,11 +75,4 @@ func post(ctx context.Context, url, token, body string) ([]byte, error) {
 		err = errors.Join(err, fmt.Errorf("%s: %d %s", url, response.StatusCode, answer))
 	}
 	return answer, err
-}
-
-func run(name string, args ...string) error {
-	if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
-		return fmt.Errorf("%s %v: %w\n%s", name, args, err, out)
-	}
-	return nil
 }

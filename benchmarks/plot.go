@@ -156,8 +156,8 @@ func addLine(p *plot.Plot, name string, line plotter.XYs, i int) {
 // logarithmic makes an axis so, from a power of ten to one.
 func logarithmic(a *plot.Axis) {
 	a.Scale, a.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	if a.Min <= 0 || a.Max <= a.Min {
-		a.Min, a.Max = max(a.Min, 1), max(a.Max, 10) //nolint:mnd // one decade
+	if math.IsInf(a.Min, 0) || a.Min <= 0 || a.Max <= a.Min {
+		a.Min, a.Max = 1, 10 //nolint:mnd // one decade
 	}
 	a.Min, a.Max = math.Pow(10, math.Floor(math.Log10(a.Min))), math.Pow(10, math.Ceil(math.Log10(a.Max)))
 }

@@ -21,7 +21,11 @@ const (
 )
 
 // process is a child with those that it has started, on one core.
-type process struct{ cmd *exec.Cmd }
+type process struct {
+	cmd   *exec.Cmd
+	log   string // file
+	ended chan struct{}
+}
 
 // startProcess starts a program in a process group of its own. What it prints
 // goes to log.
@@ -38,22 +42,32 @@ func startProcess(core int, log string, env []string, name string, args ...strin
 	if err := c.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", name, err)
 	}
-	return &process{c}, nil
+	p := &process{c, log, make(chan struct{})}
+	go func() {
+		_ = c.Wait() // how it ended stands in its log
+		close(p.ended)
+	}()
+	return p, nil
 }
 
 // stop ends the group, at first by asking.
 func (p *process) stop() {
 	_ = p.signal(unix.SIGCONT)
 	_ = p.signal(unix.SIGTERM)
-	ended := make(chan struct{})
-	go func() { _ = p.cmd.Wait(); close(ended) }()
 	const patience = 10 * time.Second
 	select {
-	case <-ended:
+	case <-p.ended:
 	case <-time.After(patience):
 	}
 	_ = p.signal(unix.SIGKILL)
-	<-ended
+	<-p.ended
+}
+
+// lastWords are the end of its log.
+func (p *process) lastWords() string {
+	const most = 1000
+	b, _ := os.ReadFile(p.log)
+	return strings.TrimSpace(string(b[max(0, len(b)-most):]))
 }
 
 // pause stops the group's threads, and resume lets them go on.
