@@ -31,12 +31,13 @@ const (
 
 // instance is a contender that runs, or waits to go on.
 type instance struct {
-	*process             // nil for direct
+	*process      // nil for direct
 	target        load.Target
 	model         string // empty: gpt-4o-mini
 	configuration string
 	version       string
 	records       func(context.Context) (records, error) // nil if it has no books
+	profile       string                                 // where to ask for a CPU profile
 
 	asked int64 // calls so far that must be in the books
 }
@@ -51,9 +52,13 @@ const (
 	nameMemory = "ownkey-memory"
 )
 
-// contenders are all, the floor first. The tenants are those of the main one.
-func contenders(tenants int) []contender {
-	const cacheTTL = "30s" // the default
+const (
+	cacheTTL = "30s" // the default
+	someMany = 1000  // tenants of the main one, memories of the one that recalls
+)
+
+// contenders are all, the floor first.
+func contenders() []contender {
 	gateway := func(name, about string, o ownkey) contender { return contender{name, about, kindOwnkey, o.start} }
 	all := []contender{
 		{nameDirect, "no proxy", kindDirect, startDirect},
@@ -61,9 +66,9 @@ func contenders(tenants int) []contender {
 		{"haproxy", "plain proxy", kindProxy, script("proxies", "haproxy", "haproxy -v")},
 		gateway("ownkey-sqlite", "local key, records in SQLite", ownkey{cacheTTL: cacheTTL}),
 		gateway("ownkey-clickhouse", "local key, records in ClickHouse", ownkey{cacheTTL: cacheTTL, clickHouse: true}),
-		gateway(nameOwnkey, "Vault, credentials cached 30 s, records in ClickHouse", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true, tenants: tenants}),
+		gateway(nameOwnkey, "Vault, credentials cached 30 s, records in ClickHouse", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true, tenants: someMany}),
 		gateway("ownkey-unseal", "Vault asked for every call, records in ClickHouse", ownkey{vault: true, cacheTTL: "0s", clickHouse: true}),
-		gateway(nameMemory, "as ownkey, with recall from 1,000 memories", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true, memories: 1000}),
+		gateway(nameMemory, "as ownkey, with recall from 1,000 memories", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true, memories: someMany}),
 	}
 	for _, p := range peers {
 		all = append(all, contender{p.name, p.about, kindPeer, p.start})

@@ -28,9 +28,10 @@ func main() {
 type runCmd struct {
 	Quick      bool     `help:"A smoke test of all of it: every scenario, short."`
 	Contenders []string `placeholder:"NAME,..." help:"Only these. direct is always among them."`
-	Scenarios  []string `placeholder:"NAME,..." help:"Only these: unary, ladder, bodies, streams, open, aborts, tenants, outages, growth."`
+	Scenarios  []string `placeholder:"NAME,..." help:"Only these: unary, ladder, bodies, streams, open, aborts, outages, growth."`
 	Out        string   `default:"benchmarks/results" type:"path" placeholder:"DIR" help:"Where results go."`
 	PeersDir   string   `default:"~/.cache/ownkey-benchmarks" type:"path" placeholder:"DIR" env:"OWNKEY_BENCH_PEERS" help:"Where other gateways are installed."`
+	Profiles   string   `type:"existingdir" placeholder:"DIR" help:"Leave CPU profiles of Ownkey there, one a scenario. Taking them costs it a little."`
 }
 
 // Run measures.
@@ -39,7 +40,7 @@ func (c *runCmd) Run() (err error) {
 	if c.Quick {
 		e = &quick
 	}
-	all, err := c.chosen(contenders(slices.Max(e.tenants)))
+	all, err := c.chosen(contenders())
 	if err != nil {
 		return err
 	}
@@ -56,7 +57,7 @@ func (c *runCmd) Run() (err error) {
 	defer b.close()
 	now := time.Now().UTC()
 	r := &report{Date: now, Commit: commit(), Command: strings.Join(append([]string{"go run ./benchmarks"}, os.Args[1:]...), " "), Machine: thisMachine()}
-	m := &measurer{bed: b, report: r}
+	m := &measurer{bed: b, report: r, profiles: c.Profiles}
 	defer m.stop()
 	ctx := context.Background()
 	if err := m.start(ctx, all); err != nil {

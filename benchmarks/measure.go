@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/ownkey/ownkey/benchmarks/load"
@@ -14,8 +17,8 @@ type sample struct {
 	Scenario  string  `json:"scenario"`
 	Contender string  `json:"contender"`
 	Round     int     `json:"round"`
-	Share     float64 `json:"share,omitempty"` // of saturation that was offered
-	Rate      float64 `json:"rate,omitempty"`  // offered, calls per second; zero: as many as come back
+	Share     float64 `json:"share,omitempty"`  // of saturation that was offered
+	Rate      float64 `json:"rate,omitempty"`   // offered, calls per second; zero: as many as come back
 	Number    int     `json:"number,omitempty"` // of tenants, tokens, memories or streams
 
 	CPU      time.Duration `json:"cpu_ns"`    // the contender's, with what it does after the last answer
@@ -34,8 +37,9 @@ func (s *sample) cpuPerCall() float64 {
 // measurer runs plans on contenders, one at a time, while the others stand.
 type measurer struct {
 	*bed
-	report  *report
-	running []*standing
+	report   *report
+	running  []*standing
+	profiles string // directory; empty for none
 }
 
 // standing is a contender that has been started.
@@ -118,6 +122,7 @@ func (m *measurer) run(s *standing, p load.Plan, about sample) (*sample, error) 
 		about.Before, cpu = s.resident(), s.cpu()
 	}
 	behind := m.behind()
+	m.profiled(s, p.During, strings.ReplaceAll(about.Scenario, " ", "-"))
 	each := p.Each
 	p.Each = func(since time.Duration) {
 		if s.process != nil && since > 0 {
@@ -143,6 +148,23 @@ func (m *measurer) run(s *standing, p load.Plan, about sample) (*sample, error) 
 	fmt.Fprintf(os.Stderr, "%-18s %-20s %v; %.0f/s, %.1f µs of CPU each, p50 %v p99 %v\n", s.name, about.Scenario, r, r.Rate(), about.cpuPerCall(),
 		r.Latency.At(half).Round(time.Microsecond), r.Latency.At(high).Round(time.Microsecond))
 	return &about, nil
+}
+
+// profiled asks a gateway for a CPU profile of a run, beside it.
+func (m *measurer) profiled(s *standing, during time.Duration, name string) {
+	if m.profiles == "" || s.profile == "" {
+		return
+	}
+	go func() {
+		url := fmt.Sprintf("%s?seconds=%d", s.profile, max(1, int(during.Seconds())))
+		profile, err := call(context.Background(), http.MethodGet, url, adminToken, "")
+		if err == nil {
+			err = os.WriteFile(filepath.Join(m.profiles, s.name+"-"+name+".pprof"), profile, 0o600)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+	}()
 }
 
 // settle waits until the contender has done what is left to do behind its

@@ -57,7 +57,11 @@ func remember(addr netip.AddrPort, token string, n int) error {
 }
 
 func post(ctx context.Context, url, token, body string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader([]byte(body)))
+	return call(ctx, http.MethodPost, url, token, body)
+}
+
+func call(ctx context.Context, method, url, token, body string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader([]byte(body)))
 	if err != nil {
 		return nil, err
 	}

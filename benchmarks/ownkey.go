@@ -34,11 +34,12 @@ type ownkey struct {
 
 const (
 	providerKey = "sk-benchmark"
-	adminToken  = "OWNKEY_ADMIN_TOKEN=oka_benchmark"
+	adminToken  = "oka_benchmark"
+	adminEnv    = "OWNKEY_ADMIN_TOKEN=" + adminToken
 )
 
 var serveConfig = template.Must(template.New("").Parse(`listen: {{.Listen}}
-admin: {listen: '127.0.0.1:0', token: '${OWNKEY_ADMIN_TOKEN}'}
+admin: {listen: '{{.Admin}}', token: '${OWNKEY_ADMIN_TOKEN}', pprof: true}
 data: {{.Data}}
 log: {level: warn}
 keyring:
@@ -62,14 +63,18 @@ providers:
 
 // serveValues are what the configuration has in it.
 type serveValues struct {
-	Listen, Provider                  netip.AddrPort
-	Data, KeyFile, CacheTTL           string
-	Vault, VaultDir                   string
-	ClickHouse, Database              string
+	Listen, Admin, Provider netip.AddrPort
+	Data, KeyFile, CacheTTL string
+	Vault, VaultDir         string
+	ClickHouse, Database    string
 }
 
 func (o ownkey) start(ctx context.Context, b *bed, name string) (*instance, error) {
 	addr, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	admin, err := freePort()
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +83,7 @@ func (o ownkey) start(ctx context.Context, b *bed, name string) (*instance, erro
 		return nil, err
 	}
 	v := serveValues{
-		Listen: addr, Provider: b.ends.Provider(), Data: filepath.Join(dir, "data"), KeyFile: filepath.Join(dir, "master.key"),
+		Listen: addr, Admin: admin, Provider: b.ends.Provider(), Data: filepath.Join(dir, "data"), KeyFile: filepath.Join(dir, "master.key"),
 		CacheTTL: o.cacheTTL, Database: "bench_" + strings.ReplaceAll(name, "-", "_"),
 	}
 	var keyring vaultbridge.Keyring
@@ -115,12 +120,12 @@ func (o ownkey) start(ctx context.Context, b *bed, name string) (*instance, erro
 	}
 	if o.clickHouse {
 		migrate := exec.CommandContext(ctx, b.binary(), "migrate", "--config", config)
-		migrate.Env = append(os.Environ(), adminToken)
+		migrate.Env = append(os.Environ(), adminEnv)
 		if out, err := migrate.CombinedOutput(); err != nil {
 			return nil, fmt.Errorf("%w: %s", err, out)
 		}
 	}
-	p, err := startProcess(contenderCore, filepath.Join(dir, "log"), []string{adminToken}, b.binary(), "serve", "--config", config)
+	p, err := startProcess(contenderCore, filepath.Join(dir, "log"), []string{adminEnv}, b.binary(), "serve", "--config", config)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +145,7 @@ func (o ownkey) start(ctx context.Context, b *bed, name string) (*instance, erro
 	for _, t := range tokens {
 		i.target.Header = append(i.target.Header, "Authorization: Bearer "+t+"\r\n"+more)
 	}
+	i.profile = "http://" + admin.String() + "/debug/pprof/profile"
 	i.records = func(ctx context.Context) (records, error) {
 		if o.clickHouse {
 			return b.countClickHouse(ctx, v.Database)

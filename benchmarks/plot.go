@@ -14,9 +14,9 @@ import (
 // plots are the SVGs of a report, by name.
 func (f figures) plots() map[string][]byte {
 	all := map[string][]byte{"rate": f.ratePlot(), "latency": f.latencyPlot()}
-	for name, g := range map[string]string{"tenants": "tenants", "tokens": "grown tokens", "memories": "grown memories"} {
-		if svg := f.growthPlot(name, g); svg != nil {
-			all["growth-"+name] = svg
+	for _, what := range []string{grownTenants, grownTokens, grownMemories} {
+		if svg := f.growthPlot(what); svg != nil {
+			all["growth-"+what] = svg
 		}
 	}
 	if svg := f.streamsPlot(); svg != nil {
@@ -96,11 +96,11 @@ func (f figures) latencyPlot() []byte {
 	return svg(p, height)
 }
 
-func (f figures) growthPlot(what, scenario string) []byte {
+func (f figures) growthPlot(what string) []byte {
 	p := newPlot("CPU of a call by number of "+what, what, "µs")
 	var samples []*sample
 	for _, s := range f.Samples {
-		if s.Scenario == scenario {
+		if s.Scenario == "grown "+what {
 			samples = append(samples, s)
 		}
 	}

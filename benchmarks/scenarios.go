@@ -23,16 +23,39 @@ type effort struct {
 	during  time.Duration
 	shares  []float64 // of saturation
 	streams []int
-	tenants []int
-	growth  bool // gateways with more tokens and memories are started for it
+	growth  []grownBy
 }
+
+// grownBy is a gateway that holds more of something.
+type grownBy struct {
+	what string
+	n    int
+}
+
+const (
+	grownTenants  = "tenants"
+	grownTokens   = "tokens"
+	grownMemories = "memories"
+)
 
 var (
 	thorough = effort{
 		rounds: 5, during: 4 * time.Second, shares: []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1, 1.2},
-		streams: []int{100, 1000, 10_000}, tenants: []int{1, 1000, 100_000}, growth: true,
+		streams: []int{100, 1000, 10_000},
+		growth: []grownBy{
+			{grownTenants, 1},
+			{grownTenants, 1000},
+			{grownTenants, 100_000},
+			{grownTokens, 1},
+			{grownTokens, 1000},
+			{grownTokens, 100_000},
+			{grownMemories, 100},
+			{grownMemories, 1000},
+			{grownMemories, 10_000},
+			{grownMemories, 100_000},
+		},
 	}
-	quick = effort{rounds: 1, during: 700 * time.Millisecond, shares: []float64{0.5}, streams: []int{100}, tenants: []int{1, 100}}
+	quick = effort{rounds: 1, during: 700 * time.Millisecond, shares: []float64{0.5}, streams: []int{100}, growth: []grownBy{{grownTenants, 100}}}
 )
 
 const (
@@ -51,9 +74,8 @@ var scenarios = []scenario{
 	{"streams", "100 chunks, at once or 10 or 50 ms apart", streams},
 	{"open", "streams that stay open", open},
 	{"aborts", "clients that go amid the stream, providers that never answer", aborts},
-	{"tenants", "calls of many tenants, Zipf", tenants},
 	{"outages", "Vault sealed and ClickHouse down amid the run", outages},
-	{"growth", "more tokens, more memories", growth},
+	{"growth", "more tenants, tokens, memories", growth},
 }
 
 // turns gives every contender its turn in each round.
@@ -180,26 +202,6 @@ func aborts(m *measurer, e *effort) error {
 	})
 }
 
-func tenants(m *measurer, e *effort) error {
-	const connections = 64
-	s := m.of(nameOwnkey)
-	if s == nil {
-		return nil
-	}
-	all := s.target.Header
-	defer func() { s.target.Header = all }()
-	for round := range (e.rounds + 1) / 2 {
-		for _, n := range e.tenants {
-			s.target.Header = all[:min(n, len(all))]
-			p := load.Plan{Call: load.Call{BodyBytes: kib}, Connections: connections, During: e.during, Patience: patience}
-			if _, err := m.run(s, p, sample{Scenario: "tenants", Round: round, Number: len(s.target.Header)}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // outages: Vault is sealed, and ClickHouse's process is gone, each for a third
 // of the run.
 func outages(m *measurer, e *effort) error {
@@ -208,9 +210,6 @@ func outages(m *measurer, e *effort) error {
 		return nil
 	}
 	ctx := context.Background()
-	all := s.target.Header
-	defer func() { s.target.Header = all }()
-	s.target.Header = all[:min(1000, len(all))] //nolint:mnd // tenants that are in the cache by then
 	const connections, share = 1024, 0.3
 	for _, o := range []struct {
 		name        string
@@ -247,37 +246,41 @@ func outages(m *measurer, e *effort) error {
 
 // growth starts gateways with more of something, one after the other.
 func growth(m *measurer, e *effort) error {
-	if !e.growth {
-		return nil
+	for _, g := range e.growth {
+		if err := m.grown(g, e); err != nil {
+			return fmt.Errorf("%d %s: %w", g.n, g.what, err)
+		}
 	}
+	return nil
+}
+
+func (m *measurer) grown(g grownBy, e *effort) error {
 	const connections = 64
-	for _, g := range []struct {
-		what string
-		n    int
-		o    ownkey
-	}{
-		{"tokens", 1, ownkey{}}, {"tokens", 1000, ownkey{tokens: 1000}}, {"tokens", 100_000, ownkey{tokens: 100_000}},
-		{"memories", 100, ownkey{memories: 100}}, {"memories", 1000, ownkey{memories: 1000}}, {"memories", 10_000, ownkey{memories: 10_000}}, {"memories", 100_000, ownkey{memories: 100_000}},
-	} {
-		name := fmt.Sprintf("grown-%s-%d", g.what, g.n)
-		g.o.cacheTTL = "30s"
-		if err := m.start(context.Background(), []contender{{name, fmt.Sprintf("local key, SQLite, %d %s", g.n, g.what), kindOwnkey, g.o.start}}); err != nil {
-			return err
-		}
-		s := m.of(name)
-		for round := range (e.rounds + 1) / 2 {
-			p := load.Plan{Call: load.Call{BodyBytes: kib}, Connections: connections, During: e.during / 2, Patience: patience}
-			if _, err := m.run(s, p, sample{Scenario: "grown " + g.what, Round: round, Number: g.n}); err != nil {
-				return err
-			}
-		}
-		if err := m.books(context.Background(), s); err != nil {
-			return err
-		}
-		s.process.resume()
-		s.process.stop()
-		m.running = slices.DeleteFunc(m.running, func(other *standing) bool { return other == s })
+	o := ownkey{cacheTTL: cacheTTL, clickHouse: true}
+	switch g.what {
+	case grownTenants:
+		o.tenants = g.n
+	case grownTokens:
+		o.tokens = g.n
+	case grownMemories:
+		o.memories = g.n
 	}
+	name := fmt.Sprintf("grown-%s-%d", g.what, g.n)
+	if err := m.start(context.Background(), []contender{{name, fmt.Sprintf("local key, ClickHouse, %d %s", g.n, g.what), kindOwnkey, o.start}}); err != nil {
+		return err
+	}
+	s := m.of(name)
+	for round := range (e.rounds + 1) / 2 {
+		p := load.Plan{Call: load.Call{BodyBytes: kib}, Connections: connections, During: e.during, Patience: patience}
+		if _, err := m.run(s, p, sample{Scenario: "grown " + g.what, Round: round, Number: g.n}); err != nil {
+			return err
+		}
+	}
+	if err := m.books(context.Background(), s); err != nil {
+		return err
+	}
+	s.process.stop()
+	m.running = slices.DeleteFunc(m.running, func(other *standing) bool { return other == s })
 	return nil
 }
 

@@ -118,7 +118,7 @@ type grown struct {
 
 func (f figures) grown() (all []grown) {
 	for _, g := range []struct{ what, scenario string }{
-		{"tenants, one token each, Zipf", "tenants"}, {"tokens of one tenant, Zipf", "grown tokens"}, {"memories that each call recalls from", "grown memories"},
+		{"tenants, one token each, Zipf", "grown tenants"}, {"tokens of one tenant, Zipf", "grown tokens"}, {"memories that each call recalls from", "grown memories"},
 	} {
 		var samples []*sample
 		for _, s := range f.Samples {

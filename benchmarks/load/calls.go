@@ -10,7 +10,7 @@ type call struct {
 	received int64 // by the provider, whole
 	chunks   []int64
 
-	over     bool // for the provider: all sent, or the gateway has closed the connection
+	over bool // for the provider: all sent, or the gateway has closed the connection
 
 	aborted int64 // the client closed its connection; zero if it did not
 	wasted  int64 // chunks that the provider sent after that

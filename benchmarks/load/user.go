@@ -26,7 +26,6 @@ type user struct {
 	leave  int    // chunk behind which the client goes; -1 for none
 }
 
-
 // begin sends a call.
 func (u *user) begin(c *call, t *template, kind byte, leave int) {
 	u.call, u.kind, u.leave = c, kind, leave
