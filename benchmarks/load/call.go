@@ -36,6 +36,15 @@ const (
 	kindSilent = 'q' // nothing, ever
 )
 
+// prose is what is asked: words as people use them, since recall reads them.
+const prose = `We are five people with a dog and want to spend the second week of May somewhere near water, but not in a place that is ` +
+	`crowded. Last spring Chiara moved to Porto and said the market halls there are worth a morning, and Daniel still talks about the harvest ` +
+	`he helped with when he was a student in Turin. My mother can not walk far, so a flat above a bakery would suit her more than a hotel on ` +
+	`a hill; the children would rather have bicycles and a canal. Our budget is small this year because of the roof. Please compare three ` +
+	`towns that can be reached by train within one day, tell me what each of them is like when it rains, which museum has something for a boy ` +
+	`who takes clocks apart, and where somebody who has just opened a shop would go to see how others do it. Keep in mind what I told you ` +
+	`earlier about Paris and about the suitcase, and finish with a list of what we should book first and what can wait until we arrive. `
+
 // template is a request without what differs between calls. The mark lies in
 // head, the tail is shared by all connections.
 type template struct {
@@ -52,7 +61,7 @@ func (c *Call) template(path, host, header string) *template {
 	mark := len(body) + len(markStart)
 	body += markStart + "u " + string(bytes.Repeat([]byte("0"), markDigits)) + `>> `
 	const end = `"}]}`
-	fill := bytes.Repeat([]byte("Tell me about Paris. "), c.BodyBytes/21+1)
+	fill := bytes.Repeat([]byte(prose), c.BodyBytes/len(prose)+1)
 	fill = append(fill[:max(0, c.BodyBytes-len(body)-len(end))], end...)
 	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: OpenAI/Python 2.0.0\r\nX-Stainless-Lang: python\r\nX-Stainless-Retry-Count: 0\r\n"+
 		"Content-Type: application/json\r\nContent-Length: %d\r\n%s\r\n", path, host, len(body)+len(fill), header)

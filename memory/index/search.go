@@ -136,6 +136,9 @@ func score(l []posting, b *book, k1, bb, weight float32, to []float32) float32 {
 func (x *Index) best(s *search, k int, allow func(doc int) bool) []Hit {
 	var hits []Hit
 	for at := range x.docs {
+		if x.untouched(s, at) {
+			continue
+		}
 		p := x.parts(s, at)
 		total := p.Words + p.Neighbors + p.Session + p.Speaker + p.Meaning
 		if total <= p.Speaker || !x.docs[at].live {
@@ -159,6 +162,13 @@ func (x *Index) best(s *search, k int, allow func(doc int) bool) []Hit {
 		hits[i] = Hit{at, total, p}
 	}
 	return hits
+}
+
+// untouched reports whether no word of the question stands in a document or its
+// conversation, and nothing is known of its meaning: it can be no hit.
+func (x *Index) untouched(s *search, at int) bool {
+	talk := x.docs[at].talk
+	return s.base[at] == 0 && (talk == none || s.talk[talk] == 0) && s.cosines == nil
 }
 
 func (x *Index) parts(s *search, at int) (p Parts) {

@@ -6,11 +6,13 @@ package terms
 
 import (
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/kljensen/snowball/english"
+	"github.com/blevesearch/snowballstem"
+	"github.com/blevesearch/snowballstem/english"
 )
 
 // maxTermBytes is where a word is cut off. No language needs more; base64 that
@@ -35,11 +37,29 @@ func (s Stems) Append(dst []string, text string) []string {
 			return dst
 		}
 		text = text[start:]
-		end := endOfRun(text)
-		dst = s.appendRun(dst, text[:end])
+		end, plain := plainWord(text)
+		if plain {
+			dst = s.appendPlain(dst, strings.ToLower(text[:end]))
+		} else {
+			end = endOfRun(text)
+			dst = s.appendRun(dst, text[:end])
+		}
 		text = text[end:]
 	}
 	return dst
+}
+
+// plainWord finds the end of a word of ASCII that nothing is joined to, as most
+// are; plain is false if it has to be looked at more closely.
+func plainWord(s string) (end int, plain bool) {
+	for end < len(s) && s[end] < utf8.RuneSelf && inWord(rune(s[end])) {
+		end++
+	}
+	next := end
+	if next < len(s) && joins(rune(s[next])) { // such as the stop behind a sentence
+		next++
+	}
+	return end, next == len(s) || s[next] < utf8.RuneSelf && !inWord(rune(s[next]))
 }
 
 // AppendDate appends the terms of a day, as one would ask for it: 8, May, 2023.
@@ -51,7 +71,12 @@ func AppendDate(dst []string, day time.Time) []string {
 // about.
 func Stop(word string) bool { return stopWords[word] }
 
-func inWord(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) }
+func inWord(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r|0x20 >= 'a' && r|0x20 <= 'z' || r >= '0' && r <= '9'
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r)
+}
 
 // joins reports whether a character may stand inside an identifier.
 func joins(r rune) bool {
@@ -118,21 +143,31 @@ func (s Stems) appendWord(dst []string, word string) []string {
 			return s.appendPairs(dst, word[i:])
 		}
 	}
+	if ascii(word) {
+		return s.appendPlain(dst, word)
+	}
+	return append(dst, cut(word))
+}
+
+func (s Stems) appendPlain(dst []string, word string) []string {
 	if word == "" || stopWords[word] {
 		return dst
 	}
-	word = cut(word)
-	if ascii(word) {
-		word = s.stem(word)
-	}
-	return append(dst, word)
+	return append(dst, s.stem(cut(word)))
 }
+
+// stemmers are Snowball's English ones (Porter2).
+var stemmers = sync.Pool{New: func() any { return snowballstem.NewEnv("") }}
 
 func (s Stems) stem(word string) string {
 	if stem, ok := s[word]; ok {
 		return stem
 	}
-	stem := english.Stem(word, false)
+	e := stemmers.Get().(*snowballstem.Env) //nolint:forcetypeassert // the pool's New
+	defer stemmers.Put(e)
+	e.SetCurrent(word)
+	english.Stem(e)
+	stem := e.Current()
 	if s != nil {
 		s[word] = stem
 	}

@@ -38,6 +38,9 @@ func FuzzAppend(f *testing.F) {
 	f.Add("Ada's INV-2041 東京 <b>x</b> \xff\u200b")
 	f.Add("a.b.c..d@@e''s’s")
 	f.Fuzz(func(t *testing.T, text string) {
+		if got, want := Append(nil, text), closely(text); !slices.Equal(got, want) {
+			t.Errorf("%q gives %q, but looked at closely %q", text, got, want)
+		}
 		for _, term := range Append(nil, text) {
 			if term == "" || len(term) > 3*maxTermBytes {
 				t.Errorf("%q gives %q", text, term)
@@ -47,4 +50,19 @@ func FuzzAppend(f *testing.F) {
 			}
 		}
 	})
+}
+
+// closely takes the way for runs that are no plain words, for all.
+func closely(text string) (dst []string) {
+	for len(text) > 0 {
+		start := strings.IndexFunc(text, inWord)
+		if start < 0 {
+			return dst
+		}
+		text = text[start:]
+		end := endOfRun(text)
+		dst = Stems(nil).appendRun(dst, text[:end])
+		text = text[end:]
+	}
+	return dst
 }
