@@ -136,7 +136,7 @@ func score(l []posting, b *book, k1, bb, weight float32, to []float32) float32 {
 func (x *Index) best(s *search, k int, allow func(doc int) bool) []Hit {
 	var hits []Hit
 	for at := range x.docs {
-		if x.untouched(s, at) {
+		if most := x.most(s, at); most == 0 || len(hits) == k && most < hits[k-1].Score {
 			continue
 		}
 		p := x.parts(s, at)
@@ -164,11 +164,23 @@ func (x *Index) best(s *search, k int, allow func(doc int) bool) []Hit {
 	return hits
 }
 
-// untouched reports whether no word of the question stands in a document or its
-// conversation, and nothing is known of its meaning: it can be no hit.
-func (x *Index) untouched(s *search, at int) bool {
-	talk := x.docs[at].talk
-	return s.base[at] == 0 && (talk == none || s.talk[talk] == 0) && s.cosines == nil
+// most is a bound of what a document can score, which most documents do not get
+// beyond: 0 if no word of the question stands in it or its conversation.
+func (x *Index) most(s *search, at int) float32 {
+	e := &x.docs[at]
+	switch {
+	case s.cosines != nil:
+		return math.MaxFloat32
+	case e.talk != none && (s.base[at] > 0 || s.talk[e.talk] > 0):
+		return math.MaxFloat32
+	case s.base[at] == 0:
+		return 0
+	}
+	most := s.base[at] + float32(s.weights.Session*s.base[at]) // as parts adds them up
+	if e.speaker != none {
+		most += s.weights.Speaker
+	}
+	return most
 }
 
 func (x *Index) parts(s *search, at int) (p Parts) {
