@@ -21,8 +21,8 @@ const (
 	// firstReadBytes is what a body's buffer begins with. A Content-Length is a
 	// claim: memory follows the bytes that came, not those that were announced.
 	firstReadBytes = 4 << 10
-	// keptBufferBytes is the largest buffer that is kept for the next request.
-	keptBufferBytes = 256 << 10
+	// bufferGrowth is how much larger the next buffer is at most, if one is full.
+	bufferGrowth = 4
 	// uploadBufferBytes is what a streamed upload is copied through.
 	uploadBufferBytes = 32 << 10
 	// refusedBodyBytes is how much of a body that was refused is read and
@@ -37,8 +37,39 @@ const (
 	leastBytesPerSecond = 500
 )
 
-// bodyBuffers lend the memory of bodies that are held.
-var bodyBuffers = sync.Pool{New: func() any { b := make([]byte, 0, firstReadBytes); return &b }}
+// bodyBuffers lend the memory of bodies that are held: of firstReadBytes, twice
+// as much, and so on to 16 MiB. Larger ones are not kept. A body of 400 KB costs
+// half of what it did when its buffers were made each time (benchmarks/NOTES.md).
+var bodyBuffers [13]sync.Pool
+
+// bufferClass is the smallest class with room for n bytes, and its size.
+func bufferClass(n int) (class, size int) {
+	for size = firstReadBytes; size < n; size *= 2 {
+		class++
+	}
+	return class, size
+}
+
+// borrowBuffer gives an empty buffer with room for n bytes at least.
+func borrowBuffer(n int) *[]byte {
+	class, size := bufferClass(n)
+	if class < len(bodyBuffers) {
+		if b, ok := bodyBuffers[class].Get().(*[]byte); ok {
+			return b
+		}
+	}
+	b := make([]byte, 0, size)
+	return &b
+}
+
+// returnBuffer wipes a buffer and keeps it for another body.
+func returnBuffer(b *[]byte) {
+	clear(*b)
+	*b = (*b)[:0]
+	if class, size := bufferClass(cap(*b)); class < len(bodyBuffers) && size == cap(*b) {
+		bodyBuffers[class].Put(b)
+	}
+}
 
 // budget bounds the memory of all bodies that are held at once.
 type budget struct {
@@ -73,8 +104,7 @@ var (
 // hold reads a client's whole body, at most limit bytes.
 func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Duration, b *budget) error {
 	h.budget = b
-	h.buf = bodyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool's New
-	*h.buf = (*h.buf)[:0]
+	h.buf = borrowBuffer(firstReadBytes)
 	if int64(ctx.Request.Header.ContentLength()) > limit {
 		return errTooLarge
 	}
@@ -93,7 +123,7 @@ func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Dura
 			}
 		}
 		if len(*h.buf) == cap(*h.buf) {
-			if err := h.grow(); err != nil {
+			if err := h.grow(ctx.Request.Header.ContentLength()); err != nil {
 				return err
 			}
 		}
@@ -130,17 +160,23 @@ func (p *pace) tooSlow(got int64, silence time.Duration) bool {
 	return slow
 }
 
-// grow doubles the buffer, within the budget of all bodies.
-func (h *heldBody) grow() error {
-	old := *h.buf
-	if !h.budget.take(cap(old) * 2) {
+// grow takes a larger buffer, within the budget of all bodies: of the length
+// that was announced, but not of much more than what came.
+func (h *heldBody) grow(announced int) error {
+	want := cap(*h.buf) * bufferGrowth
+	if announced >= cap(*h.buf) {
+		want = min(want, announced+1) // and room to see that nothing follows
+	}
+	_, size := bufferClass(want)
+	if !h.budget.take(size) {
 		return errNoMemory
 	}
 	h.budget.give(h.taken)
-	h.taken = cap(old) * 2
-	next := make([]byte, len(old), cap(old)*2)
-	copy(next, old)
-	*h.buf = next
+	h.taken = size
+	next := borrowBuffer(size)
+	*next = append(*next, *h.buf...)
+	returnBuffer(h.buf)
+	h.buf = next
 	return nil
 }
 
@@ -159,10 +195,11 @@ func bodyError(err error) error {
 
 // replace takes another body in its place: a question of our own.
 func (h *heldBody) replace(b []byte) {
-	if h.buf == nil {
-		h.buf = bodyBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool's New
+	if h.buf != nil {
+		returnBuffer(h.buf)
 	}
-	*h.buf = append((*h.buf)[:0], b...)
+	h.buf = borrowBuffer(len(b))
+	*h.buf = append(*h.buf, b...)
 }
 
 func (h *heldBody) text() wire.Text { return wire.NewText(h.buf) }
@@ -172,11 +209,7 @@ func (h *heldBody) release() {
 		return
 	}
 	h.budget.give(h.taken)
-	if cap(*h.buf) <= keptBufferBytes {
-		clear(*h.buf)
-		*h.buf = (*h.buf)[:0]
-		bodyBuffers.Put(h.buf)
-	}
+	returnBuffer(h.buf)
 	*h = heldBody{}
 }
 
