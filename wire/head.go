@@ -384,21 +384,18 @@ func (p *parser) escape() string {
 }
 
 // plain counts the bytes before the first quote, backslash or control
-// character, eight at a time.
+// character, 32 at a time and then eight.
 func plain(b []byte) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
 	n := 0
+	for ; len(b)-n >= 32; n += 32 {
+		w := b[n : n+32 : n+32]
+		if special(binary.LittleEndian.Uint64(w))|special(binary.LittleEndian.Uint64(w[8:]))|
+			special(binary.LittleEndian.Uint64(w[16:]))|special(binary.LittleEndian.Uint64(w[24:])) != 0 {
+			break
+		}
+	}
 	for ; len(b)-n >= 8; n += 8 {
-		x := binary.LittleEndian.Uint64(b[n:])
-		// A byte of v is zero where x has it; (v-ones)&^v&highs marks zero
-		// bytes, and x-0x20 marks those below 0x20 (Bit Twiddling Hacks,
-		// S. E. Anderson). Marks above the lowest may be false, the lowest not.
-		quote, slash := x^ones*'"', x^ones*'\\'
-		found := ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*0x20)&^x) & highs
-		if found != 0 {
+		if found := special(binary.LittleEndian.Uint64(b[n:])); found != 0 {
 			return n + bits.TrailingZeros64(found)/8
 		}
 	}
@@ -406,4 +403,17 @@ func plain(b []byte) int {
 		n++
 	}
 	return n
+}
+
+// special marks the bytes of a word that end what is plain. A byte of v is zero
+// where x has it; (v-ones)&^v&highs marks zero bytes, and x-0x20 marks those
+// below 0x20 (Bit Twiddling Hacks, S. E. Anderson). Marks above the lowest may
+// be false, the lowest not.
+func special(x uint64) uint64 {
+	const (
+		ones  = 0x0101010101010101
+		highs = 0x8080808080808080
+	)
+	quote, slash := x^ones*'"', x^ones*'\\'
+	return ((quote-ones)&^quote | (slash-ones)&^slash | (x-ones*0x20)&^x) & highs
 }
