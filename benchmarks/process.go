@@ -38,7 +38,7 @@ func startProcess(core int, log string, env []string, name string, args ...strin
 	c := exec.Command("taskset", append([]string{"-c", strconv.Itoa(core), name}, args...)...)
 	c.Env = append(os.Environ(), env...)
 	c.Stdout, c.Stderr = out, out
-	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGKILL}
 	if err := c.Start(); err != nil {
 		return nil, fmt.Errorf("cannot start %s: %w", name, err)
 	}

@@ -39,18 +39,19 @@ func (b book) columns() columns {
 		column{"seq", "UInt64", "CODEC(T64, ZSTD(1))", new(proto.ColUInt64)})
 }
 
-// encode gives rows as one Native block. The same rows give the same bytes.
-func (b book) encode(id segmentID, rows []meter.Row) ([]byte, error) {
-	c := b.columns()
+// encode appends rows as one Native block to dst, by way of the book's columns,
+// which are empty. The same rows give the same bytes.
+func (b book) encode(dst *proto.Buffer, c columns, id segmentID, rows []meter.Row) error {
 	gateway := id.Gateway.String()
+	a := &adder{columns: c}
 	for _, r := range rows {
-		a := adder{columns: c}
-		r.Columns(&a)
+		a.at = 0
+		r.Columns(a)
 		a.Name("", &gateway)
 		a.next().(*proto.ColUInt64).Append(id.Epoch) //nolint:forcetypeassert // see columns
 		a.next().(*proto.ColUInt64).Append(id.Seq)   //nolint:forcetypeassert // see columns
 	}
-	return c.encode(len(rows))
+	return c.encode(dst, len(rows))
 }
 
 // decode gives the rows of a block.

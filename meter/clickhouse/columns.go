@@ -179,18 +179,16 @@ func (c columns) names() string {
 	return strings.Join(all, ", ")
 }
 
-// encode gives one block in the Native format, as the HTTP interface takes it.
-func (c columns) encode(rows int) ([]byte, error) {
+// encode appends one block in the Native format, as the HTTP interface takes it.
+func (c columns) encode(dst *proto.Buffer, rows int) error {
 	input := make(proto.Input, len(c))
 	for i := range c {
 		input[i] = proto.InputColumn{Name: c[i].name, Data: c[i].data}
 	}
-	var b proto.Buffer
-	err := proto.Block{Columns: len(c), Rows: rows}.EncodeRawBlock(&b, 0, input)
-	if err != nil {
-		return nil, fmt.Errorf("cannot encode rows: %w", err)
+	if err := (proto.Block{Columns: len(c), Rows: rows}).EncodeRawBlock(dst, 0, input); err != nil {
+		return fmt.Errorf("cannot encode rows: %w", err)
 	}
-	return b.Buf, nil
+	return nil
 }
 
 // decode reads one block into empty columns, and gives the number of its rows.

@@ -27,7 +27,7 @@ func TestNativeProtocol(t *testing.T) {
 	b.want("3\t1", "SELECT count(), sum(rejected) FROM $batches")
 
 	// The same segment over the other protocol is the same segment.
-	_, file, err := pack(segmentID{gateway.Gateway, gateway.Epoch, 2}, batch(2000, 2300), time.Now())
+	_, file, err := (&packer{}).pack(segmentID{gateway.Gateway, gateway.Epoch, 2}, batch(2000, 2300), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/meter"
@@ -191,11 +192,12 @@ func (s *Store) insertRange(ctx context.Context, b book, m *manifest, all []mete
 	}
 	middle := (from + to) / 2
 	for _, half := range [][2]int{{from, middle}, {middle, to}} {
-		body, err := b.encode(m.segmentID, all[half[0]:half[1]])
+		var body proto.Buffer
+		err := b.encode(&body, b.columns(), m.segmentID, all[half[0]:half[1]])
 		if err != nil {
 			return rejected, err
 		}
-		err = s.insert(ctx, b, fmt.Sprintf("%s/%d-%d", m.token(), half[0], half[1]), half[1]-half[0], body)
+		err = s.insert(ctx, b, fmt.Sprintf("%s/%d-%d", m.token(), half[0], half[1]), half[1]-half[0], body.Buf)
 		if kind, _ := classOf(err); err != nil && kind == poison {
 			n, herr := s.insertRange(ctx, b, m, all, half[0], half[1], err)
 			rejected, err = rejected+n, herr

@@ -29,6 +29,7 @@ type spool struct {
 	dir      string
 	maxBytes int64
 	wake     chan struct{} // a segment was added
+	packer   packer        // add's
 
 	mu    sync.Mutex
 	queue []waiting // in order
@@ -148,7 +149,7 @@ func (s *spool) add(b *drain.Batch) error {
 	s.mu.Lock()
 	seq, held := s.last.Seq+1, s.bytes
 	s.mu.Unlock()
-	m, file, err := pack(segmentID{b.Gateway.Gateway, b.Gateway.Epoch, seq}, b, time.Now())
+	m, file, err := s.packer.pack(segmentID{b.Gateway.Gateway, b.Gateway.Epoch, seq}, b, time.Now())
 	if err != nil {
 		return err
 	}

@@ -173,7 +173,7 @@ func TestRowsArrive(t *testing.T) {
 func TestSegmentSentAgain(t *testing.T) {
 	b := newBed(t).open()
 	b.close()
-	m, file, err := pack(segmentID{gateway.Gateway, gateway.Epoch, 1}, batch(0, 700), time.Now())
+	m, file, err := (&packer{}).pack(segmentID{gateway.Gateway, gateway.Epoch, 1}, batch(0, 700), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

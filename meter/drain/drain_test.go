@@ -43,7 +43,11 @@ func (s *sink) Take(_ context.Context, b *drain.Batch) error {
 	if s.fail != nil {
 		return s.fail
 	}
-	s.rows, s.unseals, s.at = append(s.rows, b.Requests...), s.unseals+len(b.Unseals), b.Checkpoint
+	for _, r := range b.Requests {
+		row := *r
+		s.rows = append(s.rows, &row)
+	}
+	s.unseals, s.at = s.unseals+len(b.Unseals), b.Checkpoint
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package drain
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 
@@ -35,7 +36,7 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 	}
 	b.Checkpoint = Checkpoint{Next: d.cursor, Open: make([][]byte, 0, len(d.opens))}
 	for _, row := range d.opens {
-		b.Checkpoint.Open = append(b.Checkpoint.Open, row)
+		b.Checkpoint.Open = append(b.Checkpoint.Open, bytes.Clone(row)) // the row is used again
 	}
 	return b, more, nil
 }
@@ -44,10 +45,15 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 func (d *Drain) add(b *Batch, next ledger.Position, kind ledger.Kind, row []byte) (err error) {
 	switch kind {
 	case meter.FrameOpen:
-		d.opens[meter.EventIDOf(row)] = append([]byte(nil), row...)
+		var spare []byte
+		spare, d.spareOpens = last(d.spareOpens)
+		d.opens[meter.EventIDOf(row)] = append(spare[:0], row...)
 	case meter.FrameRequest:
-		delete(d.opens, meter.EventIDOf(row))
-		b.Requests, err = decoded(d, b.Requests, &meter.Record{}, row)
+		if open, ok := d.opens[meter.EventIDOf(row)]; ok {
+			delete(d.opens, meter.EventIDOf(row))
+			d.spareOpens = append(d.spareOpens, open)
+		}
+		b.Requests, err = decoded(d, b.Requests, d.record(), row)
 	case meter.FrameUnseal:
 		b.Unseals, err = decoded(d, b.Unseals, &meter.Unseal{}, row)
 	case meter.FrameMemory:
@@ -59,6 +65,23 @@ func (d *Drain) add(b *Batch, next ledger.Position, kind ledger.Kind, row []byte
 		return d.setAside(next, row, err)
 	}
 	return nil
+}
+
+// record gives an empty record.
+func (d *Drain) record() (r *meter.Record) {
+	if r, d.spareRows = last(d.spareRows); r == nil {
+		return &meter.Record{}
+	}
+	*r = meter.Record{}
+	return r
+}
+
+// last takes the last one out; the zero value if there is none.
+func last[T any](all []T) (one T, rest []T) {
+	if n := len(all) - 1; n >= 0 {
+		return all[n], all[:n]
+	}
+	return one, all
 }
 
 // decoded appends a row to those of its kind.

@@ -28,6 +28,9 @@ type Book struct {
 	drain.Sink
 	db   *db.DB
 	last map[uuid.UUID]bool // requests of the batch that was counted last
+
+	spare  map[uuid.UUID]bool // used and to be used again, like events
+	events []byte
 }
 
 // Spent is what a token has used up on a day.
@@ -52,7 +55,7 @@ func Open(ctx context.Context, database *db.DB, sink drain.Sink) (*Book, error) 
 	if err := database.Migrate(ctx, files, "spent_migrations"); err != nil {
 		return nil, err
 	}
-	b := &Book{Sink: sink, db: database, last: map[uuid.UUID]bool{}}
+	b := &Book{Sink: sink, db: database, last: map[uuid.UUID]bool{}, spare: map[uuid.UUID]bool{}}
 	var events []byte
 	if err := database.Read.QueryRowContext(ctx, "SELECT events FROM spent_last").Scan(&events); err != nil {
 		return nil, fmt.Errorf("cannot read what tokens have spent: %w", err)
@@ -79,8 +82,8 @@ func (b *Book) count(ctx context.Context, requests []*meter.Record) error {
 		return nil
 	}
 	sums := map[Spent]int64{}
-	last := make(map[uuid.UUID]bool, len(requests))
-	events := make([]byte, 0, len(requests)*len(uuid.UUID{}))
+	last, events := b.spare, b.events[:0]
+	clear(last)
 	fresh := false
 	for _, r := range requests {
 		last[r.EventID] = true
@@ -96,6 +99,7 @@ func (b *Book) count(ctx context.Context, requests []*meter.Record) error {
 	if !fresh {
 		return nil
 	}
+	b.events = events
 	tx, err := b.db.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return err
@@ -107,7 +111,7 @@ func (b *Book) count(ctx context.Context, requests []*meter.Record) error {
 	if err := tx.Commit(); err != nil {
 		return err
 	}
-	b.last = last
+	b.last, b.spare = last, b.last
 	return nil
 }
 
