@@ -37,7 +37,7 @@ func makeBed(peers string) (b *bed, err error) {
 	if b.dir, err = os.MkdirTemp("", "ownkey-bench"); err != nil {
 		return nil, err
 	}
-	if err = os.Chmod(b.dir, 0o711); err != nil { //nolint:gosec // nginx's worker is another user
+	if err = os.Chmod(b.dir, 0o711); err != nil {
 		return nil, err
 	}
 	if out, err := exec.Command("go", "build", "-trimpath", "-o", b.binary(), "./cmd/ownkey").CombinedOutput(); err != nil {
@@ -53,7 +53,7 @@ func makeBed(peers string) (b *bed, err error) {
 // pin keeps this process, and what it starts without a core of its own, off the
 // contenders' core.
 func pin() error {
-	if runtime.NumCPU() < 2 { //nolint:mnd // see the constants of the cores
+	if runtime.NumCPU() < 2 {
 		return errors.New("two cores are needed at least: one for the contender, one for the load")
 	}
 	var set unix.CPUSet

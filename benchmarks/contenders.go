@@ -54,7 +54,7 @@ const (
 
 const (
 	cacheTTL = "30s" // the default
-	someMany = 1000  // tenants of the main one, memories of the one that recalls
+	memories = 1000
 )
 
 // contenders are all, the floor first.
@@ -66,9 +66,9 @@ func contenders() []contender {
 		{"haproxy", "plain proxy", kindProxy, script("proxies", "haproxy", "haproxy -v")},
 		gateway("ownkey-sqlite", "local key, records in SQLite", ownkey{cacheTTL: cacheTTL}),
 		gateway("ownkey-clickhouse", "local key, records in ClickHouse", ownkey{cacheTTL: cacheTTL, clickHouse: true}),
-		gateway(nameOwnkey, "Vault, credentials cached 30 s, records in ClickHouse", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true, tenants: someMany}),
+		gateway(nameOwnkey, "Vault, credentials cached 30 s, records in ClickHouse", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true}),
 		gateway("ownkey-unseal", "Vault asked for every call, records in ClickHouse", ownkey{vault: true, cacheTTL: "0s", clickHouse: true}),
-		gateway(nameMemory, "as ownkey, with recall from 1,000 memories", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true, memories: someMany}),
+		gateway(nameMemory, "as ownkey, with recall from 1,000 memories", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true, memories: memories}),
 	}
 	for _, p := range peers {
 		all = append(all, contender{p.name, p.about, kindPeer, p.start})
@@ -106,7 +106,7 @@ func (b *bed) runScript(kind, name, installed string) (*instance, error) {
 		return nil, err
 	}
 	work := filepath.Join(b.dir, name)
-	if err := os.MkdirAll(work, 0o711); err != nil { //nolint:gosec // nginx's worker is another user
+	if err := os.MkdirAll(work, 0o711); err != nil {
 		return nil, err
 	}
 	path := filepath.Join("benchmarks", kind, name, "start.sh")

@@ -72,7 +72,7 @@ func (c *runCmd) Run() (err error) {
 	if err := m.books(ctx, m.running...); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(c.Out, 0o755); err != nil { //nolint:gosec // to be published
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
 		return err
 	}
 	path := filepath.Join(c.Out, now.Format("2006-01-02")+"-"+r.Commit)

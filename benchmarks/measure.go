@@ -171,7 +171,7 @@ func (m *measurer) profiled(s *standing, during time.Duration, name string) {
 // answers, such as carrying records away: that, too, is what a call costs.
 func (m *measurer) settle(s *standing) error {
 	if s.process == nil {
-		return m.ends.Serve(100 * time.Millisecond) //nolint:mnd // what is under way ends
+		return m.ends.Serve(100 * time.Millisecond)
 	}
 	const look, most, quiet = 300 * time.Millisecond, 10 * time.Second, 0.03
 	least := look
@@ -221,7 +221,7 @@ func (m *measurer) settled(ctx context.Context, s *standing) (r records, err err
 // books compares what was asked with what was recorded.
 func (m *measurer) books(ctx context.Context, all ...*standing) error {
 	for _, s := range all {
-		if s.instance.records == nil {
+		if s.records == nil {
 			continue
 		}
 		r, err := m.settled(ctx, s)
@@ -238,7 +238,7 @@ func (m *measurer) books(ctx context.Context, all ...*standing) error {
 func (m *measurer) stop() {
 	for _, s := range m.running {
 		if s.process != nil {
-			s.process.stop()
+			s.stop()
 		}
 	}
 }

@@ -157,7 +157,7 @@ func addLine(p *plot.Plot, name string, line plotter.XYs, i int) {
 func logarithmic(a *plot.Axis) {
 	a.Scale, a.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	if math.IsInf(a.Min, 0) || a.Min <= 0 || a.Max <= a.Min {
-		a.Min, a.Max = 1, 10 //nolint:mnd // one decade
+		a.Min, a.Max = 1, 10
 	}
 	a.Min, a.Max = math.Pow(10, math.Floor(math.Log10(a.Min))), math.Pow(10, math.Ceil(math.Log10(a.Max)))
 }

@@ -107,7 +107,7 @@ func (p *process) cpu() (total time.Duration) {
 func cpuOf(pid int) time.Duration {
 	const schedClock = 2
 	var t unix.Timespec
-	if unix.ClockGettime(int32(^pid<<3|schedClock), &t) != nil { //nolint:gosec // as the kernel packs it
+	if unix.ClockGettime(int32(^pid<<3|schedClock), &t) != nil {
 		return 0 // it has ended
 	}
 	return time.Duration(t.Nano())

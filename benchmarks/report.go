@@ -64,12 +64,12 @@ func thisMachine() machine {
 	}
 	var info unix.Sysinfo_t
 	if unix.Sysinfo(&info) == nil {
-		m.Memory = int64(info.Totalram) * int64(info.Unit) //nolint:gosec // bytes of memory
+		m.Memory = int64(info.Totalram) * int64(info.Unit)
 	}
 	var name unix.Utsname
 	if unix.Uname(&name) == nil {
 		release := unix.ByteSliceToString(name.Release[:])
-		m.Kernel = "Linux " + strings.Join(strings.SplitN(release, ".", 3)[:2], ".") //nolint:mnd // major and minor
+		m.Kernel = "Linux " + strings.Join(strings.SplitN(release, ".", 3)[:2], ".")
 	}
 	return m
 }
@@ -89,7 +89,7 @@ func (r *report) write(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path+".json", append(raw, '\n'), 0o644); err != nil { //nolint:gosec // to be published
+	if err := os.WriteFile(path+".json", append(raw, '\n'), 0o644); err != nil {
 		return err
 	}
 	return r.render(path)
@@ -98,11 +98,11 @@ func (r *report) write(path string) error {
 // render writes what is made from the raw data.
 func (r *report) render(path string) error {
 	f := figuresOf(r)
-	if err := os.WriteFile(path+".md", f.markdown(), 0o644); err != nil { //nolint:gosec // to be published
+	if err := os.WriteFile(path+".md", f.markdown(), 0o644); err != nil {
 		return err
 	}
 	for name, svg := range f.plots() {
-		if err := os.WriteFile(path+"-"+name+".svg", svg, 0o644); err != nil { //nolint:gosec // to be published
+		if err := os.WriteFile(path+"-"+name+".svg", svg, 0o644); err != nil {
 			return err
 		}
 	}

@@ -22,8 +22,15 @@ type effort struct {
 	rounds  int
 	during  time.Duration
 	shares  []float64 // of saturation
-	streams []int
+	streams []streaming
+	open    []int // streams that stay
 	growth  []grownBy
+}
+
+// streaming is a number of streams open on average, with a gap between chunks.
+type streaming struct {
+	gap  time.Duration
+	open int
 }
 
 // grownBy is a gateway that holds more of something.
@@ -40,8 +47,9 @@ const (
 
 var (
 	thorough = effort{
-		rounds: 5, during: 4 * time.Second, shares: []float64{0.1, 0.25, 0.5, 0.75, 0.9, 1, 1.2},
-		streams: []int{100, 1000, 10_000},
+		rounds: 4, during: 3 * time.Second, shares: []float64{0.1, 0.25, 0.5, 0.75, 1, 1.2},
+		streams: []streaming{{10 * time.Millisecond, 100}, {50 * time.Millisecond, 100}, {50 * time.Millisecond, 1000}},
+		open:    []int{100, 1000, 10_000},
 		growth: []grownBy{
 			{grownTenants, 1},
 			{grownTenants, 1000},
@@ -55,7 +63,7 @@ var (
 			{grownMemories, 100_000},
 		},
 	}
-	quick = effort{rounds: 1, during: 700 * time.Millisecond, shares: []float64{0.5}, streams: []int{100}, growth: []grownBy{{grownTenants, 100}}}
+	quick = effort{rounds: 1, during: 700 * time.Millisecond, shares: []float64{0.5}, streams: []streaming{{10 * time.Millisecond, 50}}, open: []int{100}, growth: []grownBy{{grownTenants, 100}}}
 )
 
 const (
@@ -121,6 +129,7 @@ func ladder(m *measurer, e *effort) error {
 			if _, err := m.run(s, p, sample{Scenario: "ladder", Share: share}); err != nil {
 				return err
 			}
+			p.During = e.during / 2
 			if _, err := m.run(direct, p, sample{Scenario: "ladder beside " + s.name, Share: share}); err != nil {
 				return err
 			}
@@ -147,35 +156,32 @@ func bodies(m *measurer, e *effort) error {
 }
 
 func streams(m *measurer, e *effort) error {
-	const connections, most = 64, 1024
-	for _, gap := range []time.Duration{0, 10 * time.Millisecond, 50 * time.Millisecond} {
-		for _, open := range e.streams[:min(2, len(e.streams))] {
-			err := m.turns((e.rounds+1)/2, func(s *standing, round int) error {
-				about := sample{Scenario: fmt.Sprintf("SSE %d ms", gap.Milliseconds()), Round: round, Number: open}
-				p := load.Plan{Call: load.Call{BodyBytes: kib, Chunks: chunks, Gap: int64(gap)}, Connections: connections, During: e.during / 2, Patience: patience}
-				if gap > 0 { // as many as are open on average, each for 100 gaps
-					lasts := chunks * gap
-					p.Rate, p.Connections = float64(open)/lasts.Seconds(), max(most, 2*open)
-					p.During, p.Patience = e.during/2+lasts/2, patience+lasts
-				}
-				_, err := m.run(s, p, about)
-				return err
-			})
-			if err != nil || gap == 0 {
-				if err != nil {
-					return err
-				}
-				break
-			}
+	const connections, most = 64, 4096
+	call := load.Call{BodyBytes: kib, Chunks: chunks}
+	err := m.turns((e.rounds+1)/2, func(s *standing, round int) error {
+		p := load.Plan{Call: call, Connections: connections, During: e.during, Patience: patience}
+		_, err := m.run(s, p, sample{Scenario: "SSE 0 ms", Round: round})
+		return err
+	})
+	for _, w := range e.streams {
+		if err != nil {
+			break
 		}
+		lasts := chunks * w.gap
+		call.Gap = int64(w.gap)
+		err = m.turns((e.rounds+1)/2, func(s *standing, round int) error {
+			p := load.Plan{Call: call, Connections: most, Rate: float64(w.open) / lasts.Seconds(), During: max(e.during, lasts), Patience: patience + lasts}
+			_, err := m.run(s, p, sample{Scenario: fmt.Sprintf("SSE %d ms", w.gap.Milliseconds()), Round: round, Number: w.open})
+			return err
+		})
 	}
-	return nil
+	return err
 }
 
 // open holds streams that have begun and stay, and sees what they cost.
 func open(m *measurer, e *effort) error {
 	const toOpen = 3 * time.Second
-	for _, n := range e.streams {
+	for _, n := range e.open {
 		n = min(n, mostStreams())
 		err := m.turns(1, func(s *standing, _ int) error {
 			p := load.Plan{Call: load.Call{BodyBytes: kib, Chunks: chunks, Hold: true}, Connections: n, During: toOpen + time.Duration(n)*time.Millisecond/4}
@@ -218,7 +224,7 @@ func outages(m *measurer, e *effort) error {
 		{"Vault sealed", func() error { return m.vault.Seal(ctx) }, func() error { return m.vault.Unseal(ctx) }},
 		{"ClickHouse down", m.engine.Kill, func() error { return m.engine.Restart(ctx) }},
 	} {
-		over := make(chan error, 2) //nolint:mnd // one each
+		over := make(chan error, 2)
 		third := max(e.during, 2*time.Second)
 		began, ended := false, false
 		p := load.Plan{Call: load.Call{BodyBytes: kib}, Rate: max(100, share*s.saturation), Connections: connections, During: 3 * third, Patience: patience}
@@ -279,7 +285,7 @@ func (m *measurer) grown(g grownBy, e *effort) error {
 	if err := m.books(context.Background(), s); err != nil {
 		return err
 	}
-	s.process.stop()
+	s.stop()
 	m.running = slices.DeleteFunc(m.running, func(other *standing) bool { return other == s })
 	return nil
 }
@@ -300,5 +306,5 @@ func mostStreams() int {
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return 0
 	}
-	return int(limit.Cur-spare) / 2 //nolint:gosec,mnd // below 2^31
+	return int(limit.Cur-spare) / 2
 }

@@ -25,9 +25,9 @@ func number(v float64, ok bool) string {
 	switch {
 	case !ok:
 		return none
-	case v >= 1000 || v <= -1000: //nolint:mnd // thousands need no digits behind
+	case v >= 1000 || v <= -1000:
 		return thousands(int64(v))
-	case v >= 100: //nolint:mnd // likewise
+	case v >= 100:
 		return fmt.Sprintf("%.0f", v)
 	}
 	return fmt.Sprintf("%.1f", v)
@@ -139,7 +139,7 @@ func (f figures) latency(p *page) {
 }
 
 func milliseconds(d time.Duration) string {
-	return fmt.Sprintf("%.2f", float64(d.Microseconds())/1000) //nolint:mnd // µs in a ms
+	return fmt.Sprintf("%.2f", float64(d.Microseconds())/1000)
 }
 
 func (f figures) bodies(p *page) {

@@ -24,7 +24,7 @@ func (f figures) streaming(p *page) {
 					continue
 				}
 				of := func(times func(*sample) time.Duration) string {
-					return fmt.Sprintf("%.2f", middle(all, func(s *sample) float64 { return inMicros(times(s)) })/1000) //nolint:mnd // µs in a ms
+					return fmt.Sprintf("%.2f", middle(all, func(s *sample) float64 { return inMicros(times(s)) })/1000)
 				}
 				good, not := int64(0), int64(0)
 				for _, s := range all {
@@ -90,7 +90,7 @@ func (f figures) aborts(p *page) {
 			left, wasted, good, bad = left+r.Aborted, wasted+r.Wasted, good+r.Good, bad+r.Wrong+r.Failed
 		}
 		of := func(q float64) string {
-			return fmt.Sprintf("%.2f", middle(all, func(s *sample) float64 { return inMicros(s.Result.Closed.At(q)) })/1000) //nolint:mnd // µs in a ms
+			return fmt.Sprintf("%.2f", middle(all, func(s *sample) float64 { return inMicros(s.Result.Closed.At(q)) })/1000)
 		}
 		p.row(f.title(c), thousands(left), of(half), of(high), of(1), fmt.Sprintf("%.2f", float64(wasted)/float64(max(1, left))), thousands(good), thousands(bad))
 	}
@@ -205,13 +205,13 @@ func (f figures) targets(p *page) {
 			gap = max(gap, middle(numbered(f.of(name, nameOwnkey), n), func(s *sample) float64 { return inMicros(s.Result.Gap.At(high)) }))
 		}
 	}
-	p.row("gap added between chunks, p99, the worst scenario", "≤ 0.5 ms", fmt.Sprintf("%.2f ms", gap/1000)) //nolint:mnd // µs in a ms
+	p.row("gap added between chunks, p99, the worst scenario", "≤ 0.5 ms", fmt.Sprintf("%.2f ms", gap/1000))
 	if counts := numbers(f.of("open streams", nameOwnkey)); len(counts) > 0 {
 		most := counts[len(counts)-1]
 		p.row(fmt.Sprintf("memory of each of %s streams", thousands(int64(most))), "≤ 32 KiB", kibibytes(middle(numbered(f.of("open streams", nameOwnkey), most), bytesPerStream))+" KiB")
 	}
 	p.row("provider's connection closed after the client left, p99", "≤ 100 ms",
-		fmt.Sprintf("%.2f ms", middle(f.of("aborts", nameOwnkey), func(s *sample) float64 { return inMicros(s.Result.Closed.At(high)) })/1000)) //nolint:mnd // µs in a ms
+		fmt.Sprintf("%.2f ms", middle(f.of("aborts", nameOwnkey), func(s *sample) float64 { return inMicros(s.Result.Closed.At(high)) })/1000))
 	var asked, lost, doubled int64
 	for _, b := range f.Books {
 		asked, lost, doubled = asked+b.Asked, lost+max(b.lost(), -b.lost()), doubled+b.doubled()

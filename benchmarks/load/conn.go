@@ -140,6 +140,6 @@ func listen() (fd int, at netip.AddrPort, err error) {
 		_ = unix.Close(fd)
 		return 0, at, fmt.Errorf("cannot listen: %w", err)
 	}
-	own := name.(*unix.SockaddrInet4)                                               //nolint:forcetypeassert // it was bound to one
-	return fd, netip.AddrPortFrom(netip.AddrFrom4(own.Addr), uint16(own.Port)), nil //nolint:gosec // a port
+	own := name.(*unix.SockaddrInet4) //nolint:forcetypeassert // it was bound to one
+	return fd, netip.AddrPortFrom(netip.AddrFrom4(own.Addr), uint16(own.Port)), nil
 }

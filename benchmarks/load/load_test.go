@@ -68,7 +68,8 @@ func TestClientsThatGoAndProvidersThatDoNotAnswer(t *testing.T) {
 func TestLiesAreSeen(t *testing.T) {
 	e := start(t)
 	stream := Call{BodyBytes: 300, Chunks: 2}
-	chunks := streamHead[:strings.Index(streamHead, "Transfer")] + "Connection: close\r\n\r\n"
+	untilTransfer, _, _ := strings.Cut(streamHead, "Transfer")
+	chunks := untilTransfer + "Connection: close\r\n\r\n"
 	numbered := func(n int) string {
 		return chunkStart + textStart + fmt.Sprintf("%09d", n) + chunkFill + chunkEnd
 	}

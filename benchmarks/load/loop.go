@@ -39,7 +39,7 @@ func (l *loop) now() int64 { return int64(time.Since(l.began)) }
 
 // watch tells s of what happens on fd.
 func (l *loop) watch(fd int, s socket) error {
-	l.socks[int32(fd)] = s //nolint:gosec // descriptors are small
+	l.socks[int32(fd)] = s
 	return l.control(unix.EPOLL_CTL_ADD, fd, unix.EPOLLIN|unix.EPOLLRDHUP)
 }
 
@@ -53,7 +53,7 @@ func (l *loop) writing(fd int, on bool) error {
 }
 
 func (l *loop) control(op, fd int, events uint32) error {
-	err := unix.EpollCtl(l.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}) //nolint:gosec // see watch
+	err := unix.EpollCtl(l.epoll, op, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)})
 	if err != nil {
 		return fmt.Errorf("cannot watch a socket: %w", err)
 	}
@@ -62,7 +62,7 @@ func (l *loop) control(op, fd int, events uint32) error {
 
 // drop closes a socket.
 func (l *loop) drop(fd int) {
-	delete(l.socks, int32(fd)) //nolint:gosec // see watch
+	delete(l.socks, int32(fd))
 	_ = unix.Close(fd)
 }
 

@@ -102,7 +102,7 @@ func (e *Ends) Run(t Target, p Plan) (result *Result, why string, err error) {
 	}
 	const skew = 1.1 // of Zipf's law: the first of 1,000 makes a sixth of the calls
 	if len(t.Header) > 1 {
-		r.zipf = rand.NewZipf(rand.New(rand.NewPCG(1, 2)), skew, 1, uint64(len(t.Header)-1)) //nolint:gosec // a load is no secret
+		r.zipf = rand.NewZipf(rand.New(rand.NewPCG(1, 2)), skew, 1, uint64(len(t.Header)-1))
 	}
 	r.provider.received = 0
 	r.began = e.l.now()
@@ -141,7 +141,7 @@ func (a *arrivals) ring() {
 		return
 	}
 	a.r.start(a.next)
-	a.next += int64(rand.ExpFloat64() * float64(time.Second) / a.r.plan.Rate) //nolint:gosec // see Run
+	a.next += int64(rand.ExpFloat64() * float64(time.Second) / a.r.plan.Rate)
 	a.r.l.at(a.next, a)
 }
 
@@ -192,12 +192,12 @@ func (r *run) send(u *user, due int64) {
 	if r.plan.Chunks > 0 {
 		kind = kindStream
 	}
-	switch luck := rand.Float64(); { //nolint:gosec // see Run
+	switch luck := rand.Float64(); {
 	case luck < r.plan.Silent:
 		kind = kindSilent
 		r.l.at(r.l.now()+int64(r.plan.GiveUp), &giveUp{u, c, c.id})
 	case luck < r.plan.Silent+r.plan.Abort:
-		leave = rand.IntN(max(1, r.plan.Chunks/2)) //nolint:gosec // see Run
+		leave = rand.IntN(max(1, r.plan.Chunks/2))
 	}
 	r.result.Sent++
 	r.open++
