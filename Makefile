@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Tools that tests need are
 # built or installed into .tools, once.
 
-.PHONY: run build sbom test proxies check lint vulncheck licences fmt docs fuzz bench vault clickhouse clean
+.PHONY: run build sbom test proxies check lint vulncheck licences fmt docs fuzz bench bench-quick bench-peers vault clickhouse clean
 
 GO ?= go
 LINT := .tools/golangci-lint
@@ -28,6 +28,7 @@ sbom: build $(SBOM) ## ownkey.cdx.json: what is in ./ownkey, as CycloneDX.
 test: check sbom proxies $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests with the race detector, official SDKs.
 	$(GO) test -race -shuffle=on -timeout 30m ./...
 	$(GO) test ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
+	$(GO) run ./benchmarks --quick --out .tools/bench
 
 proxies: ## nginx and HAProxy, which tests put before the gateway.
 	@command -v nginx >/dev/null && command -v haproxy >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light haproxy; } || \
@@ -62,8 +63,14 @@ fuzz: ## Every fuzz target for FUZZTIME.
 	  done; \
 	done
 
-bench: ## The gateway beside nginx; prints tables.
-	$(GO) run ./benchmarks
+bench: proxies $(VAULT) $(CLICKHOUSE) ## The gateway beside proxies and the peers that are installed; half an hour. BENCH='--contenders nginx,ownkey' chooses.
+	$(GO) run ./benchmarks $(BENCH)
+
+bench-quick: proxies $(VAULT) $(CLICKHOUSE) ## The same as a smoke test: every scenario, short; results go to .tools/bench.
+	$(GO) run ./benchmarks --quick --out .tools/bench $(BENCH)
+
+bench-peers: ## Install other gateways below ~/.cache/ownkey-benchmarks, from their public sources; needs npm, Python, Go and Rust.
+	$(GO) run ./benchmarks peers
 
 $(LINT): internal/tools/lint/go.mod
 	cd internal/tools/lint && $(GO) build -o ../../../$(LINT) github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -60,6 +63,14 @@ func (c *runCmd) Run() (err error) {
 	m := &measurer{bed: b, report: r, profiles: c.Profiles}
 	defer m.stop()
 	ctx := context.Background()
+	go func() {
+		interrupted, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		<-interrupted.Done()
+		m.stop()
+		b.close()
+		os.Exit(1)
+	}()
 	if err := m.start(ctx, all); err != nil {
 		return err
 	}
@@ -77,7 +88,7 @@ func (c *runCmd) Run() (err error) {
 	}
 	path := filepath.Join(c.Out, now.Format("2006-01-02")+"-"+r.Commit)
 	fmt.Fprintf(os.Stderr, "\n%s.md\n", path)
-	return r.write(path)
+	return errors.Join(r.write(path), r.faults())
 }
 
 func (c *runCmd) chosen(all []contender) (chosen []contender, err error) {

@@ -48,43 +48,55 @@ type standing struct {
 	*instance
 	saturation float64
 	base       records
+	idle       int64 // bytes, resident after its start
 }
 
-// start starts the contenders; those that can not be had are reported as such.
+// start starts the contenders; peers that can not be had are reported as such.
 func (m *measurer) start(ctx context.Context, all []contender) error {
 	for _, c := range all {
 		began := time.Now()
-		i, err := c.start(ctx, m.bed, c.name)
 		entry := contenderReport{Name: c.name, About: c.about, Kind: c.kind}
-		if err != nil {
-			if c.kind != kindPeer {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
+		s, err := m.stand(ctx, c)
+		switch {
+		case err != nil && c.kind != kindPeer:
+			return fmt.Errorf("%s: %w", c.name, err)
+		case err != nil:
 			entry.Missing = err.Error()
 			fmt.Fprintf(os.Stderr, "%s: %v\n", c.name, err)
-			m.report.Contenders = append(m.report.Contenders, entry)
-			continue
-		}
-		s := &standing{contender: c, instance: i}
-		m.running = append(m.running, s)
-		if err := m.try(s); err != nil {
-			return fmt.Errorf("%s: %w", c.name, err)
-		}
-		if i.records != nil {
-			if s.base, err = m.settled(ctx, s); err != nil {
-				return err
-			}
-			s.asked = 0
-		}
-		entry.Version, entry.Configuration = i.version, i.configuration
-		if i.process != nil {
-			entry.Idle = i.resident()
-			i.pause()
+		default:
+			entry.Version, entry.Configuration, entry.Idle = s.version, s.configuration, s.idle
+			fmt.Fprintf(os.Stderr, "%s: started in %v\n", c.name, time.Since(began).Round(time.Millisecond))
 		}
 		m.report.Contenders = append(m.report.Contenders, entry)
-		fmt.Fprintf(os.Stderr, "%s: started in %v\n", c.name, time.Since(began).Round(time.Millisecond))
 	}
 	return nil
+}
+
+// stand starts one contender, tries it, and lets it stand.
+func (m *measurer) stand(ctx context.Context, c contender) (*standing, error) {
+	i, err := c.start(ctx, m.bed, c.name)
+	if err != nil {
+		return nil, err
+	}
+	s := &standing{contender: c, instance: i}
+	if err := m.try(s); err != nil {
+		if i.process != nil {
+			s.stop()
+		}
+		return nil, err
+	}
+	m.running = append(m.running, s)
+	if i.records != nil {
+		if s.base, err = m.settled(ctx, s); err != nil {
+			return nil, err
+		}
+		s.asked = 0
+	}
+	if i.process != nil {
+		s.idle = i.resident()
+		i.pause()
+	}
+	return s, nil
 }
 
 // try makes some calls of both kinds, which must be answered as they should be,

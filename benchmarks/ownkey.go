@@ -33,7 +33,7 @@ type ownkey struct {
 }
 
 const (
-	providerKey = "sk-benchmark"
+	providerKey = "sk-bench"
 	adminToken  = "oka_benchmark"
 	adminEnv    = "OWNKEY_ADMIN_TOKEN=" + adminToken
 )

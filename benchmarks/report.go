@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -80,6 +81,22 @@ func commit() string {
 		return "unknown"
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// faults are what may never be, however slow a machine is: answers of the
+// gateway that are not the provider's, records that are lost or doubled.
+func (r *report) faults() (err error) {
+	for _, s := range r.Samples {
+		if strings.HasPrefix(s.Contender, nameOwnkey) && s.Result.Wrong > 0 {
+			err = errors.Join(err, fmt.Errorf("%s, %s: %d wrong answers, the first is %s", s.Contender, s.Scenario, s.Result.Wrong, s.Wrong))
+		}
+	}
+	for _, b := range r.Books {
+		if b.lost() != 0 || b.doubled() != 0 {
+			err = errors.Join(err, fmt.Errorf("%s: %d calls, but %d records, %d of them different", b.Contender, b.Asked, b.Rows, b.Distinct))
+		}
+	}
+	return err
 }
 
 // write leaves the raw file, the table and the plots below a path without

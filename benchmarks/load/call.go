@@ -22,11 +22,12 @@ type Call struct {
 }
 
 // The mark in a request's text tells the provider what to answer, whatever the
-// gateway does to the JSON around it: the kind, and the call's number.
+// gateway does to the JSON around it: the kind, and the call's number. No
+// character of it is one that JSON encoders escape.
 const (
-	markStart  = "<<call "
+	markStart  = "[[call "
 	markDigits = 9
-	markBytes  = len(markStart) + 1 + 1 + markDigits + len(">>")
+	markBytes  = len(markStart) + 1 + 1 + markDigits + len("]]")
 )
 
 // kinds of what the provider does.
@@ -59,7 +60,7 @@ func (c *Call) template(path, host, header string) *template {
 	}
 	body += `"messages":[{"role":"user","content":"`
 	mark := len(body) + len(markStart)
-	body += markStart + "u " + string(bytes.Repeat([]byte("0"), markDigits)) + `>> `
+	body += markStart + "u " + string(bytes.Repeat([]byte("0"), markDigits)) + `]] `
 	const end = `"}]}`
 	fill := bytes.Repeat([]byte(prose), c.BodyBytes/len(prose)+1)
 	fill = append(fill[:max(0, c.BodyBytes-len(body)-len(end))], end...)
