@@ -181,8 +181,12 @@ func (f figures) targets(p *page) {
 	p.table("figure", "wanted", "measured")
 	cpu := func(name string) float64 { return middle(f.of("unary 1 KB", name), cpuMicros) }
 	rate := func(name string) float64 { return middle(f.of("unary 1 KB", name), perSecond) }
-	p.row("CPU of a unary call of 1 KB, all on but memory", "≤ 1.5 × nginx", fmt.Sprintf("%.2f ×", cpu(nameOwnkey)/max(1, cpu(nameNginx))))
-	p.row("recall from 1,000 memories", "≤ 60 µs more", fmt.Sprintf("%.1f µs more", cpu(nameMemory)-cpu(nameOwnkey)))
+	if cpu(nameNginx) > 0 {
+		p.row("CPU of a unary call of 1 KB, all on but memory", "≤ 1.5 × nginx", fmt.Sprintf("%.2f ×", cpu(nameOwnkey)/cpu(nameNginx)))
+	}
+	if cpu(nameMemory) > 0 {
+		p.row("recall from 1,000 memories", "≤ 60 µs more", fmt.Sprintf("%.1f µs more", cpu(nameMemory)-cpu(nameOwnkey)))
+	}
 	if name, best := f.bestPeer(func(c contenderReport) (float64, bool) { return rate(c.Name), true }); name != "" {
 		p.row("requests/s of a core", "≥ 1.5 × the best peer", fmt.Sprintf("%.2f × %s", rate(nameOwnkey)/best, name))
 	}
