@@ -69,7 +69,7 @@ bench: proxies $(VAULT) $(CLICKHOUSE) ## The gateway beside proxies and the peer
 bench-quick: proxies $(VAULT) $(CLICKHOUSE) ## The same as a smoke test: every scenario, short; results go to .tools/bench.
 	$(GO) run ./benchmarks --quick --out .tools/bench $(BENCH)
 
-bench-peers: ## Install other gateways below ~/.cache/ownkey-benchmarks, from their public sources; needs npm, Python, Go and Rust.
+bench-peers: ## Install other gateways that are published as packages, below ~/.cache/ownkey-benchmarks; needs npm and Python.
 	$(GO) run ./benchmarks peers
 
 $(LINT): internal/tools/lint/go.mod

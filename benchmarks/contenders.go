@@ -17,6 +17,7 @@ type contender struct {
 	name  string
 	about string
 	kind  kind
+	part  bool // of the whole: measured with unary calls only
 	start func(ctx context.Context, b *bed, name string) (*instance, error)
 }
 
@@ -59,19 +60,26 @@ const (
 
 // contenders are all, the floor first.
 func contenders() []contender {
-	gateway := func(name, about string, o ownkey) contender { return contender{name, about, kindOwnkey, o.start} }
+	gateway := func(name, about string, o ownkey) contender {
+		return contender{name: name, about: about, kind: kindOwnkey, start: o.start}
+	}
+	part := func(name, about string, o ownkey) contender {
+		c := gateway(name, about, o)
+		c.part = true
+		return c
+	}
 	all := []contender{
-		{nameDirect, "no proxy", kindDirect, startDirect},
-		{nameNginx, "plain proxy", kindProxy, script("proxies", "nginx", "nginx -v")},
-		{"haproxy", "plain proxy", kindProxy, script("proxies", "haproxy", "haproxy -v")},
-		gateway("ownkey-sqlite", "local key, records in SQLite", ownkey{cacheTTL: cacheTTL}),
-		gateway("ownkey-clickhouse", "local key, records in ClickHouse", ownkey{cacheTTL: cacheTTL, clickHouse: true}),
+		{name: nameDirect, about: "no proxy", kind: kindDirect, start: startDirect},
+		{name: nameNginx, about: "plain proxy", kind: kindProxy, start: script("proxies", "nginx", "nginx -v")},
+		{name: "haproxy", about: "plain proxy", kind: kindProxy, start: script("proxies", "haproxy", "haproxy -v")},
+		part("ownkey-sqlite", "local key, records in SQLite", ownkey{cacheTTL: cacheTTL}),
+		part("ownkey-clickhouse", "local key, records in ClickHouse", ownkey{cacheTTL: cacheTTL, clickHouse: true}),
 		gateway(nameOwnkey, "Vault, credentials cached 30 s, records in ClickHouse", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true}),
-		gateway("ownkey-unseal", "Vault asked for every call, records in ClickHouse", ownkey{vault: true, cacheTTL: "0s", clickHouse: true}),
+		part("ownkey-unseal", "Vault asked for every call, records in ClickHouse", ownkey{vault: true, cacheTTL: "0s", clickHouse: true}),
 		gateway(nameMemory, "as ownkey, with recall from 1,000 memories", ownkey{vault: true, cacheTTL: cacheTTL, clickHouse: true, memories: memories}),
 	}
 	for _, p := range peers {
-		all = append(all, contender{p.name, p.about, kindPeer, p.start})
+		all = append(all, contender{name: p.name, about: p.about, kind: kindPeer, start: p.start})
 	}
 	return all
 }

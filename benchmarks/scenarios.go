@@ -47,8 +47,8 @@ const (
 
 var (
 	thorough = effort{
-		rounds: 4, during: 3 * time.Second, shares: []float64{0.1, 0.25, 0.5, 0.75, 1, 1.2},
-		streams: []streaming{{10 * time.Millisecond, 100}, {50 * time.Millisecond, 100}, {50 * time.Millisecond, 1000}},
+		rounds: 3, during: 2500 * time.Millisecond, shares: []float64{0.1, 0.25, 0.5, 0.75, 1, 1.2},
+		streams: []streaming{{10 * time.Millisecond, 100}, {50 * time.Millisecond, 1000}},
 		open:    []int{100, 1000, 10_000},
 		growth: []grownBy{
 			{grownTenants, 1},
@@ -86,8 +86,18 @@ var scenarios = []scenario{
 	{"growth", "more tenants, tokens, memories", growth},
 }
 
-// turns gives every contender its turn in each round.
+// turns gives every contender its turn in each round, but for those that are
+// only parts.
 func (m *measurer) turns(rounds int, f func(s *standing, round int) error) error {
+	return m.turnsOfAll(rounds, func(s *standing, round int) error {
+		if s.part {
+			return nil
+		}
+		return f(s, round)
+	})
+}
+
+func (m *measurer) turnsOfAll(rounds int, f func(s *standing, round int) error) error {
 	for round := range rounds {
 		for _, s := range m.running {
 			if err := f(s, round); err != nil {
@@ -101,7 +111,7 @@ func (m *measurer) turns(rounds int, f func(s *standing, round int) error) error
 func unary(m *measurer, e *effort) error {
 	const connections = 64
 	rates := map[string][]float64{}
-	err := m.turns(e.rounds, func(s *standing, round int) error {
+	err := m.turnsOfAll(e.rounds, func(s *standing, round int) error {
 		p := load.Plan{Call: load.Call{BodyBytes: kib}, Connections: connections, During: e.during, Patience: patience}
 		got, err := m.run(s, p, sample{Scenario: "unary 1 KB", Round: round})
 		if err == nil {
@@ -120,7 +130,7 @@ func unary(m *measurer, e *effort) error {
 func ladder(m *measurer, e *effort) error {
 	const connections = 1024
 	direct := m.of(nameDirect)
-	return m.turns(1, func(s *standing, _ int) error {
+	return m.turnsOfAll(1, func(s *standing, _ int) error {
 		if s == direct || s.saturation == 0 {
 			return nil
 		}
@@ -169,7 +179,7 @@ func streams(m *measurer, e *effort) error {
 		}
 		lasts := chunks * w.gap
 		call.Gap = int64(w.gap)
-		err = m.turns((e.rounds+1)/2, func(s *standing, round int) error {
+		err = m.turns(1, func(s *standing, round int) error {
 			p := load.Plan{Call: call, Connections: most, Rate: float64(w.open) / lasts.Seconds(), During: max(e.during, lasts), Patience: patience + lasts}
 			_, err := m.run(s, p, sample{Scenario: fmt.Sprintf("SSE %d ms", w.gap.Milliseconds()), Round: round, Number: w.open})
 			return err
@@ -272,7 +282,7 @@ func (m *measurer) grown(g grownBy, e *effort) error {
 		o.memories = g.n
 	}
 	name := fmt.Sprintf("grown-%s-%d", g.what, g.n)
-	if err := m.start(context.Background(), []contender{{name, fmt.Sprintf("local key, ClickHouse, %d %s", g.n, g.what), kindOwnkey, o.start}}); err != nil {
+	if err := m.start(context.Background(), []contender{{name: name, about: fmt.Sprintf("local key, ClickHouse, %d %s", g.n, g.what), kind: kindOwnkey, start: o.start}}); err != nil {
 		return err
 	}
 	s := m.of(name)

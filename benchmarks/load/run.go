@@ -22,6 +22,7 @@ type Target struct {
 	Addr   netip.AddrPort
 	Path   string
 	Header []string // lines that end in CRLF, one set a tenant; the first is the most frequent one
+	NoDone bool     // streams end without [DONE]; their last chunk is looked for all the same
 }
 
 // Plan is one run.
@@ -74,7 +75,7 @@ func (e *Ends) Serve(during time.Duration) error {
 // run is a plan at work.
 type run struct {
 	*Ends
-	to        netip.AddrPort
+	to        Target
 	plan      Plan
 	templates []*template
 	zipf      *rand.Zipf
@@ -96,7 +97,7 @@ type run struct {
 // Run carries a plan out. An error is the run's own, not the gateway's; why is
 // the first answer that was not right.
 func (e *Ends) Run(t Target, p Plan) (result *Result, why string, err error) {
-	r := &run{Ends: e, to: t.Addr, plan: p, result: newResult(), room: make([]byte, 256<<10)}
+	r := &run{Ends: e, to: t, plan: p, result: newResult(), room: make([]byte, 256<<10)}
 	for _, header := range t.Header {
 		r.templates = append(r.templates, p.template(t.Path, t.Addr.String(), header))
 	}
@@ -167,7 +168,7 @@ func (r *run) start(due int64) {
 		r.queue = append(r.queue, due)
 		return
 	default:
-		c, err := dial(r.l, r.to)
+		c, err := dial(r.l, r.to.Addr)
 		if err != nil {
 			r.trouble = err
 			return

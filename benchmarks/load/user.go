@@ -205,7 +205,7 @@ func (u *user) finish() {
 // right reports whether all has come that the provider sent, and only that.
 func (u *user) right() bool {
 	if u.kind == kindStream {
-		return !u.broken && u.ended && u.next == u.call.plan.Chunks
+		return !u.broken && (u.ended || u.r.to.NoDone) && u.next == u.call.plan.Chunks
 	}
 	u.head = append(append(u.head[:0], textStart+"000000000"...), lorem...)
 	putNumber(u.head[len(textStart):], u.call.id)
