@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,7 +60,7 @@ func (p peer) start(_ context.Context, b *bed, _ string) (*instance, error) {
 // install runs a peer's install script, if it has one.
 func (p peer) install(dir string) error {
 	script := filepath.Join("benchmarks", "peers", p.name, "install.sh")
-	if _, err := os.Stat(script); err != nil {
+	if _, err := os.Stat(script); errors.Is(err, fs.ErrNotExist) {
 		fmt.Fprintf(os.Stderr, "%s: no published package; benchmarks/peers/%s/README.md says where it is to be had. Put the program into %s\n",
 			p.name, p.name, filepath.Join(dir, p.name))
 		return nil
