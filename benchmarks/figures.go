@@ -36,13 +36,9 @@ func numbered(all []*sample, n int) []*sample {
 	return slices.DeleteFunc(slices.Clone(all), func(s *sample) bool { return s.Number != n })
 }
 
-// at is the sample of a share of saturation.
-func at(all []*sample, share float64) *sample {
-	i := slices.IndexFunc(all, func(s *sample) bool { return s.Share == share })
-	if i < 0 {
-		return nil
-	}
-	return all[i]
+// at are those that offered a share of saturation, by round.
+func at(all []*sample, share float64) []*sample {
+	return slices.DeleteFunc(slices.Clone(all), func(s *sample) bool { return s.Share != share })
 }
 
 // middle is the median over rounds; zero without any.
@@ -57,6 +53,9 @@ func middle(all []*sample, of func(*sample) float64) float64 {
 func perSecond(s *sample) float64 { return s.Result.Rate() }
 func cpuMicros(s *sample) float64 { return s.cpuPerCall() }
 
+// busy is the share of its core that a contender spent on the calls of a run.
+func busy(s *sample) float64 { return s.cpuPerCall() * s.Result.Rate() / 1e6 }
+
 // behindMicros is what Vault and ClickHouse spend on a call.
 func behindMicros(s *sample) float64 {
 	return float64(s.Behind.Microseconds()) / float64(max(1, s.Result.Good))
@@ -67,14 +66,27 @@ func bytesPerStream(s *sample) float64 {
 	return float64(s.Resident-s.Before) / float64(max(1, s.Result.FirstByte.TotalCount()))
 }
 
-// added is what a contender adds to a quantile, beside the provider itself at
-// the same rate; in µs. ok is false where either is not there.
-func (f figures) added(contender string, share, q float64) (micros float64, ok bool) {
+// added is what a contender adds to a time, beside the provider itself at the
+// same rate right after it; in µs, the median over rounds. ok is false where
+// either is not there.
+func (f figures) added(contender string, share float64, of func(*sample) time.Duration) (micros float64, ok bool) {
 	own, direct := at(f.of("ladder", contender), share), at(f.of("ladder beside "+contender, nameDirect), share)
-	if own == nil || direct == nil || own.Result.Latency.TotalCount() == 0 {
-		return 0, false
+	var all []float64
+	for i := range min(len(own), len(direct)) {
+		if own[i].Result.Good > 0 {
+			all = append(all, inMicros(of(own[i])-of(direct[i])))
+		}
 	}
-	return inMicros(own.Result.Latency.At(q) - direct.Result.Latency.At(q)), true
+	return median(all), len(all) > 0
+}
+
+// latency and firstByte are quantiles of a sample.
+func latency(q float64) func(*sample) time.Duration {
+	return func(s *sample) time.Duration { return s.Result.Latency.At(q) }
+}
+
+func firstByte(q float64) func(*sample) time.Duration {
+	return func(s *sample) time.Duration { return s.Result.FirstByte.At(q) }
 }
 
 func inMicros(d time.Duration) float64 { return float64(d.Nanoseconds()) / float64(time.Microsecond) }

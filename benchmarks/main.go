@@ -74,21 +74,24 @@ func (c *runCmd) Run() (err error) {
 	if err := m.start(ctx, all); err != nil {
 		return err
 	}
+	failed := m.carryOut(ctx, todo, e) // what was measured until then is kept
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return errors.Join(failed, err)
+	}
+	path := filepath.Join(c.Out, now.Format("2006-01-02")+"-"+r.Commit)
+	fmt.Fprintf(os.Stderr, "\n%s.md\n", path)
+	return errors.Join(failed, r.write(path), r.faults())
+}
+
+// carryOut runs the scenarios, and compares the books at the end.
+func (m *measurer) carryOut(ctx context.Context, todo []scenario, e *effort) error {
 	for _, s := range todo {
 		fmt.Fprintf(os.Stderr, "\n%s: %s\n", s.name, s.about)
 		if err := s.run(m, e); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
 	}
-	if err := m.books(ctx, m.running...); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(c.Out, 0o755); err != nil {
-		return err
-	}
-	path := filepath.Join(c.Out, now.Format("2006-01-02")+"-"+r.Commit)
-	fmt.Fprintf(os.Stderr, "\n%s.md\n", path)
-	return errors.Join(r.write(path), r.faults())
+	return m.books(ctx, m.running...)
 }
 
 func (c *runCmd) chosen(all []contender) (chosen []contender, err error) {

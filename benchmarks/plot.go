@@ -85,7 +85,7 @@ func (f figures) latencyPlot() []byte {
 	for i, c := range f.measured() {
 		var line plotter.XYs
 		for _, s := range f.of("ladder", c.Name) {
-			if v := float64(s.Result.Latency.At(high).Nanoseconds()) / 1e6; v > 0 && s.Rate > 0 {
+			if v := float64(s.Result.Latency.At(high).Nanoseconds()) / 1e6; v > 0 && s.Rate > 0 && s.Round == 0 {
 				line = append(line, plotter.XY{X: s.Rate, Y: v})
 			}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -126,21 +127,25 @@ func unary(m *measurer, e *effort) error {
 }
 
 // ladder offers shares of saturation, and the same rates to the provider itself:
-// the difference is what a contender adds.
+// the difference is what a contender adds. Half of saturation comes in every
+// round, since a tail of one run says more about the machine.
 func ladder(m *measurer, e *effort) error {
 	const connections = 1024
 	direct := m.of(nameDirect)
-	return m.turnsOfAll(1, func(s *standing, _ int) error {
+	return m.turnsOfAll(e.rounds, func(s *standing, round int) error {
 		if s == direct || s.saturation == 0 {
 			return nil
 		}
 		for _, share := range e.shares {
+			if round > 0 && share != half {
+				continue
+			}
 			p := load.Plan{Call: load.Call{BodyBytes: kib}, Rate: share * s.saturation, Connections: connections, During: e.during, Patience: patience}
-			if _, err := m.run(s, p, sample{Scenario: "ladder", Share: share}); err != nil {
+			if _, err := m.run(s, p, sample{Scenario: "ladder", Round: round, Share: share}); err != nil {
 				return err
 			}
 			p.During = e.during / 2
-			if _, err := m.run(direct, p, sample{Scenario: "ladder beside " + s.name, Share: share}); err != nil {
+			if _, err := m.run(direct, p, sample{Scenario: "ladder beside " + s.name, Round: round, Share: share}); err != nil {
 				return err
 			}
 		}
@@ -308,13 +313,14 @@ func median(all []float64) float64 {
 	return sorted[len(sorted)/2]
 }
 
-// mostStreams is how many this process can have, which holds both ends of each;
-// a gateway needs as many.
+// mostStreams is how many this process can have besides what it has open, since
+// it holds both ends of each; a gateway needs as many.
 func mostStreams() int {
 	const spare = 200
 	var limit unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil || unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
 		return 0
 	}
-	return int(limit.Cur-spare) / 2
+	return (int(limit.Cur) - len(open) - spare) / 2
 }

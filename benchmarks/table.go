@@ -67,7 +67,7 @@ func (f figures) markdown() []byte {
 
 func (f figures) saturation(p *page) {
 	p.line("## One core, 1 KB in, 1 KB out\n")
-	p.table("contender", "requests/s", "least – most", "CPU µs each", "beside nginx", "Vault and ClickHouse, µs each", "idle MiB", "wrong")
+	p.table("contender", "requests/s", "least – most", "CPU µs each", "core busy", "beside nginx", "Vault and ClickHouse, µs each", "idle MiB", "wrong")
 	nginx := middle(f.of("unary 1 KB", nameNginx), cpuMicros)
 	for _, c := range f.measured() {
 		all := f.of("unary 1 KB", c.Name)
@@ -79,10 +79,24 @@ func (f figures) saturation(p *page) {
 			most, wrong = max(most, perSecond(s)), wrong+s.Result.Wrong+s.Result.Failed
 		}
 		cpu, behind := middle(all, cpuMicros), middle(all, behindMicros)
-		p.row(f.title(c), number(middle(all, perSecond), true), number(least, true)+" – "+number(most, true), number(cpu, cpu > 0),
-			fmt.Sprintf("%.2f", cpu/max(nginx, 1)), number(behind, c.Kind == kindOwnkey && behind > 0), fmt.Sprintf("%.0f", float64(c.Idle)/mib), fmt.Sprint(wrong))
+		p.row(f.title(c), number(middle(all, perSecond), true), number(least, true)+" – "+number(most, true), number(cpu, cpu > 0), share(middle(all, busy), cpu > 0),
+			ratio(cpu, nginx), number(behind, c.Kind == kindOwnkey && behind > 0), fmt.Sprintf("%.0f", float64(c.Idle)/mib), fmt.Sprint(wrong))
 	}
 	p.line("")
+}
+
+func ratio(of, to float64) string {
+	if of == 0 || to == 0 {
+		return none
+	}
+	return fmt.Sprintf("%.2f", of/to)
+}
+
+func share(v float64, ok bool) string {
+	if !ok {
+		return none
+	}
+	return fmt.Sprintf("%.0f %%", 100*v)
 }
 
 func (f figures) title(c contenderReport) string {
@@ -93,20 +107,16 @@ func (f figures) title(c contenderReport) string {
 }
 
 func (f figures) latency(p *page) {
-	p.line("## Latency added, in µs, at 50 %% of what each can do\n")
+	p.line("## Latency added, in µs, at 50 %% of what each can do; medians over rounds\n")
 	p.table("contender", "requests/s", "p50", "p99", "p99.9", "first byte p50", "first byte p99")
 	for _, c := range f.measured() {
-		s := at(f.of("ladder", c.Name), half)
-		if s == nil {
+		all := at(f.of("ladder", c.Name), half)
+		if len(all) == 0 {
 			continue
 		}
-		direct := at(f.of("ladder beside "+c.Name, nameDirect), half)
-		cells := []string{f.title(c), number(s.Rate, true)}
-		for _, q := range []float64{half, high, 0.999} {
-			cells = append(cells, number(f.added(c.Name, half, q)))
-		}
-		for _, q := range []float64{half, high} {
-			cells = append(cells, number(inMicros(s.Result.FirstByte.At(q)-direct.Result.FirstByte.At(q)), true))
+		cells := []string{f.title(c), number(all[0].Rate, true)}
+		for _, of := range []func(*sample) time.Duration{latency(half), latency(high), latency(0.999), firstByte(half), firstByte(high)} {
+			cells = append(cells, number(f.added(c.Name, half, of)))
 		}
 		p.row(cells...)
 	}
@@ -114,19 +124,25 @@ func (f figures) latency(p *page) {
 	var shares []float64
 	columns := []string{"contender"}
 	for _, s := range f.of("ladder", nameOwnkey) {
-		shares = append(shares, s.Share)
-		columns = append(columns, fmt.Sprintf("%.0f %%", 100*s.Share))
+		if s.Round == 0 {
+			shares = append(shares, s.Share)
+			columns = append(columns, fmt.Sprintf("%.0f %%", 100*s.Share))
+		}
 	}
 	p.table(columns...)
 	for _, c := range f.measured() {
 		cells := []string{f.title(c)}
 		for _, share := range shares {
-			s := at(f.of("ladder", c.Name), share)
-			if s == nil {
+			all := at(f.of("ladder", c.Name), share)
+			if len(all) == 0 {
 				continue
 			}
-			cell := milliseconds(s.Result.Latency.At(high))
-			if bad := s.Result.Sent - s.Result.Good; bad > 0 {
+			cell := fmt.Sprintf("%.2f", middle(all, func(s *sample) float64 { return inMicros(s.Result.Latency.At(high)) })/1000)
+			bad := int64(0)
+			for _, s := range all {
+				bad += s.Result.Sent - s.Result.Good
+			}
+			if bad > 0 {
 				cell += fmt.Sprintf(" (%s)", thousands(bad))
 			}
 			cells = append(cells, cell)

@@ -195,9 +195,9 @@ func (f figures) targets(p *page) {
 			p.row("requests/s of a core", "≥ 20 × "+name, fmt.Sprintf("%.1f ×", rate(nameOwnkey)/r))
 		}
 	}
-	own, _ := f.added(nameOwnkey, half, high)
+	own, _ := f.added(nameOwnkey, half, latency(high))
 	best, negated := f.bestPeer(func(c contenderReport) (float64, bool) {
-		v, ok := f.added(c.Name, half, high)
+		v, ok := f.added(c.Name, half, latency(high))
 		return -v, ok
 	})
 	if best != "" {

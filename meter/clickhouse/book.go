@@ -5,6 +5,7 @@ import (
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/drain"
 )
 
 // book is a kind of row and the table that it goes to.
@@ -44,7 +45,8 @@ func (b book) columns() columns {
 func (b book) encode(dst *proto.Buffer, c columns, id segmentID, rows []meter.Row) error {
 	gateway := id.Gateway.String()
 	a := &adder{columns: c}
-	for _, r := range rows {
+	for i, r := range rows {
+		drain.Yield(i)
 		a.at = 0
 		r.Columns(a)
 		a.Name("", &gateway)

@@ -85,7 +85,8 @@ func (b *Book) count(ctx context.Context, requests []*meter.Record) error {
 	last, events := b.spare, b.events[:0]
 	clear(last)
 	fresh := false
-	for _, r := range requests {
+	for i, r := range requests {
+		drain.Yield(i)
 		last[r.EventID] = true
 		events = append(events, r.EventID[:]...)
 		if b.last[r.EventID] {

@@ -138,7 +138,8 @@ func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, query string, rows 
 		return err
 	}
 	defer statement.Close() //nolint:errcheck // the transaction closes it as well
-	for _, r := range rows {
+	for i, r := range rows {
+		drain.Yield(i)
 		result, err := statement.ExecContext(ctx, values(r)...)
 		if err != nil {
 			return err
