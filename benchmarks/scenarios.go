@@ -72,6 +72,7 @@ const (
 	mib      = 1 << 20
 	chunks   = 100
 	patience = 2 * time.Second
+	warmUp   = 400 * time.Millisecond
 	half     = 0.5
 	high     = 0.99
 )
@@ -140,11 +141,11 @@ func ladder(m *measurer, e *effort) error {
 			if round > 0 && share != half {
 				continue
 			}
-			p := load.Plan{Call: load.Call{BodyBytes: kib}, Rate: share * s.saturation, Connections: connections, During: e.during, Patience: patience}
+			p := load.Plan{Call: load.Call{BodyBytes: kib}, Rate: share * s.saturation, Connections: connections, During: e.during + warmUp, WarmUp: warmUp, Patience: patience}
 			if _, err := m.run(s, p, sample{Scenario: "ladder", Round: round, Share: share}); err != nil {
 				return err
 			}
-			p.During = e.during / 2
+			p.During = e.during/2 + warmUp
 			if _, err := m.run(direct, p, sample{Scenario: "ladder beside " + s.name, Round: round, Share: share}); err != nil {
 				return err
 			}
@@ -185,7 +186,7 @@ func streams(m *measurer, e *effort) error {
 		lasts := chunks * w.gap
 		call.Gap = int64(w.gap)
 		err = m.turns(1, func(s *standing, round int) error {
-			p := load.Plan{Call: call, Connections: most, Rate: float64(w.open) / lasts.Seconds(), During: max(e.during, lasts), Patience: patience + lasts}
+			p := load.Plan{Call: call, Connections: most, Rate: float64(w.open) / lasts.Seconds(), During: max(e.during, lasts) + warmUp, WarmUp: warmUp, Patience: patience + lasts}
 			_, err := m.run(s, p, sample{Scenario: fmt.Sprintf("SSE %d ms", w.gap.Milliseconds()), Round: round, Number: w.open})
 			return err
 		})

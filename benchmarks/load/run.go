@@ -34,6 +34,9 @@ type Plan struct {
 	// Connections at most, which is also how many calls can be open.
 	Connections int
 	During      time.Duration
+	// WarmUp is the beginning in which calls count, but their times do not:
+	// while connections are made, and a process wakes that has stood still.
+	WarmUp time.Duration
 	// Patience is how long calls are waited for at the end.
 	Patience time.Duration
 	// Abort is the share of calls whose client goes amid the stream, and Silent
@@ -88,6 +91,7 @@ type run struct {
 	queue     []int64 // when the calls were due that wait for a connection
 	until     int64
 	began     int64
+	times     int64 // from when on the times of calls that are due count
 	stopped   bool
 	trouble   error
 
@@ -108,6 +112,7 @@ func (e *Ends) Run(t Target, p Plan) (result *Result, why string, err error) {
 	r.provider.received = 0
 	r.began = e.l.now()
 	r.until = r.began + int64(p.During)
+	r.times = r.began + int64(p.WarmUp)
 	if p.Each != nil {
 		e.l.at(r.began, &everySecond{r})
 	}

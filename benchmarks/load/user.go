@@ -94,7 +94,7 @@ func (u *user) take(b []byte) error {
 		}
 		if !u.first {
 			u.first = true
-			u.r.result.FirstByte.add(now - u.call.due)
+			u.time(u.r.result.FirstByte, now-u.call.due)
 		}
 		rest, whole, err := u.parser.feed(b, func(part []byte) { u.content(part, now) })
 		if err != nil {
@@ -150,14 +150,21 @@ func (u *user) line(line []byte, now int64) {
 		return
 	}
 	took := now - u.call.chunks[n]
-	u.r.result.Delay.add(took)
+	u.time(u.r.result.Delay, took)
 	if n > 0 {
-		u.r.result.Gap.add(took - u.late)
+		u.time(u.r.result.Gap, took-u.late)
 	}
 	u.late = took
 	u.next++
 	if n == u.leave {
 		u.abort()
+	}
+}
+
+// time counts a time of the call, unless it belongs to the warm-up.
+func (u *user) time(t *Times, ns int64) {
+	if u.call.due >= u.r.times {
+		t.add(ns)
 	}
 }
 
@@ -183,7 +190,7 @@ func (u *user) finish() {
 		result.Failed++
 	case u.right():
 		result.Good++
-		result.Latency.add(u.r.l.now() - c.due)
+		u.time(result.Latency, u.r.l.now()-c.due)
 	default:
 		result.Wrong++
 		if u.r.firstWrong == "" {
