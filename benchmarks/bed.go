@@ -46,6 +46,7 @@ func makeBed(peers string) (b *bed, err error) {
 	if err := pin(); err != nil {
 		return nil, err
 	}
+	runtime.LockOSThread() // the load's thread goes first, so it must stay there
 	b.ends, err = load.New()
 	return b, err
 }
@@ -58,17 +59,36 @@ func pin() error {
 	}
 	var set unix.CPUSet
 	set.Set(otherCore)
+	err := eachThread(func(tid int) error { return unix.SchedSetaffinity(tid, &set) })
+	if err != nil {
+		return fmt.Errorf("cannot stay on one core: %w", err)
+	}
+	return nil
+}
+
+// first lets this process, on its core, go before Vault and ClickHouse: else
+// the load stands while they work, and every call of that time looks slow. What
+// it starts is not before others, nor are threads that the runtime makes later,
+// so it is asked for before each run. It reports whether that is allowed here
+// (CAP_SYS_NICE).
+func first() bool {
+	realtime := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
+	return eachThread(func(tid int) error { return unix.SchedSetAttr(tid, &realtime, 0) }) == nil
+}
+
+// eachThread does something to the threads that this process has by now.
+func eachThread(f func(tid int) error) error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
 		return err
 	}
-	for _, t := range tasks { // the runtime's threads are there already
+	for _, t := range tasks {
 		var tid int
 		if _, err := fmt.Sscan(t.Name(), &tid); err != nil {
 			return err
 		}
-		if err := unix.SchedSetaffinity(tid, &set); err != nil && !errors.Is(err, unix.ESRCH) {
-			return fmt.Errorf("cannot stay on one core: %w", err)
+		if err := f(tid); err != nil && !errors.Is(err, unix.ESRCH) { // it has ended meanwhile
+			return err
 		}
 	}
 	return nil

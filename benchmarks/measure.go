@@ -24,7 +24,7 @@ type sample struct {
 	CPU      time.Duration `json:"cpu_ns"`    // the contender's, with what it does after the last answer
 	Behind   time.Duration `json:"behind_ns"` // Vault's and ClickHouse's
 	Before   int64         `json:"before_bytes"`
-	Resident int64         `json:"resident_bytes"` // amid the run
+	Resident int64         `json:"resident_bytes"` // at the end of the run, connections open
 	Result   *load.Result  `json:"result"`
 	Wrong    string        `json:"wrong,omitempty"` // the first answer that was not right
 }
@@ -134,15 +134,10 @@ func (m *measurer) run(s *standing, p load.Plan, about sample) (*sample, error) 
 		about.Before, cpu = s.resident(), s.cpu()
 	}
 	behind := m.behind()
+	m.report.Machine.First = first()
 	m.profiled(s, p.During, strings.ReplaceAll(about.Scenario, " ", "-"))
-	each := p.Each
-	p.Each = func(since time.Duration) {
-		if s.process != nil && since > 0 {
-			about.Resident = s.resident()
-		}
-		if each != nil {
-			each(since)
-		}
+	if s.process != nil {
+		p.Last = func() { about.Resident = s.resident() } // it takes 5 ms: never amid the calls
 	}
 	r, why, err := m.ends.Run(s.target, m.model(s, p))
 	if err != nil {
@@ -157,10 +152,13 @@ func (m *measurer) run(s *standing, p load.Plan, about sample) (*sample, error) 
 	}
 	about.Behind, about.Result, about.Wrong = m.behind()-behind, r, why
 	m.report.Samples = append(m.report.Samples, &about)
-	fmt.Fprintf(os.Stderr, "%-18s %-20s %v; %.0f/s, %.1f µs of CPU each, p50 %v p99 %v\n", s.name, about.Scenario, r, r.Rate(), about.cpuPerCall(),
-		r.Latency.At(half).Round(time.Microsecond), r.Latency.At(high).Round(time.Microsecond))
+	fmt.Fprintf(os.Stderr, "%-18s %-20s %v; %.0f/s, %.1f µs of CPU each, p50 %v p99 %v; the load late p99 %v, worst %v\n", s.name, about.Scenario, r, r.Rate(),
+		about.cpuPerCall(), shown(r.Latency.At(half)), shown(r.Latency.At(high)), shown(r.Late.At(high)), shown(r.Late.At(1)))
 	return &about, nil
 }
+
+// shown is a duration as a line has it.
+func shown(d time.Duration) time.Duration { return d.Round(time.Microsecond) }
 
 // profiled asks a gateway for a CPU profile of a run, beside it.
 func (m *measurer) profiled(s *standing, during time.Duration, name string) {

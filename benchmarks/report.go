@@ -52,6 +52,8 @@ type machine struct {
 	Memory int64  `json:"memory_bytes"`
 	Kernel string `json:"kernel"`
 	Go     string `json:"go"`
+	// First: the load could go before Vault and ClickHouse on their core.
+	First bool `json:"load_first"`
 }
 
 func thisMachine() machine {

@@ -131,7 +131,7 @@ func unary(m *measurer, e *effort) error {
 // the difference is what a contender adds. Half of saturation comes in every
 // round, since a tail of one run says more about the machine.
 func ladder(m *measurer, e *effort) error {
-	const connections = 1024
+	const connections = 256
 	direct := m.of(nameDirect)
 	return m.turnsOfAll(e.rounds, func(s *standing, round int) error {
 		if s == direct || s.saturation == 0 {

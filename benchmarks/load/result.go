@@ -30,10 +30,13 @@ type Result struct {
 	Delay     *Times `json:"delay"`      // of a chunk, from the provider's write to the client's read
 	Gap       *Times `json:"gap"`        // what was added to the gap between two chunks
 	Closed    *Times `json:"closed"`     // from the client's end to the end at the provider
+	// Late is how much later than it was due the load itself came to a call:
+	// what no gateway can be blamed for.
+	Late *Times `json:"late"`
 }
 
 func newResult() *Result {
-	return &Result{Statuses: map[int]int64{}, Latency: newTimes(), FirstByte: newTimes(), Delay: newTimes(), Gap: newTimes(), Closed: newTimes()}
+	return &Result{Statuses: map[int]int64{}, Latency: newTimes(), FirstByte: newTimes(), Delay: newTimes(), Gap: newTimes(), Closed: newTimes(), Late: newTimes()}
 }
 
 // Rate is good answers per second.

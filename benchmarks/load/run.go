@@ -44,8 +44,12 @@ type Plan struct {
 	// GiveUp.
 	Abort, Silent float64
 	GiveUp        time.Duration
-	// Each is called about every second of the run, unless it is nil.
+	// Each is called about every second of the run, unless it is nil. Calls are
+	// late by what it takes.
 	Each func(since time.Duration)
+	// Last is called at the end, while connections and streams are still open,
+	// unless it is nil.
+	Last func()
 }
 
 // Ends are the clients and the provider. They are for one goroutine.
@@ -132,6 +136,9 @@ func (e *Ends) Run(t Target, p Plan) (result *Result, why string, err error) {
 		}
 		return r.trouble != nil || r.provider.broke != nil || r.stopped && r.open+r.closing+len(r.queue) == 0 || now >= over
 	})
+	if p.Last != nil {
+		p.Last()
+	}
 	r.end()
 	return r.result, r.firstWrong, errors.Join(err, r.trouble, r.provider.broke)
 }
@@ -145,6 +152,9 @@ type arrivals struct {
 func (a *arrivals) ring() {
 	if a.r.stopped || a.next >= a.r.until {
 		return
+	}
+	if a.next >= a.r.times {
+		a.r.result.Late.add(a.r.l.now() - a.next)
 	}
 	a.r.start(a.next)
 	a.next += int64(rand.ExpFloat64() * float64(time.Second) / a.r.plan.Rate)

@@ -18,7 +18,7 @@ func WriteFile(path string, content []byte) error {
 		return err
 	}
 	_, err = f.Write(content)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(err, Sync(f), f.Close()); err != nil {
 		return errors.Join(err, os.Remove(next))
 	}
 	if err := os.Rename(next, path); err != nil {
@@ -33,5 +33,5 @@ func SyncDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(d.Sync(), d.Close())
+	return errors.Join(Sync(d), d.Close())
 }

@@ -1,8 +1,10 @@
 package durable
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -30,5 +32,46 @@ func TestWriteFile(t *testing.T) {
 	}
 	if err := WriteFile(filepath.Join(dir, "away", "file"), nil); err == nil {
 		t.Error("a directory that is not there")
+	}
+}
+
+func TestSync(t *testing.T) {
+	if q, err := take(); err != nil {
+		t.Errorf("this kernel takes no operations: only what stands in for them is tested: %v", err)
+	} else {
+		q.give(nil)
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 20 { // more at once than queues are kept
+		all.Go(func() {
+			for range 20 {
+				if _, err := f.WriteAt([]byte("content"), int64(i)); err != nil {
+					t.Error(err)
+				}
+				if err := errors.Join(Sync(f), SyncData(f)); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	_ = f.Close()
+	if err := Sync(f); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a closed file: %v", err)
+	}
+	if err := SyncDir(filepath.Dir(path)); err != nil {
+		t.Errorf("a directory: %v", err)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if Sync(r) == nil || SyncData(w) == nil {
+		t.Error("a pipe can not be on the disk")
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"runtime"
+	"time"
 
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
@@ -43,13 +43,19 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 	return b, more, nil
 }
 
-// Yield lets requests go first, every few rows of a batch: without it, Go gives
-// whoever works through a batch 10 ms at a time (runtime, forcePreemptNS), and on
-// one core all requests of that time wait. Sinks call it for each row.
+// Yield lets requests go first, every few rows of a batch; sinks call it for
+// each row. It sleeps: whoever works through a batch has the core for 10 ms at a
+// time (runtime, forcePreemptNS), and one that only calls Gosched is found again
+// before Go's scheduler comes to ask for sockets that are ready, so on one core
+// all requests wait for the next look of sysmon, 10 ms later
+// (benchmarks/NOTES.md).
 func Yield(row int) {
-	const every = 32 // some 20 µs of work
+	const (
+		every = 64 // some 40 µs of work
+		pause = 40 * time.Microsecond
+	)
 	if row%every == 0 {
-		runtime.Gosched()
+		time.Sleep(pause)
 	}
 }
 

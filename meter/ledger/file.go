@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/ownkey/ownkey/internal/durable"
 	"golang.org/x/sys/unix"
 )
 
@@ -117,11 +118,11 @@ func (f *file) append(kind Kind, payload []byte) {
 }
 
 // sync brings what is written to the disk.
-func (f *file) sync() error { return unix.Fdatasync(int(f.handle.Fd())) }
+func (f *file) sync() error { return durable.SyncData(f.handle) }
 
 // close gives back the space that was not used.
 func (f *file) close() error {
-	err := errors.Join(unix.Munmap(f.window), f.handle.Truncate(int64(f.end)), f.handle.Sync(), f.handle.Close())
+	err := errors.Join(unix.Munmap(f.window), f.handle.Truncate(int64(f.end)), durable.Sync(f.handle), f.handle.Close())
 	f.window = nil
 	return err
 }
