@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
-	"github.com/ownkey/ownkey/meter/drain"
 )
 
 // book is a kind of row and the table that it goes to.
@@ -45,15 +45,16 @@ func (b book) columns() columns {
 func (b book) encode(dst *proto.Buffer, c columns, id segmentID, rows []meter.Row) error {
 	gateway := id.Gateway.String()
 	a := &adder{columns: c}
+	var pace pace.Pace
 	for i, r := range rows {
-		drain.Yield(i)
+		pace.Row(i)
 		a.at = 0
 		r.Columns(a)
 		a.Name("", &gateway)
 		a.next().(*proto.ColUInt64).Append(id.Epoch) //nolint:forcetypeassert // see columns
 		a.next().(*proto.ColUInt64).Append(id.Seq)   //nolint:forcetypeassert // see columns
 	}
-	return c.encode(dst, len(rows))
+	return c.encode(dst, len(rows), &pace)
 }
 
 // decode gives the rows of a block.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 )
 
@@ -180,14 +181,33 @@ func (c columns) names() string {
 }
 
 // encode appends one block in the Native format, as the HTTP interface takes it.
-func (c columns) encode(dst *proto.Buffer, rows int) error {
-	input := make(proto.Input, len(c))
+func (c columns) encode(dst *proto.Buffer, rows int, pace *pace.Pace) error {
+	dst.PutInt(len(c))
+	dst.PutInt(rows)
 	for i := range c {
-		input[i] = proto.InputColumn{Name: c[i].name, Data: c[i].data}
+		pace.Step()
+		if err := c[i].encode(dst, rows); err != nil {
+			return fmt.Errorf("cannot encode rows: %w", err)
+		}
 	}
-	if err := (proto.Block{Columns: len(c), Rows: rows}).EncodeRawBlock(dst, 0, input); err != nil {
-		return fmt.Errorf("cannot encode rows: %w", err)
+	return nil
+}
+
+// encode appends one column, as ch-go's Block.EncodeRawBlock does for all.
+func (c column) encode(dst *proto.Buffer, rows int) error {
+	if n := c.data.Rows(); n != rows {
+		return fmt.Errorf("BUG: column %s has %d rows of %d", c.name, n, rows)
 	}
+	proto.InputColumn{Name: c.name, Data: c.data}.EncodeStart(dst, 0)
+	if p, ok := c.data.(proto.Preparable); ok {
+		if err := p.Prepare(); err != nil {
+			return err
+		}
+	}
+	if s, ok := c.data.(proto.StateEncoder); ok {
+		s.EncodeState(dst)
+	}
+	c.data.EncodeColumn(dst)
 	return nil
 }
 

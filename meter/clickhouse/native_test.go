@@ -27,11 +27,11 @@ func TestNativeProtocol(t *testing.T) {
 	b.want("3\t1", "SELECT count(), sum(rejected) FROM $batches")
 
 	// The same segment over the other protocol is the same segment.
-	_, file, err := (&packer{}).pack(segmentID{gateway.Gateway, gateway.Epoch, 2}, batch(2000, 2300), time.Now())
+	_, head, rest, err := (&packer{}).pack(segmentID{gateway.Gateway, gateway.Epoch, 2}, batch(2000, 2300), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, bodies, err := unpack(file)
+	m, bodies, err := unpack(append(head, rest...))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 )
@@ -60,11 +61,11 @@ var errDamaged = errors.New("segment is damaged")
 type packer struct {
 	columns map[string]columns // by book, empty
 	bodies  proto.Buffer
-	file    []byte
 }
 
-// pack encodes a batch. The file is the packer's, until the next batch.
-func (k *packer) pack(id segmentID, b *drain.Batch, now time.Time) (m *manifest, file []byte, err error) {
+// pack encodes a batch: head and bodies together are the segment's file. The
+// bodies are the packer's, until the next batch.
+func (k *packer) pack(id segmentID, b *drain.Batch, now time.Time) (m *manifest, head, bodies []byte, err error) {
 	m = &manifest{segmentID: id, Made: now.UTC(), Checkpoint: b.Checkpoint}
 	k.bodies.Reset()
 	for _, book := range books {
@@ -74,18 +75,17 @@ func (k *packer) pack(id segmentID, b *drain.Batch, now time.Time) (m *manifest,
 		}
 		from := len(k.bodies.Buf)
 		if err := book.encode(&k.bodies, k.columnsOf(book), id, rows); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		m.Parts = append(m.Parts, describe(book, rows, k.bodies.Buf[from:]))
 	}
-	head, err := json.Marshal(m)
+	text, err := json.Marshal(m)
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot encode manifest: %w", err)
+		return nil, nil, nil, fmt.Errorf("cannot encode manifest: %w", err)
 	}
-	sum := sha256.Sum256(head)
-	k.file = binary.LittleEndian.AppendUint32(k.file[:0], uint32(len(head))) //nolint:gosec // a manifest is small
-	k.file = append(append(append(k.file, sum[:]...), head...), k.bodies.Buf...)
-	return m, k.file, nil
+	sum := sha256.Sum256(text)
+	head = binary.LittleEndian.AppendUint32(nil, uint32(len(text))) //nolint:gosec // a manifest is small
+	return m, append(append(head, sum[:]...), text...), k.bodies.Buf, nil
 }
 
 // columnsOf gives a book's columns, emptied.
@@ -124,8 +124,7 @@ func rows[R meter.Row](of []R) []meter.Row {
 }
 
 func describe(b book, rows []meter.Row, body []byte) part {
-	sum := sha256.Sum256(body)
-	p := part{Book: b.name, Rows: len(rows), Bytes: len(body), SHA256: hex.EncodeToString(sum[:]), First: b.when(rows[0]), Last: b.when(rows[0])}
+	p := part{Book: b.name, Rows: len(rows), Bytes: len(body), SHA256: sumOf(body), First: b.when(rows[0]), Last: b.when(rows[0])}
 	for _, r := range rows {
 		if at := b.when(r); at.Before(p.First) {
 			p.First = at
@@ -134,6 +133,17 @@ func describe(b book, rows []meter.Row, body []byte) part {
 		}
 	}
 	return p
+}
+
+// sumOf is the SHA-256 of a body, in hexadecimal.
+func sumOf(body []byte) string {
+	sum := sha256.New()
+	var pace pace.Pace
+	_ = pace.Bytes(body, func(b []byte) error {
+		_, err := sum.Write(b) // it never fails
+		return err
+	})
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // unpack reads a segment's file and checks every byte of it.
@@ -156,7 +166,7 @@ func unpack(file []byte) (*manifest, [][]byte, error) {
 			return m, nil, errDamaged
 		}
 		bodies[i], rest = rest[:p.Bytes], rest[p.Bytes:]
-		if sum := sha256.Sum256(bodies[i]); hex.EncodeToString(sum[:]) != p.SHA256 {
+		if sumOf(bodies[i]) != p.SHA256 {
 			return m, nil, errDamaged
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/durable"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter/drain"
 )
 
@@ -30,6 +32,7 @@ type spool struct {
 	maxBytes int64
 	wake     chan struct{} // a segment was added
 	packer   packer        // add's
+	file     []byte        // read's, whom only one goroutine calls
 
 	mu    sync.Mutex
 	queue []waiting // in order
@@ -118,13 +121,27 @@ func (s *spool) path(seq uint64) string {
 }
 
 // read gives a segment as it is on the disk. The manifest can be there although
-// the error says that the rest is damaged.
+// the error says that the rest is damaged. Its bytes are the spool's, until the
+// next is read.
 func (s *spool) read(seq uint64) (*manifest, [][]byte, error) {
-	file, err := os.ReadFile(s.path(seq))
+	f, err := os.Open(s.path(seq))
 	if err != nil {
 		return nil, nil, err
 	}
-	return unpack(file)
+	defer f.Close() //nolint:errcheck // it was only read
+	info, err := f.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	s.file = slices.Grow(s.file[:0], int(info.Size()))[:info.Size()]
+	var pace pace.Pace
+	if err := pace.Bytes(s.file, func(b []byte) error {
+		_, err := io.ReadFull(f, b)
+		return err
+	}); err != nil {
+		return nil, nil, err
+	}
+	return unpack(s.file)
 }
 
 // setAside moves a segment to the folder quarantine.
@@ -149,20 +166,21 @@ func (s *spool) add(b *drain.Batch) error {
 	s.mu.Lock()
 	seq, held := s.last.Seq+1, s.bytes
 	s.mu.Unlock()
-	m, file, err := s.packer.pack(segmentID{b.Gateway.Gateway, b.Gateway.Epoch, seq}, b, time.Now())
+	m, head, bodies, err := s.packer.pack(segmentID{b.Gateway.Gateway, b.Gateway.Epoch, seq}, b, time.Now())
 	if err != nil {
 		return err
 	}
-	if size := int64(len(file)); held+size > s.maxBytes {
+	size := int64(len(head) + len(bodies))
+	if held+size > s.maxBytes {
 		return ErrSpoolFull
 	}
-	if err := durable.WriteFile(s.path(seq), file); err != nil {
+	if err := durable.WriteFile(s.path(seq), head, bodies); err != nil {
 		return fmt.Errorf("cannot write segment: %w", err)
 	}
 	s.mu.Lock()
 	s.last = mark{m.Gateway, m.Seq, m.Checkpoint}
-	s.queue = append(s.queue, waiting{seq: seq, bytes: int64(len(file)), made: m.Made})
-	s.bytes += int64(len(file))
+	s.queue = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made})
+	s.bytes += size
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:

@@ -173,7 +173,7 @@ func TestRowsArrive(t *testing.T) {
 func TestSegmentSentAgain(t *testing.T) {
 	b := newBed(t).open()
 	b.close()
-	m, file, err := (&packer{}).pack(segmentID{gateway.Gateway, gateway.Epoch, 1}, batch(0, 700), time.Now())
+	m, head, bodies, err := (&packer{}).pack(segmentID{gateway.Gateway, gateway.Epoch, 1}, batch(0, 700), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func TestSegmentSentAgain(t *testing.T) {
 		if err := os.Remove(filepath.Join(b.options.Dir, markFile)); err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(b.options.Dir, fmt.Sprintf("%016x%s", m.Seq, segmentSuffix)), file, 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(b.options.Dir, fmt.Sprintf("%016x%s", m.Seq, segmentSuffix)), append(head, bodies...), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		b.open().flush()

@@ -18,6 +18,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/fault"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/rs/zerolog"
@@ -79,6 +80,7 @@ type Drain struct {
 	// The worker's own.
 	cursor  ledger.Position
 	opens   map[uuid.UUID][]byte
+	pace    pace.Pace
 	settled bool // what dead processes had left open was dealt with
 	waiting *Batch
 	// What was used and can be used again: at 30,000 records a second, making

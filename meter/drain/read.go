@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
@@ -23,7 +22,7 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 		if more = broken != nil || b.Rows() >= d.o.BatchRows; more {
 			return false
 		}
-		Yield(b.Rows())
+		d.pace.Row(b.Rows())
 		if broken = d.add(b, next, kind, row); broken == nil {
 			d.cursor = next
 		}
@@ -41,22 +40,6 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 		b.Checkpoint.Open = append(b.Checkpoint.Open, bytes.Clone(row)) // the row is used again
 	}
 	return b, more, nil
-}
-
-// Yield lets requests go first, every few rows of a batch; sinks call it for
-// each row. It sleeps: whoever works through a batch has the core for 10 ms at a
-// time (runtime, forcePreemptNS), and one that only calls Gosched is found again
-// before Go's scheduler comes to ask for sockets that are ready, so on one core
-// all requests wait for the next look of sysmon, 10 ms later
-// (benchmarks/NOTES.md).
-func Yield(row int) {
-	const (
-		every = 64 // some 40 µs of work
-		pause = 40 * time.Microsecond
-	)
-	if row%every == 0 {
-		time.Sleep(pause)
-	}
 }
 
 // add takes a frame into the batch. An error means that it must be tried again.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 )
@@ -85,8 +86,9 @@ func (b *Book) count(ctx context.Context, requests []*meter.Record) error {
 	last, events := b.spare, b.events[:0]
 	clear(last)
 	fresh := false
+	var pace pace.Pace
 	for i, r := range requests {
-		drain.Yield(i)
+		pace.Row(i)
 		last[r.EventID] = true
 		events = append(events, r.EventID[:]...)
 		if b.last[r.EventID] {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 )
@@ -138,8 +139,9 @@ func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, query string, rows 
 		return err
 	}
 	defer statement.Close() //nolint:errcheck // the transaction closes it as well
+	var pace pace.Pace
 	for i, r := range rows {
-		drain.Yield(i)
+		pace.Row(i)
 		result, err := statement.ExecContext(ctx, values(r)...)
 		if err != nil {
 			return err
