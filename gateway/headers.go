@@ -153,11 +153,15 @@ func (r *request) ownHeaders(h *fasthttp.ResponseHeader) {
 	r.header = b
 }
 
-// appendTiming appends one metric of Server-Timing, in milliseconds.
+// appendTiming appends one metric of Server-Timing, in milliseconds with three
+// digits behind the point.
 func appendTiming(dst []byte, name string, d time.Duration) []byte {
 	dst = append(dst, name...)
 	dst = append(dst, ";dur="...)
-	return strconv.AppendFloat(dst, float64(d.Microseconds())/1000, 'f', -1, 64)
+	micros := max(0, d.Microseconds())
+	dst = strconv.AppendInt(dst, micros/1000, 10)
+	rest := micros % 1000
+	return append(dst, '.', byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10)) //nolint:gosec // digits
 }
 
 // appendUUID appends an id's text without making a string of it.
