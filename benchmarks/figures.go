@@ -89,6 +89,17 @@ func firstByte(q float64) func(*sample) time.Duration {
 	return func(s *sample) time.Duration { return s.Result.FirstByte.At(q) }
 }
 
+// latest is the most that the load was late in 99 of 100 calls, in any run at
+// half of saturation.
+func (f figures) latest() (latest time.Duration) {
+	for _, s := range f.Samples {
+		if s.Share == half {
+			latest = max(latest, s.Result.Late.At(high))
+		}
+	}
+	return latest
+}
+
 func inMicros(d time.Duration) float64 { return float64(d.Nanoseconds()) / float64(time.Microsecond) }
 
 // bestPeer is the peer with the greatest value, or the least if it is negated.

@@ -60,6 +60,7 @@ func (c *runCmd) Run() (err error) {
 	defer b.close()
 	now := time.Now().UTC()
 	r := &report{Date: now, Commit: commit(), Command: strings.Join(append([]string{"go run ./benchmarks"}, os.Args[1:]...), " "), Machine: thisMachine()}
+	r.Machine.Stalls = stallsOf(contenderCore)
 	m := &measurer{bed: b, report: r, profiles: c.Profiles}
 	defer m.stop()
 	ctx := context.Background()

@@ -53,7 +53,8 @@ type machine struct {
 	Kernel string `json:"kernel"`
 	Go     string `json:"go"`
 	// First: the load could go before Vault and ClickHouse on their core.
-	First bool `json:"load_first"`
+	First  bool   `json:"load_first"`
+	Stalls stalls `json:"stalls"`
 }
 
 func thisMachine() machine {

@@ -133,7 +133,7 @@ func unary(m *measurer, e *effort) error {
 func ladder(m *measurer, e *effort) error {
 	const connections = 256
 	direct := m.of(nameDirect)
-	return m.turnsOfAll(e.rounds, func(s *standing, round int) error {
+	return m.turns(e.rounds, func(s *standing, round int) error {
 		if s == direct || s.saturation == 0 {
 			return nil
 		}
