@@ -161,7 +161,7 @@ func appendTiming(dst []byte, name string, d time.Duration) []byte {
 	micros := max(0, d.Microseconds())
 	dst = strconv.AppendInt(dst, micros/1000, 10)
 	rest := micros % 1000
-	return append(dst, '.', byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10)) //nolint:gosec // digits
+	return append(dst, '.', byte('0'+rest/100), byte('0'+rest/10%10), byte('0'+rest%10))
 }
 
 // appendUUID appends an id's text without making a string of it.

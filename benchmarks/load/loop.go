@@ -100,13 +100,13 @@ func (l *loop) wait() (n int, err error) {
 	timeout := unix.NsecToTimespec(left)
 	ready, _, failed := unix.Syscall6(unix.SYS_EPOLL_PWAIT2, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.ready[0])), uintptr(len(l.ready)),
 		uintptr(unsafe.Pointer(&timeout)), 0, 0)
-	if failed != 0 && failed != unix.EINTR {
-		return 0, fmt.Errorf("cannot wait for sockets: %w", failed)
-	}
-	if failed != 0 {
+	switch failed {
+	case 0:
+		return int(ready), nil
+	case unix.EINTR:
 		return 0, nil
 	}
-	return int(ready), nil
+	return 0, fmt.Errorf("cannot wait for sockets: %w", failed)
 }
 
 type due struct {
