@@ -21,9 +21,9 @@ type Conversation struct {
 	mark     Marker
 	list     span // messages or input
 	cache    span // the body's own cache_control, of messages
-	first    message
 	last     message
 	asked    message // the last that has a text of the user
+	opened   bool    // opening is the first such text
 	user     message // the last of the user, with or without text
 	toolLast bool    // behind user stands what a tool has said
 	place    place
@@ -107,8 +107,9 @@ func (c *Conversation) read() error {
 		if c.dialect != DialectResponses {
 			return ErrNoConversation
 		}
-		c.asked = message{span: c.list, role: roleUser, content: c.list}
-		c.first, c.last, c.user = c.asked, c.asked, c.asked
+		c.last = message{span: c.list, role: roleUser, content: c.list}
+		c.user, c.asked = c.last, c.last
+		c.ask(&c.last)
 	case '[':
 		if err := c.readMessages(); err != nil {
 			return err
@@ -116,9 +117,20 @@ func (c *Conversation) read() error {
 	default:
 		return ErrNoConversation
 	}
-	c.question = c.said(c.question, &c.asked)
-	c.opening = c.said(c.opening, &c.first)
 	return c.findPlace()
+}
+
+// ask takes a message of the user for the question, so far, if it has a text; a
+// long one is decoded once.
+func (c *Conversation) ask(m *message) {
+	if c.scratch = c.said(c.scratch, m); len(c.scratch) == 0 {
+		return
+	}
+	c.asked = *m
+	c.question, c.scratch = c.scratch, c.question
+	if !c.opened {
+		c.opened, c.opening = true, append(c.opening[:0], c.question...)
+	}
 }
 
 func (c *Conversation) readMessages() error {
@@ -139,12 +151,7 @@ func (c *Conversation) readMessages() error {
 		switch m.role {
 		case roleUser:
 			c.user, c.toolLast = m, false
-			if c.scratch = c.said(c.scratch, &m); len(c.scratch) > 0 {
-				c.asked = m
-				if c.first.empty() {
-					c.first = m
-				}
-			}
+			c.ask(&m)
 		case roleTool:
 			c.toolLast = true
 		}
