@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/clickhouseserver"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/clickhouse"
 	"github.com/ownkey/ownkey/meter/drain"
@@ -109,7 +110,7 @@ func meterBatches(take func(*drain.Batch) error) (time.Duration, error) {
 	began := time.Now().Add(-meterDays * 24 * time.Hour)
 	var took time.Duration
 	for n := 0; n < meterRows; n += meterBatch {
-		batch := &drain.Batch{Gateway: gateway, Checkpoint: drain.Checkpoint{Next: ledger.Position{File: 1, Offset: int64(n)}}}
+		batch := &drain.Batch{Gateway: gateway, Pace: pace.Pace{Hurry: true}, Checkpoint: drain.Checkpoint{Next: ledger.Position{File: 1, Offset: int64(n)}}}
 		for i := range meterBatch {
 			batch.Requests = append(batch.Requests, meterRecord(random, began.Add(time.Duration(n+i)*meterDays*24*time.Hour/meterRows)))
 		}

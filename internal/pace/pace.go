@@ -9,9 +9,12 @@ const (
 	// share is the part of the pauses that the work between them may take: a
 	// fifth of a core altogether, so that requests keep four.
 	share = 4
-	// most bounds a slice of work where the pauses are longer than they should
-	// be: on an idle machine, Go's poller sleeps for whole milliseconds.
-	most = 500 * time.Microsecond
+	// haste is the same for who has to hurry, the other way round.
+	haste = 2
+	// Bounds of a slice of work, where the pauses are longer than they should be:
+	// on an idle machine, Go's poller sleeps for whole milliseconds.
+	most       = 500 * time.Microsecond
+	mostHasted = 2 * time.Millisecond
 	// every is how many rows of some 0.5 to 5 µs are between two looks at the
 	// clock.
 	every = 16
@@ -26,6 +29,9 @@ const (
 // look of the runtime's monitor, 10 ms later (benchmarks/NOTES.md). The zero value
 // is ready. It is for one goroutine.
 type Pace struct {
+	// Hurry is for work that falls behind: it takes two thirds of a core.
+	Hurry bool
+
 	since time.Time // when the slice began
 	slice time.Duration
 }
@@ -48,7 +54,10 @@ func (p *Pace) Step() {
 	}
 	time.Sleep(pause)
 	p.since = time.Now()
-	p.slice = min(most, p.since.Sub(now)/share)
+	slept := p.since.Sub(now)
+	if p.slice = min(most, slept/share); p.Hurry {
+		p.slice = min(mostHasted, slept*haste)
+	}
 }
 
 // Bytes calls each with b's pieces, in order, until there is an error.

@@ -31,6 +31,25 @@ func TestOthersComeFirst(t *testing.T) {
 	})
 }
 
+// TestHurry: who falls behind works for twice as long as it sleeps.
+func TestHurry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := Pace{Hurry: true}
+		p.Step()
+		time.Sleep(pause)
+		p.Step() // sleeps; from here on slices are long
+		began := time.Now()
+		for range 30 {
+			time.Sleep(haste * pause / 4)
+			p.Step()
+		}
+		worked := 30 * haste * pause / 4
+		if all := time.Since(began); all-worked > worked/haste+pause || all == worked {
+			t.Errorf("%v of work took %v", worked, all)
+		}
+	})
+}
+
 func TestBytes(t *testing.T) {
 	all := bytes.Repeat([]byte("content "), 3*pieceBytes/8+1)
 	var p Pace

@@ -42,10 +42,9 @@ func (b book) columns() columns {
 
 // encode appends rows as one Native block to dst, by way of the book's columns,
 // which are empty. The same rows give the same bytes.
-func (b book) encode(dst *proto.Buffer, c columns, id segmentID, rows []meter.Row) error {
+func (b book) encode(dst *proto.Buffer, c columns, id segmentID, rows []meter.Row, pace *pace.Pace) error {
 	gateway := id.Gateway.String()
 	a := &adder{columns: c}
-	var pace pace.Pace
 	for i, r := range rows {
 		pace.Row(i)
 		a.at = 0
@@ -54,7 +53,7 @@ func (b book) encode(dst *proto.Buffer, c columns, id segmentID, rows []meter.Ro
 		a.next().(*proto.ColUInt64).Append(id.Epoch) //nolint:forcetypeassert // see columns
 		a.next().(*proto.ColUInt64).Append(id.Seq)   //nolint:forcetypeassert // see columns
 	}
-	return c.encode(dst, len(rows), &pace)
+	return c.encode(dst, len(rows), pace)
 }
 
 // decode gives the rows of a block.

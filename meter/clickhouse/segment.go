@@ -74,10 +74,10 @@ func (k *packer) pack(id segmentID, b *drain.Batch, now time.Time) (m *manifest,
 			continue
 		}
 		from := len(k.bodies.Buf)
-		if err := book.encode(&k.bodies, k.columnsOf(book), id, rows); err != nil {
+		if err := book.encode(&k.bodies, k.columnsOf(book), id, rows, &b.Pace); err != nil {
 			return nil, nil, nil, err
 		}
-		m.Parts = append(m.Parts, describe(book, rows, k.bodies.Buf[from:]))
+		m.Parts = append(m.Parts, describe(book, rows, k.bodies.Buf[from:], &b.Pace))
 	}
 	text, err := json.Marshal(m)
 	if err != nil {
@@ -123,8 +123,8 @@ func rows[R meter.Row](of []R) []meter.Row {
 	return all
 }
 
-func describe(b book, rows []meter.Row, body []byte) part {
-	p := part{Book: b.name, Rows: len(rows), Bytes: len(body), SHA256: sumOf(body), First: b.when(rows[0]), Last: b.when(rows[0])}
+func describe(b book, rows []meter.Row, body []byte, pace *pace.Pace) part {
+	p := part{Book: b.name, Rows: len(rows), Bytes: len(body), SHA256: sumOf(body, pace), First: b.when(rows[0]), Last: b.when(rows[0])}
 	for _, r := range rows {
 		if at := b.when(r); at.Before(p.First) {
 			p.First = at
@@ -136,9 +136,8 @@ func describe(b book, rows []meter.Row, body []byte) part {
 }
 
 // sumOf is the SHA-256 of a body, in hexadecimal.
-func sumOf(body []byte) string {
+func sumOf(body []byte, pace *pace.Pace) string {
 	sum := sha256.New()
-	var pace pace.Pace
 	_ = pace.Bytes(body, func(b []byte) error {
 		_, err := sum.Write(b) // it never fails
 		return err
@@ -161,12 +160,13 @@ func unpack(file []byte) (*manifest, [][]byte, error) {
 		return nil, nil, errDamaged
 	}
 	bodies := make([][]byte, len(m.Parts))
+	var pace pace.Pace
 	for i, p := range m.Parts {
 		if p.Bytes < 0 || p.Bytes > len(rest) {
 			return m, nil, errDamaged
 		}
 		bodies[i], rest = rest[:p.Bytes], rest[p.Bytes:]
-		if sumOf(bodies[i]) != p.SHA256 {
+		if sumOf(bodies[i], &pace) != p.SHA256 {
 			return m, nil, errDamaged
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ownkey/ownkey/internal/crash"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 )
 
@@ -191,9 +192,10 @@ func (s *Store) insertRange(ctx context.Context, b book, m *manifest, all []mete
 		return 1, s.reject(ctx, b, m, all[from], why)
 	}
 	middle := (from + to) / 2
+	var pace pace.Pace
 	for _, half := range [][2]int{{from, middle}, {middle, to}} {
 		var body proto.Buffer
-		err := b.encode(&body, b.columns(), m.segmentID, all[half[0]:half[1]])
+		err := b.encode(&body, b.columns(), m.segmentID, all[half[0]:half[1]], &pace)
 		if err != nil {
 			return rejected, err
 		}

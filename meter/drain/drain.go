@@ -39,6 +39,8 @@ type Batch struct {
 	Unseals    []*meter.Unseal
 	Memory     []*meter.MemoryEvent
 	Checkpoint Checkpoint // after it
+	// Pace is kept by whoever works through the rows.
+	Pace pace.Pace
 }
 
 // Rows is how many rows the batch has.
@@ -80,7 +82,7 @@ type Drain struct {
 	// The worker's own.
 	cursor  ledger.Position
 	opens   map[uuid.UUID][]byte
-	pace    pace.Pace
+	hurry   bool // the last pass took longer than rows may wait
 	settled bool // what dead processes had left open was dealt with
 	waiting *Batch
 	// What was used and can be used again: at 30,000 records a second, making
@@ -199,7 +201,10 @@ func (d *Drain) works() {
 // take hands over everything that is in the ledger now.
 func (d *Drain) take(ctx context.Context) error {
 	fault.At("meter.drain")
+	began := time.Now()
+	defer func() { d.hurry = time.Since(began) > d.o.Interval }()
 	for more := true; more; {
+		d.hurry = d.hurry || time.Since(began) > d.o.Interval
 		if d.waiting == nil {
 			var err error
 			if d.waiting, more, err = d.read(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
 )
@@ -12,7 +13,7 @@ import (
 // read gathers the next batch; nil when there is nothing new. more says that
 // the ledger has rows beyond it.
 func (d *Drain) read() (b *Batch, more bool, err error) {
-	b = &Batch{Gateway: d.o.Journal.Identity()}
+	b = &Batch{Gateway: d.o.Journal.Identity(), Pace: pace.Pace{Hurry: d.hurry}}
 	began := d.o.Journal.Began()
 	var broken error
 	err = d.o.Journal.Read(d.cursor, func(next ledger.Position, kind ledger.Kind, row []byte) bool {
@@ -22,7 +23,7 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 		if more = broken != nil || b.Rows() >= d.o.BatchRows; more {
 			return false
 		}
-		d.pace.Row(b.Rows())
+		b.Pace.Row(b.Rows())
 		if broken = d.add(b, next, kind, row); broken == nil {
 			d.cursor = next
 		}

@@ -16,8 +16,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/db"
-	"github.com/ownkey/ownkey/internal/pace"
-	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 )
 
@@ -72,23 +70,22 @@ func Open(ctx context.Context, database *db.DB, sink drain.Sink) (*Book, error) 
 
 // Take counts a batch, once however often it comes, and hands it on.
 func (b *Book) Take(ctx context.Context, batch *drain.Batch) error {
-	if err := b.count(ctx, batch.Requests); err != nil {
+	if err := b.count(ctx, batch); err != nil {
 		return fmt.Errorf("cannot count what tokens have spent: %w", err)
 	}
 	return b.Sink.Take(ctx, batch)
 }
 
-func (b *Book) count(ctx context.Context, requests []*meter.Record) error {
-	if len(requests) == 0 {
+func (b *Book) count(ctx context.Context, batch *drain.Batch) error {
+	if len(batch.Requests) == 0 {
 		return nil
 	}
 	sums := map[Spent]int64{}
 	last, events := b.spare, b.events[:0]
 	clear(last)
 	fresh := false
-	var pace pace.Pace
-	for i, r := range requests {
-		pace.Row(i)
+	for i, r := range batch.Requests {
+		batch.Pace.Row(i)
 		last[r.EventID] = true
 		events = append(events, r.EventID[:]...)
 		if b.last[r.EventID] {

@@ -94,20 +94,20 @@ func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
 		row = meter.Encode(row[:0], r)
 		return []any{id[:], tenant, at.UnixMicro(), row}
 	}
-	err := insertAll(ctx, tx, insertInto("requests", rowColumns), b.Requests, sums.add, func(r *meter.Record) []any {
+	err := insertAll(ctx, tx, &b.Pace, insertInto("requests", rowColumns), b.Requests, sums.add, func(r *meter.Record) []any {
 		return encoded(&r.EventID, r.TenantID, r.Start, r)
 	})
 	if err == nil {
 		err = sums.write(ctx, tx)
 	}
 	if err == nil {
-		err = insertAll(ctx, tx, insertInto("unseals", rowColumns), b.Unseals, func(*meter.Unseal) {}, func(u *meter.Unseal) []any {
+		err = insertAll(ctx, tx, &b.Pace, insertInto("unseals", rowColumns), b.Unseals, func(*meter.Unseal) {}, func(u *meter.Unseal) []any {
 			return encoded(&u.EventID, u.TenantID, u.At, u)
 		})
 	}
 	if err == nil {
 		now := time.Now().UnixMicro()
-		err = insertAll(ctx, tx, insertInto("memory_events", append(slices.Clone(memoryColumns), "taken_at")), b.Memory, func(*meter.MemoryEvent) {}, func(m *meter.MemoryEvent) []any {
+		err = insertAll(ctx, tx, &b.Pace, insertInto("memory_events", append(slices.Clone(memoryColumns), "taken_at")), b.Memory, func(*meter.MemoryEvent) {}, func(m *meter.MemoryEvent) []any {
 			var a arguments
 			m.Columns(&a)
 			return append(a.all, now)
@@ -130,7 +130,7 @@ var rowColumns = []string{"event_id", "tenant", "at", "row"}
 
 // insertAll inserts rows and calls taken for those that were not there. What
 // values gives is used before it is called again.
-func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, query string, rows []R, taken func(R), values func(R) []any) error {
+func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, pace *pace.Pace, query string, rows []R, taken func(R), values func(R) []any) error {
 	if len(rows) == 0 {
 		return nil
 	}
@@ -139,7 +139,6 @@ func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, query string, rows 
 		return err
 	}
 	defer statement.Close() //nolint:errcheck // the transaction closes it as well
-	var pace pace.Pace
 	for i, r := range rows {
 		pace.Row(i)
 		result, err := statement.ExecContext(ctx, values(r)...)
