@@ -92,6 +92,7 @@ type Keeper struct {
 	buckets  *xsync.Map[bucketKey, *bucket]
 	held     atomic.Int64 // bytes of resident buckets
 	secret   []byte       // that the marker of blocks is keyed with
+	markers  sync.Map     // of tenants: block.Marker
 	provider Provider     // set by Start
 
 	sweeping sync.Mutex
@@ -163,7 +164,14 @@ func (k *Keeper) ownSecret(ctx context.Context) (secret []byte, err error) {
 }
 
 // Marker is how this gateway's blocks for a tenant begin and end.
-func (k *Keeper) Marker(tenant string) block.Marker { return block.NewMarker(k.secret, tenant) }
+func (k *Keeper) Marker(tenant string) block.Marker {
+	if m, ok := k.markers.Load(tenant); ok {
+		return m.(block.Marker) //nolint:forcetypeassert // only Marker stores
+	}
+	m := block.NewMarker(k.secret, tenant)
+	k.markers.Store(tenant, m)
+	return m
+}
 
 // write runs a change in one transaction.
 func (k *Keeper) write(ctx context.Context, change func(tx *sql.Tx) error) error {

@@ -160,6 +160,9 @@ func (s Stems) appendPlain(dst []string, word string) []string {
 var stemmers = sync.Pool{New: func() any { return snowballstem.NewEnv("") }}
 
 func (s Stems) stem(word string) string {
+	if unchanged(word) {
+		return word
+	}
 	if stem, ok := s[word]; ok {
 		return stem
 	}
@@ -172,6 +175,33 @@ func (s Stems) stem(word string) string {
 		s[word] = stem
 	}
 	return stem
+}
+
+// unchanged reports whether no rule of the English stemmer is about words that
+// end like this one (https://snowballstem.org/algorithms/english/stemmer.html):
+// half of all words, which need not be looked at by all rules.
+func unchanged(word string) bool {
+	n := len(word)
+	if n < 3 {
+		return false
+	}
+	switch before := word[n-2]; word[n-1] {
+	case 'a', 'b', 'f', 'h', 'j', 'k', 'o', 'p', 'q', 'u', 'v', 'w', 'x', 'z':
+		return true
+	case 'c':
+		return before != 'i'
+	case 'd':
+		return before != 'e'
+	case 'g', 't':
+		return before != 'n'
+	case 'm':
+		return before != 's'
+	case 'n':
+		return before != 'o'
+	case 'r':
+		return before != 'e' && before != 'o'
+	}
+	return false
 }
 
 // appendPairs appends each pair of neighbours of a text without spaces; a

@@ -1,11 +1,15 @@
 package terms
 
 import (
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf8"
+
+	"github.com/blevesearch/snowballstem"
+	"github.com/blevesearch/snowballstem/english"
 )
 
 func TestTerms(t *testing.T) {
@@ -65,4 +69,30 @@ func closely(text string) (dst []string) {
 		text = text[end:]
 	}
 	return dst
+}
+
+// TestUnchangedWords: what unchanged passes over, the stemmer would have left as
+// it is.
+func TestUnchangedWords(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	e := snowballstem.NewEnv("")
+	passed := 0
+	const letters = "aeiouysgtednrmclbkpx0" // those of suffixes most
+	for range 500_000 {
+		word := make([]byte, 1+random.IntN(9))
+		for i := range word {
+			word[i] = letters[random.IntN(len(letters))]
+		}
+		if !unchanged(string(word)) {
+			continue
+		}
+		passed++
+		e.SetCurrent(string(word))
+		if english.Stem(e); e.Current() != string(word) {
+			t.Fatalf("%s becomes %s", word, e.Current())
+		}
+	}
+	if passed < 100_000 {
+		t.Errorf("%d words were tried", passed)
+	}
 }
