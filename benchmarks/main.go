@@ -60,7 +60,6 @@ func (c *runCmd) Run() (err error) {
 	defer b.close()
 	now := time.Now().UTC()
 	r := &report{Date: now, Commit: commit(), Command: strings.Join(append([]string{"go run ./benchmarks"}, os.Args[1:]...), " "), Machine: thisMachine()}
-	r.Machine.Stalls = stallsOf(contenderCore)
 	m := &measurer{bed: b, report: r, profiles: c.Profiles}
 	defer m.stop()
 	ctx := context.Background()
@@ -75,6 +74,7 @@ func (c *runCmd) Run() (err error) {
 	if err := m.start(ctx, all); err != nil {
 		return err
 	}
+	r.Machine.Stalls = stallsOf(contenderCore)
 	failed := m.carryOut(ctx, todo, e) // what was measured until then is kept
 	if err := os.MkdirAll(c.Out, 0o755); err != nil {
 		return errors.Join(failed, err)

@@ -7,8 +7,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// stalls is what a machine takes of the contenders' core for itself, while
-// nothing else runs there: the least that any tail measured on it can be.
+// stalls is what a machine takes of the contenders' core for itself, while they
+// all stand: the least that any tail measured on it can be. It is looked for when
+// they have been started, since a machine that looks through its memory for pages
+// to give back takes the longer, the more is in use.
 type stalls struct {
 	Share float64       `json:"share"` // of the time
 	Worst time.Duration `json:"worst_ns"`

@@ -49,7 +49,7 @@ func (f figures) markdown() []byte {
 	p.line("# %s, commit %s\n", f.Date.Format("2006-01-02"), f.Commit)
 	p.line("`%s` on %d cores of %s, %.0f GiB, %s, %s. A contender has one core; the load, which is the provider too, Vault and ClickHouse have the other.",
 		f.Command, f.Machine.Cores, f.Machine.CPU, float64(f.Machine.Memory)/(kib*mib), f.Machine.Kernel, f.Machine.Go)
-	p.line("The machine itself takes %.1f ms of each second from the contenders' core, %.1f ms at the longest, with nothing else at work: less than that no tail here can be.",
+	p.line("The machine itself takes %.1f ms of each second from the contenders' core, %.1f ms at the longest, while all of them stand: less than that no tail here can be.",
 		1000*f.Machine.Stalls.Share, f.Machine.Stalls.Worst.Seconds()*1000)
 	p.line("All contenders in turn, in one run; medians over rounds. What the figures mean and do not mean: [README.md](../README.md).\n")
 	f.targets(p)

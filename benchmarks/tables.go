@@ -64,7 +64,12 @@ func (f figures) open(p *page) {
 				cells = append(cells, none)
 				continue
 			}
-			cell := kibibytes(middle(all, bytesPerStream))
+			each := middle(all, bytesPerStream)
+			if each <= 0 { // less than what the process gave back meanwhile
+				cells = append(cells, none)
+				continue
+			}
+			cell := kibibytes(each)
 			if begun := all[0].Result.FirstByte.TotalCount(); begun < int64(n) {
 				cell += fmt.Sprintf(" (%s began)", thousands(begun))
 			}

@@ -274,8 +274,16 @@ func (r *run) end() {
 	r.result.Sent += r.result.Unsent
 	r.result.Forwarded = r.provider.received
 	for _, s := range r.l.socks {
-		if u, ok := s.(*user); ok && u.r == r {
-			u.close()
+		switch s := s.(type) {
+		case *user:
+			if s.r == r {
+				s.close()
+			}
+		case *served: // some gateways never tell their provider that a client has gone
+			if s.call != nil {
+				s.call = nil
+				s.gone()
+			}
 		}
 	}
 	r.l.alarms = r.l.alarms[:0]
