@@ -22,7 +22,7 @@ func (l *Ledger) work() {
 			return
 		case <-l.wake:
 		}
-		l.prepare() // first: without a spare file there is no room soon
+		l.prepare()               // first: without a spare file there is no room soon
 		if l.o.SyncInterval > 0 { // let others come along
 			select {
 			case <-l.stop:
