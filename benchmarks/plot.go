@@ -13,7 +13,10 @@ import (
 
 // plots are the SVGs of a report, by name.
 func (f figures) plots() map[string][]byte {
-	all := map[string][]byte{"rate": f.ratePlot(), "latency": f.latencyPlot()}
+	all := map[string][]byte{}
+	if len(f.measured()) > 0 { // else only growth was
+		all["rate"], all["latency"] = f.ratePlot(), f.latencyPlot()
+	}
 	for _, what := range []string{grownTenants, grownTokens, grownMemories} {
 		if svg := f.growthPlot(what); svg != nil {
 			all["growth-"+what] = svg
