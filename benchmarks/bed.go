@@ -69,10 +69,11 @@ func pin() error {
 // first lets this process, on its core, go before Vault and ClickHouse: else
 // the load stands while they work, and every call of that time looks slow. What
 // it starts is not before others, nor are threads that the runtime makes later,
-// so it is asked for before each run. It reports whether that is allowed here
-// (CAP_SYS_NICE).
+// so it is asked for before each run. Its threads take turns among themselves
+// (SCHED_RR): one that waits in the kernel for another must not keep it from
+// running. It reports whether that is allowed here (CAP_SYS_NICE).
 func first() bool {
-	realtime := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
+	realtime := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1, Flags: unix.SCHED_FLAG_RESET_ON_FORK}
 	return eachThread(func(tid int) error { return unix.SchedSetAttr(tid, &realtime, 0) }) == nil
 }
 
