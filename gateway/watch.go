@@ -4,10 +4,10 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/crash"
+	"github.com/ownkey/ownkey/internal/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -191,14 +191,12 @@ func (l clientListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cc := &clientConn{Conn: c, fd: -1}
-	if sc, ok := c.(syscall.Conn); ok {
-		if raw, err := sc.SyscallConn(); err == nil {
-			_ = raw.Control(func(fd uintptr) { cc.fd = int(fd) })
-		}
+	cc := &clientConn{Conn: socket.New(c), fd: -1}
+	if s, ok := cc.Conn.(*socket.Conn); ok {
+		_ = s.Raw().Control(func(fd uintptr) { cc.fd = int(fd) })
 	}
 	if l.tls != nil {
-		cc.Conn = tls.Server(c, l.tls) // its handshake comes with the first read, under that limit
+		cc.Conn = tls.Server(cc.Conn, l.tls) // its handshake comes with the first read, under that limit
 	}
 	return cc, nil
 }

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -43,12 +44,10 @@ func dial(ctx context.Context, t *Target) (*conn, error) {
 	if err != nil {
 		return nil, dialError(ctx, err)
 	}
+	tcp = socket.New(tcp)
 	c := &conn{stream: tcp, tcp: tcp}
-	if sc, ok := tcp.(syscall.Conn); ok {
-		if c.raw, err = sc.SyscallConn(); err != nil {
-			return nil, errors.Join(fmt.Errorf("%w: %w", ErrUnreachable, err), tcp.Close())
-		}
-		c.peek = c.peekOnce
+	if s, ok := tcp.(*socket.Conn); ok {
+		c.raw, c.peek = s.Raw(), c.peekOnce
 	}
 	if t.TLS != nil {
 		secure := tls.Client(tcp, t.TLS)

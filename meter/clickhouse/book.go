@@ -35,7 +35,7 @@ func bookOf(name string) book {
 // columns are the book's, and those that say which segment a row came in.
 func (b book) columns() columns {
 	return append(columnsOf(b.make()),
-		column{"gateway", "LowCardinality(String)", "", proto.NewLowCardinality(new(proto.ColStr))},
+		column{"gateway", "LowCardinality(String)", "", newNames()},
 		column{"epoch", "UInt64", "CODEC(T64, ZSTD(1))", new(proto.ColUInt64)},
 		column{"seq", "UInt64", "CODEC(T64, ZSTD(1))", new(proto.ColUInt64)})
 }

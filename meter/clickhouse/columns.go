@@ -47,7 +47,7 @@ func (s *shape) Time(name string, _ *time.Time) {
 }
 
 func (s *shape) Name(name string, _ *string) {
-	s.add(name, "LowCardinality(String)", "", proto.NewLowCardinality(new(proto.ColStr)))
+	s.add(name, "LowCardinality(String)", "", newNames())
 }
 
 func (s *shape) ID(name string, _ *string) {
@@ -96,7 +96,7 @@ func (a *adder) Time(_ string, v *time.Time) {
 	a.next().(*proto.ColDateTime64).AppendRaw(proto.DateTime64(v.UnixMicro()))
 }
 
-func (a *adder) Name(_ string, v *string) { a.next().(*proto.ColLowCardinality[string]).Append(*v) }
+func (a *adder) Name(_ string, v *string) { a.next().(*names).Append(*v) }
 func (a *adder) ID(_ string, v *string)   { a.next().(*proto.ColStr).Append(*v) }
 
 func (a *adder) Enum(_ string, v *uint8, names []string) {
@@ -141,7 +141,7 @@ func (g *getter) Time(_ string, v *time.Time) {
 }
 
 func (g *getter) Name(_ string, v *string) {
-	*v = g.next().(*proto.ColLowCardinality[string]).Row(g.row)
+	*v = g.next().(*names).Row(g.row)
 }
 func (g *getter) ID(_ string, v *string) { *v = g.next().(*proto.ColStr).Row(g.row) }
 
@@ -233,7 +233,7 @@ func (c columns) values(row int) []any {
 			all[i] = data.Row(row)
 		case *proto.ColDateTime64:
 			all[i] = data.Row(row)
-		case *proto.ColLowCardinality[string]:
+		case *names:
 			all[i] = data.Row(row)
 		case *proto.ColStr:
 			all[i] = data.Row(row)

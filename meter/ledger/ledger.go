@@ -263,29 +263,31 @@ func (l *Ledger) End() Position {
 }
 
 // Trim deletes the files that end before p: everything in them has been sent
-// on.
+// on. It is for one goroutine.
 func (l *Ledger) Trim(p Position) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var errs []error
-	kept := l.sealed[:0]
-	for _, f := range l.sealed {
-		if f.number >= p.File {
-			kept = append(kept, f)
-			continue
+	for {
+		f, ok := l.oldestBefore(p)
+		if !ok {
+			return nil
 		}
-		if err := os.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, err)
-			kept = append(kept, f)
-			continue
+		// Not under the lock: it takes milliseconds, and every request appends.
+		if err := durable.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("cannot trim ledger: %w", err)
 		}
 		l.used.Add(-f.bytes)
+		l.mu.Lock()
+		l.sealed = l.sealed[1:] // others are put behind it meanwhile
+		l.mu.Unlock()
 	}
-	l.sealed = kept
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("cannot trim ledger: %w", err)
+}
+
+func (l *Ledger) oldestBefore(p Position) (fileInfo, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.sealed) == 0 || l.sealed[0].number >= p.File {
+		return fileInfo{}, false
 	}
-	return nil
+	return l.sealed[0], true
 }
 
 // Close flushes everything and closes the directory.
