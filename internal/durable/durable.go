@@ -35,28 +35,6 @@ func WriteFile(path string, parts ...[]byte) error {
 	return SyncDir(filepath.Dir(path))
 }
 
-// Remove takes a file's name away, and gives its space back bit by bit: for 8
-// MiB at once the kernel takes 4 ms (benchmarks/NOTES.md, 2026-11-26), of a core
-// that others want. If the process dies meanwhile, the kernel does the rest.
-func Remove(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	info, err := f.Stat()
-	if err = errors.Join(err, os.Remove(path)); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	const step = 1 << 20
-	var pace pace.Pace
-	for size := info.Size(); size > 0 && err == nil; {
-		pace.Step()
-		size = max(0, size-step)
-		err = f.Truncate(size)
-	}
-	return errors.Join(err, f.Close())
-}
-
 // SyncDir brings the names in a directory to the disk.
 func SyncDir(dir string) error {
 	d, err := os.Open(dir)

@@ -117,7 +117,7 @@ func (c *Conn) send(fd uintptr) (done bool) {
 func (t *transfer) call(trap, fd uintptr) (n int, again bool) {
 	p := t.p[t.done:]
 	for {
-		n, _, err := unix.RawSyscall(trap, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)))
+		n, _, err := unix.RawSyscall(trap, fd, uintptr(unsafe.Pointer(&p[0])), uintptr(len(p))) //nolint:gosec // p lives until the call returns
 		switch err {
 		case 0:
 			return int(n), false
@@ -134,8 +134,7 @@ func (t *transfer) call(trap, fd uintptr) (n int, again bool) {
 // failed says it as net does, so that whoever asks for a timeout or for
 // net.ErrClosed is answered.
 func (c *Conn) failed(op string, err error) error {
-	var raw *net.OpError
-	if errors.As(err, &raw) {
+	if raw, ok := errors.AsType[*net.OpError](err); ok {
 		err = raw.Err
 	}
 	return &net.OpError{Op: op, Net: "tcp", Source: c.LocalAddr(), Addr: c.RemoteAddr(), Err: err}

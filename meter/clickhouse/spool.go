@@ -214,7 +214,7 @@ func (s *spool) drop(remove bool) error {
 		err = durable.WriteFile(filepath.Join(s.dir, markFile), text)
 	}
 	if err == nil && remove {
-		err = durable.Remove(s.path(gone.seq))
+		err = os.Remove(s.path(gone.seq))
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot forget segment: %w", err)

@@ -271,7 +271,7 @@ func (l *Ledger) Trim(p Position) error {
 			return nil
 		}
 		// Not under the lock: it takes milliseconds, and every request appends.
-		if err := durable.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := os.Remove(f.path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("cannot trim ledger: %w", err)
 		}
 		l.used.Add(-f.bytes)
