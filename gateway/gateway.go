@@ -117,14 +117,15 @@ func New(o Options) *Gateway {
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream, egress: o.Egress,
 		journal: o.Journal, admission: o.Admission, usage: o.Usage, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, tls: o.TLS, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
-		watcher:   newWatcher(),
 	}
 	if o.HSTS > 0 {
 		g.hsts = fmt.Appendf(nil, "max-age=%d", int64(o.HSTS/time.Second))
 	}
+	var revoked func(*watched) bool
 	if o.CutRevoked {
-		g.watcher.revoked = g.revoked
+		revoked = g.revoked
 	}
+	g.watcher = newWatcher(revoked)
 	g.held.max = o.Limits.MaxBufferedBytes
 	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
 	names := make([]string, 0, len(o.Providers))

@@ -45,8 +45,8 @@ type watched struct {
 	cut                       bool // revoked said so; read it after remove
 }
 
-func newWatcher() *watcher {
-	w := &watcher{wake: make(chan struct{}, 1), stop: make(chan struct{})}
+func newWatcher(revoked func(*watched) bool) *watcher {
+	w := &watcher{revoked: revoked, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	w.done.Go(w.run)
 	return w
 }
