@@ -22,14 +22,21 @@ import (
 const readers = 4
 
 // pragmas of every connection. FULL: an acknowledged write survives loss of
-// power. secure_delete: a deleted ciphertext is overwritten, not only unlinked.
-var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(ON)", "secure_delete(ON)"}
+// power. secure_delete: a deleted row is overwritten in its page, not only
+// unlinked; see [DB.Erase] for the write-ahead log.
+var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)"}
+
+// busyMS is how long a statement waits for another process, or for a
+// checkpoint.
+const busyMS = 5000
 
 // DB is one SQLite file in WAL mode. Write has a single connection, so that
 // writers wait for each other here and not in SQLite; Read has a few.
 type DB struct {
 	Write *sql.DB
 	Read  *sql.DB
+
+	eraser *eraser
 }
 
 // Open opens or creates the file at path, readable by its owner only. Its
@@ -47,17 +54,20 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("cannot open database: %w", err)
 	}
 	d := &DB{}
-	if d.Write, err = open(ctx, path, 1, "immediate"); err != nil {
+	if d.Write, err = open(ctx, path, 1, "immediate", busyMS); err != nil {
 		return nil, err
 	}
-	if d.Read, err = open(ctx, path, readers, "deferred"); err != nil {
+	if d.Read, err = open(ctx, path, readers, "deferred", busyMS); err != nil {
 		return nil, errors.Join(err, d.Write.Close())
+	}
+	if d.eraser, err = openEraser(ctx, path); err != nil {
+		return nil, errors.Join(err, d.Read.Close(), d.Write.Close())
 	}
 	return d, nil
 }
 
-func open(ctx context.Context, path string, conns int, begin string) (*sql.DB, error) {
-	query := url.Values{"_pragma": pragmas, "_txlock": {begin}}
+func open(ctx context.Context, path string, conns int, begin string, busyMS int) (*sql.DB, error) {
+	query := url.Values{"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyMS)}, pragmas...), "_txlock": {begin}}
 	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("cannot open database %s: %w", path, err)
@@ -113,7 +123,7 @@ func (d *DB) Migrate(ctx context.Context, migrations fs.FS, table string) error 
 // Snapshot writes the file at path, as it is at one moment, to a new file. The
 // database may be in use.
 func Snapshot(ctx context.Context, path, to string) error {
-	pool, err := open(ctx, path, 1, "deferred")
+	pool, err := open(ctx, path, 1, "deferred", busyMS)
 	if err != nil {
 		return err
 	}
@@ -126,5 +136,5 @@ func Snapshot(ctx context.Context, path, to string) error {
 
 // Close closes the file.
 func (d *DB) Close() error {
-	return errors.Join(d.Read.Close(), d.Write.Close())
+	return errors.Join(d.eraser.close(), d.Read.Close(), d.Write.Close())
 }
