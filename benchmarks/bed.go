@@ -12,11 +12,11 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/benchmarks/load"
 	"github.com/ownkey/ownkey/internal/clickhouseserver"
 	"github.com/ownkey/ownkey/internal/vaultserver"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sys/unix"
 )
 
@@ -134,7 +134,7 @@ func (b *bed) transit(ctx context.Context) (vaultbridge.Keyring, error) {
 	const timeout = 5 * time.Second
 	return vaultbridge.NewTransit(ctx, vaultbridge.TransitOptions{
 		Name: "vault", Address: b.vault.URL, Mount: "transit", Timeout: timeout, Data: login("data"), Admin: login("admin"),
-		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: metrics.NewSet(),
+		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: prometheus.NewRegistry(),
 	})
 }
 

@@ -2,6 +2,7 @@ package deploy_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -17,19 +18,24 @@ import (
 
 var metricName = regexp.MustCompile(`\bownkey_[a-z0-9_]+`)
 
-// registers are the methods that make a metric.
-var registers = regexp.MustCompile(`(?i)(gauge|counter|histogram|summary|^state)$`)
+// metric is one of the program's.
+type metric struct {
+	kind   string // counter, gauge or histogram
+	help   string
+	labels []string
+}
 
-// registered are the metrics that the program's sources make, with the kind of
-// each. A metric's name is a literal in the call that makes it.
-func registered(t *testing.T) map[string]string {
+// registered are the metrics that the program's sources make. A metric is
+// registered with Opts of Prometheus's client, and its name and help are
+// literals there.
+func registered(t *testing.T) map[string]metric {
 	t.Helper()
-	all := map[string]string{}
+	all := map[string]metric{}
 	err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		if entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." || entry.Name() == "tools") {
+		if entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." || entry.Name() == "tools" || entry.Name() == "benchmarks") {
 			return filepath.SkipDir
 		}
 		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
@@ -40,10 +46,15 @@ func registered(t *testing.T) map[string]string {
 			return err
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			if call, ok := n.(*ast.CallExpr); ok && len(call.Args) > 0 && registers.MatchString(called(call)) {
-				for _, name := range names(call.Args[0]) {
-					all[name] = strings.ToLower(called(call))
+			call, ok := n.(*ast.CallExpr)
+			if !ok || len(call.Args) == 0 {
+				return true
+			}
+			if name, m, ok := made(call); ok {
+				if _, twice := all[name]; twice || m.help == "" {
+					t.Errorf("%s: %s is registered twice, or without a literal name and help", path, name)
 				}
+				all[name] = m
 			}
 			return true
 		})
@@ -55,23 +66,43 @@ func registered(t *testing.T) map[string]string {
 	return all
 }
 
-// called is the name of the function or method of a call.
-func called(call *ast.CallExpr) string {
-	switch f := call.Fun.(type) {
-	case *ast.Ident:
-		return f.Name
-	case *ast.SelectorExpr:
-		return f.Sel.Name
+// made reads a call such as NewCounterVec(prometheus.CounterOpts{…}, labels).
+func made(call *ast.CallExpr) (name string, m metric, ok bool) {
+	opts, ok := call.Args[0].(*ast.CompositeLit)
+	if !ok {
+		return "", m, false
 	}
-	return ""
+	kind, ok := opts.Type.(*ast.SelectorExpr)
+	if !ok || !strings.HasSuffix(kind.Sel.Name, "Opts") || fmt.Sprint(kind.X) != "prometheus" {
+		return "", m, false
+	}
+	m.kind = strings.ToLower(strings.TrimSuffix(kind.Sel.Name, "Opts"))
+	for _, e := range opts.Elts {
+		field, ok := e.(*ast.KeyValueExpr)
+		if !ok {
+			continue
+		}
+		switch fmt.Sprint(field.Key) {
+		case "Name":
+			name = strings.Join(literals(field.Value), "")
+		case "Help":
+			m.help = strings.Join(literals(field.Value), "")
+		}
+	}
+	if len(call.Args) > 1 {
+		if list, isList := call.Args[1].(*ast.CompositeLit); isList {
+			m.labels = literals(list)
+		}
+	}
+	return name, m, true
 }
 
-// names are the metrics' names in an expression's literals.
-func names(e ast.Expr) (all []string) {
+// literals are the strings in an expression.
+func literals(e ast.Expr) (all []string) {
 	ast.Inspect(e, func(n ast.Node) bool {
 		if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
 			if text, err := strconv.Unquote(l.Value); err == nil {
-				all = append(all, metricName.FindAllString(text, 1)...)
+				all = append(all, text)
 			}
 		}
 		return true
@@ -83,9 +114,11 @@ func names(e ast.Expr) (all []string) {
 // metric of the program.
 func TestMetricsExist(t *testing.T) {
 	have := registered(t)
-	for _, want := range []string{"ownkey_ledger_bytes", "ownkey_ledger_trouble_total", "ownkey_vault_unseal_seconds", "ownkey_clickhouse_segments"} {
-		if have[want] == "" {
-			t.Fatalf("%s is not found in the sources: %v", want, have)
+	for name, kind := range map[string]string{
+		"ownkey_ledger_bytes": "gauge", "ownkey_ledger_trouble_total": "counter", "ownkey_vault_decrypt_seconds": "histogram", "ownkey_clickhouse_segments": "gauge",
+	} {
+		if have[name].kind != kind {
+			t.Fatalf("%s is not found in the sources: %v", name, have)
 		}
 	}
 	for where, text := range expressions(t) {
@@ -94,15 +127,21 @@ func TestMetricsExist(t *testing.T) {
 			t.Errorf("%s: %s names no metric", where, text)
 		}
 		for _, name := range used {
-			whole := strings.TrimSuffix(strings.TrimSuffix(name, "_sum"), "_count")
-			switch {
-			case have[name] == "" && !strings.Contains(have[whole], "histogram"):
+			if _, ok := have[name]; !ok && !ofHistogram(have, name) {
 				t.Errorf("%s: %s is no metric of the program's", where, name)
-			case strings.Contains(have[name], "histogram"):
-				t.Errorf("%s: %s is a histogram; its buckets are by vmrange, which Prometheus does not know: use _sum and _count", where, name)
 			}
 		}
 	}
+}
+
+// ofHistogram reports whether a name is that of a series of a histogram.
+func ofHistogram(have map[string]metric, name string) bool {
+	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+		if whole, ok := strings.CutSuffix(name, suffix); ok && have[whole].kind == "histogram" {
+			return true
+		}
+	}
+	return false
 }
 
 // expressions are the queries of Prometheus, by where they stand.

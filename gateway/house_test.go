@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -17,7 +18,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway"
 	"github.com/ownkey/ownkey/gateway/admission"
@@ -30,6 +30,8 @@ import (
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 )
 
@@ -49,7 +51,7 @@ type house struct {
 	ring      *vaultbridge.Ring // of keyring, unless the test has a Vault
 	walker    *rotation.Walker
 	limiter   *admission.Limiter
-	metrics   *metrics.Set
+	metrics   *prometheus.Registry
 	client    *upstream.Client
 	keeper    *memory.Keeper
 	gateway   *gateway.Gateway
@@ -114,7 +116,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	h.journal, err = meter.OpenJournal(meter.JournalOptions{Dir: h.path("ledger"), Alarm: func(x ledger.Trouble) { t.Errorf("%+v", x) }})
 	check(err)
 	log := zerolog.New(h)
-	h.metrics = metrics.NewSet()
+	h.metrics = prometheus.NewRegistry()
 	h.ring = h.makeRing(o.vault, &log)
 	cache, err := vaultbridge.NewCache(h.ring, o.cache)
 	check(err)
@@ -188,6 +190,13 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	check(err)
 	h.token = h.mint("acme", directory.NewToken{})
 	return h
+}
+
+// metricsText is what GET /metrics would answer with.
+func (h *house) metricsText() string {
+	answer := httptest.NewRecorder()
+	promhttp.HandlerFor(h.metrics, promhttp.HandlerOpts{}).ServeHTTP(answer, httptest.NewRequest("GET", "/metrics", nil))
+	return answer.Body.String()
 }
 
 func (h *house) makeRing(o *vaultbridge.TransitOptions, log *zerolog.Logger) *vaultbridge.Ring {

@@ -218,11 +218,10 @@ func TestVaultThatHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.eventually("service by itself", func() bool { return h.as(cold).status == 200 })
-	var metrics bytes.Buffer
-	h.metrics.WritePrometheus(&metrics)
-	for _, want := range []string{`ownkey_vault_available{keyring="vault"} 1`, `ownkey_vault_failures_total{keyring="vault",identity="data",reason="timeout"}`, "ownkey_vault_hedges_total", "ownkey_vault_shed_total"} {
-		if !strings.Contains(metrics.String(), want) {
-			t.Errorf("the metrics lack %s:\n%s", want, metrics.String())
+	metrics := h.metricsText()
+	for _, want := range []string{`ownkey_vault_available{keyring="vault"} 1`, `ownkey_vault_failures_total{identity="data",keyring="vault",reason="timeout"}`, "ownkey_vault_hedges_total", "ownkey_vault_shed_total"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("the metrics lack %s:\n%s", want, metrics)
 		}
 	}
 	if n := strings.Count(h.logText(), "event of vault"); n != 2 {
@@ -271,10 +270,9 @@ func TestVaultOutages(t *testing.T) {
 		})
 		outage.after()
 		h.eventually("an end of "+outage.name, func() bool { return h.chat("gpt-4o").status == 200 })
-		var metrics bytes.Buffer
-		h.metrics.WritePrometheus(&metrics)
-		if !strings.Contains(metrics.String(), `reason="`+outage.name+`"`) {
-			t.Errorf("the metrics lack the reason %s:\n%s", outage.name, metrics.String())
+		metrics := h.metricsText()
+		if !strings.Contains(metrics, `reason="`+outage.name+`"`) {
+			t.Errorf("the metrics lack the reason %s:\n%s", outage.name, metrics)
 		}
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // liar is a Vault that does what a healthy one does not: stall, cut, answer
@@ -48,7 +48,7 @@ func newLiar(t *testing.T, deadline time.Duration, answer func(w http.ResponseWr
 	}
 	k, err := NewTransit(context.Background(), TransitOptions{
 		Name: "liar", Address: l.URL, Mount: "transit", Timeout: deadline, Data: Login{Method: MethodTokenFile, TokenFile: token},
-		Journal: func(Unsealing) {}, Notify: func(e Event) { l.events <- e }, Metrics: metrics.NewSet(),
+		Journal: func(Unsealing) {}, Notify: func(e Event) { l.events <- e }, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/hashicorp/vault/api"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sony/gobreaker/v2"
 )
 
@@ -54,7 +54,7 @@ type TransitOptions struct {
 	// Notify is told of changes of state. It must not block.
 	Notify func(Event)
 	// Metrics takes the counters.
-	Metrics *metrics.Set
+	Metrics prometheus.Registerer
 }
 
 // Transit is a keyring over HashiCorp Vault's transit engine, with one derived

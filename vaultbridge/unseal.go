@@ -136,15 +136,15 @@ func (t *Transit) open(tenant string, batch []*pending) {
 	switch {
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 		err = &unavailable{t.meters.lastReason()}
-		t.meters.shed.Add(len(batch))
+		t.meters.shed.Add(float64(len(batch)))
 	case err == nil:
 		err = deliver(batch, raw)
 		clear(raw)
 	}
 	if err == nil {
-		t.meters.seconds.UpdateDuration(began)
+		t.meters.seconds.Observe(time.Since(began).Seconds())
 	}
-	t.meters.unseals(batch, err)
+	t.meters.decrypts(batch, err)
 	for _, p := range batch {
 		if err != nil {
 			p.err = err

@@ -9,8 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/internal/vaultserver/vaulttest"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // vault is a real server, set up by the script that `ownkey vault policy`
@@ -39,7 +39,7 @@ func (v *vault) appRole(identity string) Login {
 func (v *vault) options() TransitOptions {
 	return TransitOptions{
 		Name: "vault", Address: v.URL, Mount: "transit", CAFile: v.CAFile, Timeout: time.Second,
-		Data: v.appRole("data"), Admin: v.appRole("admin"), Metrics: metrics.NewSet(),
+		Data: v.appRole("data"), Admin: v.appRole("admin"), Metrics: prometheus.NewRegistry(),
 		Journal: func(u Unsealing) {
 			v.mu.Lock()
 			defer v.mu.Unlock()

@@ -17,11 +17,11 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/vaultserver"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"golang.org/x/sync/errgroup"
 )
@@ -83,7 +83,7 @@ func (v *vaultBed) start(ctx context.Context) error {
 	}
 	v.keyring, err = vaultbridge.NewTransit(ctx, vaultbridge.TransitOptions{
 		Name: "vault", Address: v.server.URL, Mount: "transit", Timeout: 5 * time.Second, Data: v.login("data"), Admin: v.login("admin"),
-		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: metrics.NewSet(),
+		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: prometheus.NewRegistry(),
 	})
 	return err
 }

@@ -223,13 +223,13 @@ func (p *product) embedded(ctx context.Context, n int) error {
 		}
 		text, _ := io.ReadAll(answer.Body)
 		_ = answer.Body.Close()
-		done := 0
+		done := 0.0
 		for line := range strings.Lines(string(text)) {
-			if _, err := fmt.Sscanf(line, "ownkey_memory_embedded %d", &done); err == nil {
+			if _, err := fmt.Sscanf(line, "ownkey_memory_embedded_total %g", &done); err == nil {
 				break
 			}
 		}
-		if done >= n {
+		if int(done) >= n {
 			return nil
 		}
 		select {

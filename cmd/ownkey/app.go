@@ -13,11 +13,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway"
@@ -29,6 +27,8 @@ import (
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
 )
 
@@ -36,7 +36,7 @@ import (
 type app struct {
 	cfg         *config.Config
 	log         *zerolog.Logger
-	metrics     *metrics.Set
+	metrics     *prometheus.Registry
 	ring        *vaultbridge.Ring
 	walker      *rotation.Walker
 	database    *db.DB
@@ -47,7 +47,7 @@ type app struct {
 	meter       *books
 	admission   *admission.Limiter
 	webhook     *webhook
-	runaways    *metrics.Counter
+	runaways    prometheus.Counter
 	memory      *memories
 	gateway     *gateway.Gateway
 	admin       *http.Server
@@ -68,7 +68,7 @@ const (
 // where the operator's log goes: the lines of requests are written there as
 // they are kept. After an error nothing is left open.
 func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io.Writer) (a *app, err error) {
-	a = &app{cfg: cfg, log: log, metrics: metrics.NewSet()}
+	a = &app{cfg: cfg, log: log, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close(ctx))
@@ -86,7 +86,10 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	if a.ring, err = a.openRing(ctx); err != nil {
 		return a, err
 	}
-	graceUses := a.metrics.NewCounter("ownkey_credential_grace_uses_total")
+	with := promauto.With(a.metrics)
+	graceUses := with.NewCounter(prometheus.CounterOpts{
+		Name: "ownkey_credential_grace_uses_total", Help: "Requests that used a credential beyond cache_ttl, since Vault could not be reached.",
+	})
 	if a.credentials, err = vaultbridge.NewCache(a.ring, vaultbridge.CacheOptions{
 		TTL: cfg.Keyring.CacheTTL, Grace: cfg.Keyring.Grace, OnGrace: graceUses.Inc,
 	}); err != nil {
@@ -98,7 +101,9 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	if err != nil {
 		return a, err
 	}
-	a.runaways = a.metrics.NewCounter("ownkey_runaway_alarms_total")
+	a.runaways = with.NewCounter(prometheus.CounterOpts{
+		Name: "ownkey_runaway_alarms_total", Help: "Alarms about a token that uses far more than it usually does.",
+	})
 	a.openAdmission(ctx)
 	if a.memory, err = openMemories(ctx, a); err != nil {
 		return a, err
@@ -140,9 +145,13 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 
 // observe publishes what the process holds.
 func (a *app) observe() {
-	a.metrics.NewGauge("go_goroutines", func() float64 { return float64(runtime.NumGoroutine()) })
-	a.metrics.NewGauge("ownkey_client_connections", func() float64 { return float64(a.gateway.Connections()) })
-	a.metrics.NewGauge("ownkey_requests_in_flight", func() float64 { return float64(a.admission.InFlight()) })
+	with := promauto.With(a.metrics)
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_client_connections", Help: "Open connections of clients on the data plane.",
+	}, func() float64 { return float64(a.gateway.Connections()) })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_requests_in_flight", Help: "Requests that are being served.",
+	}, func() float64 { return float64(a.admission.InFlight()) })
 }
 
 func (a *app) providers() ([]*gateway.Provider, error) {

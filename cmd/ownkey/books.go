@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/internal/db"
@@ -20,6 +19,8 @@ import (
 	"github.com/ownkey/ownkey/meter/spent"
 	"github.com/ownkey/ownkey/meter/sqlite"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
 )
 
@@ -33,6 +34,7 @@ type books struct {
 	store   store
 	spent   *spent.Book // between the ledger and the store
 	drain   *drain.Drain
+	trouble *prometheus.CounterVec // of the ledger, by kind
 }
 
 // store is what the questions are asked of.
@@ -46,7 +48,12 @@ type store interface {
 // openBooks opens the meter. lines gets every row as a JSON line at levels that
 // show them.
 func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err error) {
-	b = &books{app: a}
+	b = &books{app: a, trouble: promauto.With(a.metrics).NewCounterVec(prometheus.CounterOpts{
+		Name: "ownkey_ledger_trouble_total", Help: "Trouble with the ledger by kind: a torn end after a crash, damaged frames, the disk.",
+	}, []string{"what"})}
+	for _, what := range []string{"torn", "damaged", "disk"} {
+		b.trouble.WithLabelValues(what)
+	}
 	m := &a.cfg.Meter
 	interval := m.FsyncInterval
 	if interval == 0 {
@@ -108,21 +115,7 @@ func (b *books) openClickHouse(ctx context.Context) error {
 		return err
 	}
 	b.store = b.remote
-	state := func(name string, f func(clickhouse.State) float64) {
-		b.app.metrics.NewGauge(name, func() float64 { return f(b.remote.State()) })
-	}
-	state("ownkey_clickhouse_segments", func(s clickhouse.State) float64 { return float64(s.Segments) })
-	state("ownkey_clickhouse_segment_bytes", func(s clickhouse.State) float64 { return float64(s.Bytes) })
-	state("ownkey_clickhouse_rows", func(s clickhouse.State) float64 { return float64(s.Rows) })
-	state("ownkey_clickhouse_failures", func(s clickhouse.State) float64 { return float64(s.Failures) })
-	state("ownkey_clickhouse_rejected_rows", func(s clickhouse.State) float64 { return float64(s.Rejected) })
-	state("ownkey_clickhouse_damaged_segments", func(s clickhouse.State) float64 { return float64(s.Quarantine) })
-	state("ownkey_clickhouse_lag_seconds", func(s clickhouse.State) float64 {
-		if s.Oldest.IsZero() {
-			return 0
-		}
-		return time.Since(s.Oldest).Seconds()
-	})
+	b.observeClickHouse()
 	return nil
 }
 
@@ -145,28 +138,63 @@ func clickHouseServer(c *config.ClickHouse) (s clickhouse.Server, err error) {
 	}, nil
 }
 
-// observe publishes the ledger's state.
+// observe publishes the ledger's state and the store's progress.
 func (b *books) observe() {
-	for _, what := range []string{"torn", "damaged", "disk"} {
-		b.trouble(what)
-	}
-	gauge := func(name string, f func() float64) { b.app.metrics.NewGauge(name, f) }
-	gauge("ownkey_ledger_bytes", func() float64 { held, _ := b.journal.Bytes(); return float64(held) })
-	gauge("ownkey_ledger_max_bytes", func() float64 { _, most := b.journal.Bytes(); return float64(most) })
-	gauge("ownkey_ledger_refused_requests", func() float64 { return float64(b.journal.Refused()) })
-	gauge("ownkey_sink_rows", func() float64 { return float64(b.drain.Taken()) })
-	gauge("ownkey_sink_lag_seconds", func() float64 { return b.drain.Lag().Seconds() })
+	with := promauto.With(b.app.metrics)
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_ledger_bytes", Help: "Bytes of the ledger that are in use.",
+	}, func() float64 { held, _ := b.journal.Bytes(); return float64(held) })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_ledger_max_bytes", Help: "Bytes that the ledger may use; at that size requests are refused.",
+	}, func() float64 { _, most := b.journal.Bytes(); return float64(most) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_ledger_refused_requests_total", Help: "Requests that were refused because the ledger was full.",
+	}, func() float64 { return float64(b.journal.Refused()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_sink_rows_total", Help: "Rows that the store has taken from the ledger.",
+	}, func() float64 { return float64(b.drain.Taken()) })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_sink_lag_seconds", Help: "Age of the oldest record in the ledger that the store has not taken; 0 when it has all.",
+	}, func() float64 { return b.drain.Lag().Seconds() })
+}
+
+// observeClickHouse publishes the state of the segments on their way.
+func (b *books) observeClickHouse() {
+	with := promauto.With(b.app.metrics)
+	state := b.remote.State
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_clickhouse_segments", Help: "Segments on disk that ClickHouse has not taken yet.",
+	}, func() float64 { return float64(state().Segments) })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_clickhouse_segment_bytes", Help: "Bytes of the segments that ClickHouse has not taken yet.",
+	}, func() float64 { return float64(state().Bytes) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_clickhouse_rows_total", Help: "Rows that ClickHouse has acknowledged.",
+	}, func() float64 { return float64(state().Rows) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_clickhouse_failures_total", Help: "Insertions that ClickHouse did not acknowledge; they are repeated.",
+	}, func() float64 { return float64(state().Failures) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_clickhouse_rejected_rows_total", Help: "Rows that ClickHouse refused; they are in its table rejects.",
+	}, func() float64 { return float64(state().Rejected) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_clickhouse_damaged_segments_total", Help: "Segments that were damaged on disk and set aside; their rows are in no table.",
+	}, func() float64 { return float64(state().Quarantine) })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_clickhouse_lag_seconds", Help: "Age of the oldest segment that ClickHouse has not taken; 0 when it has all.",
+	}, func() float64 {
+		if oldest := state().Oldest; !oldest.IsZero() {
+			return time.Since(oldest).Seconds()
+		}
+		return 0
+	})
 }
 
 // alarm tells the operator what the ledger has found.
 func (b *books) alarm(t ledger.Trouble) {
-	b.trouble(t.What).Inc()
+	b.trouble.WithLabelValues(t.What).Inc()
 	b.app.log.Error().Err(t.Err).Str("what", t.What).Str("file", t.File).Int64("offset", t.Offset).Int64("bytes", t.Bytes).
 		Str("kept", t.Kept).Msg("trouble with the ledger of records")
-}
-
-func (b *books) trouble(what string) *metrics.Counter {
-	return b.app.metrics.GetOrCreateCounter(`ownkey_ledger_trouble_total{what="` + what + `"}`)
 }
 
 // unseal records an unseal before Vault is asked.

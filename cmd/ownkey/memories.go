@@ -10,6 +10,8 @@ import (
 	"github.com/ownkey/ownkey/memory"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 )
 
 // memories is what tenants have remembered.
@@ -95,17 +97,35 @@ func (m *memories) trouble(what string, err error) {
 
 // observe publishes the state of memory.
 func (m *memories) observe() {
-	gauge := func(name string, f func() float64) { m.app.metrics.NewGauge(name, f) }
+	with := promauto.With(m.app.metrics)
 	c := m.keeper.Counts()
-	gauge("ownkey_memory_resident_bytes", func() float64 { return float64(m.keeper.ResidentBytes()) })
-	gauge("ownkey_memory_loads", func() float64 { return float64(c.Loads.Load()) })
-	gauge("ownkey_memory_evictions", func() float64 { return float64(c.Evictions.Load()) })
-	gauge("ownkey_memory_captured", func() float64 { return float64(c.Captured.Load()) })
-	gauge("ownkey_memory_capture_dropped", func() float64 { return float64(c.CaptureDropped.Load()) })
-	gauge("ownkey_memory_capture_refused", func() float64 { return float64(c.CaptureRefused.Load()) })
-	gauge("ownkey_memory_embedded", func() float64 { return float64(c.Embedded.Load()) })
-	gauge("ownkey_memory_extracted", func() float64 { return float64(c.Extracted.Load()) })
-	gauge("ownkey_memory_jobs_given_up", func() float64 { return float64(c.JobsGivenUp.Load()) })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_memory_resident_bytes", Help: "Bytes of the buckets that are in memory.",
+	}, func() float64 { return float64(m.keeper.ResidentBytes()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_loads_total", Help: "Buckets that were loaded from the store.",
+	}, func() float64 { return float64(c.Loads.Load()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_evictions_total", Help: "Buckets that were dropped from memory to make room.",
+	}, func() float64 { return float64(c.Evictions.Load()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_captured_total", Help: "Memories that were captured from conversations.",
+	}, func() float64 { return float64(c.Captured.Load()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_capture_dropped_total", Help: "Turns that were not captured because too many waited.",
+	}, func() float64 { return float64(c.CaptureDropped.Load()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_capture_refused_total", Help: "Captured memories that the store did not take.",
+	}, func() float64 { return float64(c.CaptureRefused.Load()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_embedded_total", Help: "Memories that a model made vectors for.",
+	}, func() float64 { return float64(c.Embedded.Load()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_extracted_total", Help: "Memories that a model looked for facts in.",
+	}, func() float64 { return float64(c.Extracted.Load()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_jobs_given_up_total", Help: "Jobs of a tenant's models that failed too often.",
+	}, func() float64 { return float64(c.JobsGivenUp.Load()) })
 }
 
 func (m *memories) close() error {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime"
 	"runtime/debug"
 )
 
@@ -19,11 +20,18 @@ func (VersionCmd) Run() error {
 }
 
 func version() string {
+	module, from := build()
+	return fmt.Sprintf("ownkey %s (%s, %s)", module, from, runtime.Version())
+}
+
+// build gives the program's module version and the commit that it was built
+// from.
+func build() (module, from string) {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return "ownkey (unknown build)"
+		return "unknown", "unknown commit"
 	}
-	from := commit
+	from = commit
 	for _, s := range info.Settings {
 		if s.Key == "vcs.revision" && from == "" {
 			from = s.Value
@@ -32,5 +40,5 @@ func version() string {
 	if from == "" {
 		from = "unknown commit"
 	}
-	return fmt.Sprintf("ownkey %s (%s, %s)", info.Main.Version, from, info.GoVersion)
+	return info.Main.Version, from
 }

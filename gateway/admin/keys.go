@@ -125,10 +125,3 @@ func (s *server) tenantsSealedBy(r *http.Request, keyring string) ([]string, err
 	}
 	return ids, r.Context().Err()
 }
-
-// metrics writes the metrics as Prometheus reads them.
-func (s *server) metrics(w http.ResponseWriter, _ *http.Request) error {
-	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-	s.Metrics.WritePrometheus(w)
-	return nil
-}

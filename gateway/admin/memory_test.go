@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/internal/memsearch"
 	"github.com/ownkey/ownkey/internal/vaultserver/vaulttest"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // TestStoredSecretLeavesNothingInMemory has another process store a secret, and
@@ -39,7 +39,7 @@ func TestStoredSecretLeavesNothingInMemory(t *testing.T) {
 	}
 	transit, err := vaultbridge.NewTransit(context.Background(), vaultbridge.TransitOptions{
 		Name: "vault", Address: v.URL, Mount: "transit", Timeout: time.Second, Data: login("data"), Admin: login("admin"),
-		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: metrics.NewSet(),
+		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,13 +19,14 @@ import (
 	"reflect"
 	"slices"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/meter/evidence"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/rs/zerolog"
 	"golang.org/x/time/rate"
 )
@@ -43,8 +44,9 @@ type Options struct {
 	Ring      *vaultbridge.Ring
 	Walker    *rotation.Walker
 	Invoices  Invoices
-	Metrics   *metrics.Set
-	Log       *zerolog.Logger
+	// Metrics are what GET /metrics answers with.
+	Metrics prometheus.Gatherer
+	Log     *zerolog.Logger
 	// Usage answers questions about what was recorded.
 	Usage *UsageAPI
 	// Evidence is what it is made from, and Platform looks for a credential of
@@ -102,7 +104,6 @@ func New(o Options) http.Handler {
 		"GET /admin/v1/reconcile":                                                 s.daily,
 		"GET /admin/v1/usage":                                                     s.usage,
 		"GET /admin/v1/records":                                                   s.records,
-		"GET /metrics":                                                            s.metrics,
 		"/": func(http.ResponseWriter, *http.Request) error {
 			return &failure{http.StatusNotFound, "not_found", "", "no such admin call; see docs/admin.md"}
 		},
@@ -113,6 +114,7 @@ func New(o Options) http.Handler {
 			}
 		})
 	}
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
 	if o.Pprof {
 		mux.HandleFunc("GET /debug/pprof/{profile}", profile)
 	}

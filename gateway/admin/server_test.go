@@ -14,7 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admin"
@@ -22,6 +21,7 @@ import (
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/meter/sqlite"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
 
@@ -69,7 +69,7 @@ func newPlaneWith(t *testing.T, change func(*admin.Options), keyrings ...vaultbr
 	}
 	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
 	o := admin.Options{
-		Directory: p.directory, Ring: ring, Walker: walker, Invoices: newBook(t, p, database), Usage: usage, Metrics: metrics.NewSet(), Log: &log, Token: config.NewSecret("oka_test"),
+		Directory: p.directory, Ring: ring, Walker: walker, Invoices: newBook(t, p, database), Usage: usage, Metrics: prometheus.NewRegistry(), Log: &log, Token: config.NewSecret("oka_test"),
 		Host: func(provider, baseURL string) (string, error) {
 			switch {
 			case provider != "openai":

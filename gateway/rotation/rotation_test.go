@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/VictoriaMetrics/metrics"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/vaultserver/vaulttest"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
 
@@ -66,7 +66,7 @@ func transitOn(t *testing.T, v *vaulttest.Vault, name string, admin bool) *vault
 	}
 	o := vaultbridge.TransitOptions{
 		Name: name, Address: v.URL, Mount: "transit", Timeout: time.Second, Data: login("data"),
-		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: metrics.NewSet(),
+		Journal: func(vaultbridge.Unsealing) {}, Notify: func(vaultbridge.Event) {}, Metrics: prometheus.NewRegistry(),
 	}
 	if admin {
 		o.Admin = login("admin")
