@@ -10,8 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/wire"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 )
 
@@ -60,4 +62,34 @@ func TestAllocsPerRelayedChunk(t *testing.T) {
 	if r.scanner.Events() < 2000 {
 		t.Errorf("only %d events were relayed", r.scanner.Events())
 	}
+}
+
+// TestAllocsPerCountedRequest: the metrics of a request whose labels were seen
+// before cost no allocation.
+func TestAllocsPerCountedRequest(t *testing.T) {
+	m := newMetrics(prometheus.NewRegistry())
+	r := countedRecord()
+	m.ended(r)
+	if n := testing.AllocsPerRun(1000, func() { m.ended(r) }); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+func countedRecord() *meter.Record {
+	return &meter.Record{
+		Provider: "openai", Endpoint: "chat_completions", Outcome: meter.OutcomeCompleted, Status: 200, Attempt: 1,
+		TotalTime: 1200 * time.Millisecond, FirstByteTime: 300 * time.Millisecond, AuthTime: 2 * time.Microsecond,
+	}
+}
+
+// BenchmarkCountedRequest is what all metrics of a request cost, on all
+// processors at once.
+func BenchmarkCountedRequest(b *testing.B) {
+	m := newMetrics(prometheus.NewRegistry())
+	r := countedRecord()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			m.ended(r)
+		}
+	})
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
 )
@@ -79,7 +80,9 @@ type Options struct {
 	HSTS time.Duration
 	// CutRevoked ends streams whose token, tenant or credential is revoked.
 	CutRevoked bool
-	Log        *zerolog.Logger
+	// Metrics takes the counters of requests.
+	Metrics prometheus.Registerer
+	Log     *zerolog.Logger
 }
 
 // Gateway serves the data plane.
@@ -102,6 +105,7 @@ type Gateway struct {
 	log           *zerolog.Logger
 	server        *fasthttp.Server
 	watcher       *watcher
+	metrics       *metrics
 	held          budget
 	draining      atomic.Bool
 	targets       sync.Map // base URL of a credential → *upstream.Target
@@ -126,6 +130,7 @@ func New(o Options) *Gateway {
 		revoked = g.revoked
 	}
 	g.watcher = newWatcher(revoked)
+	g.metrics = newMetrics(o.Metrics)
 	g.held.max = o.Limits.MaxBufferedBytes
 	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
 	names := make([]string, 0, len(o.Providers))

@@ -468,6 +468,7 @@ func (r *request) finish(outcome meter.Outcome) {
 	r.lease.Release()
 	r.body.release()
 	r.record.TotalTime = now.Sub(r.record.Start)
+	r.g.metrics.ended(&r.record)
 	if r.admitted || r.g.journal.Admit() == nil { // a full ledger has no room to say so
 		r.g.keep(&r.record)
 		r.g.journal.Leave()

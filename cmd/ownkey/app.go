@@ -115,7 +115,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
-		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Memory: a.memory.options(), Log: log,
+		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: int(cfg.Limits.MaxConnections),

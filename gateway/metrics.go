@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"github.com/ownkey/ownkey/meter"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/puzpuzpuz/xsync/v4"
+)
+
+// metrics count requests as they end. Each label is a word from a table of
+// ours: a provider's name is the configured one, "none" where no provider was
+// chosen. A request costs a look-up in a map without a lock and a few atomic
+// additions.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	duration  *prometheus.HistogramVec
+	firstByte *prometheus.HistogramVec
+	overhead  prometheus.Histogram
+	errors    map[string]prometheus.Counter
+	known     *xsync.Map[series, *children]
+}
+
+// series are the labels of one request.
+type series struct {
+	provider string
+	dialect  string
+	outcome  meter.Outcome
+	class    int64 // of the status: 2 for 200 to 299; 0 where the client got none
+}
+
+// children are what counts a request with these labels.
+type children struct {
+	requests  prometheus.Counter
+	duration  prometheus.Observer
+	firstByte prometheus.Observer // nil where no provider was chosen
+}
+
+var classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+// Upper bounds in seconds. A response takes from some milliseconds, for an
+// embedding, to minutes, for a long stream; what we add is below a millisecond
+// while the credential is in memory, and the time of Vault where it is not.
+var (
+	responseBuckets = []float64{.01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600}
+	overheadBuckets = []float64{.00001, .000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, 1}
+)
+
+func newMetrics(to prometheus.Registerer) *metrics {
+	with := promauto.With(to)
+	m := &metrics{
+		requests: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "ownkey_requests_total",
+			Help: "Requests that ended, by provider, dialect, outcome (completed, refused, upstream_error, …) and class of the status.",
+		}, []string{"provider", "dialect", "outcome", "status"}),
+		duration: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ownkey_request_duration_seconds", Help: "Time from a request's headers to the end of its response.", Buckets: responseBuckets,
+		}, []string{"provider", "dialect"}),
+		firstByte: with.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "ownkey_first_byte_seconds", Help: "Time from sending a request to the provider until its response's headers.", Buckets: responseBuckets,
+		}, []string{"provider", "dialect"}),
+		overhead: with.NewHistogram(prometheus.HistogramOpts{
+			Name: "ownkey_overhead_seconds", Help: "Time that the gateway itself took before it asked a provider: token, credential, recall.", Buckets: overheadBuckets,
+		}),
+		errors: map[string]prometheus.Counter{},
+		known:  xsync.NewMap[series, *children](),
+	}
+	errors := with.NewCounterVec(prometheus.CounterOpts{
+		Name: "ownkey_errors_total", Help: "Errors that the gateway answered with, by code (docs/errors.md).",
+	}, []string{"code"})
+	for code := range answers {
+		m.errors[string(code)] = errors.WithLabelValues(string(code))
+	}
+	return m
+}
+
+// ended counts a request.
+func (m *metrics) ended(r *meter.Record) {
+	c := m.of(r)
+	c.requests.Inc()
+	c.duration.Observe(r.TotalTime.Seconds())
+	if r.Attempt > 0 {
+		m.overhead.Observe((r.AuthTime + r.UnsealTime + r.RecallTime).Seconds())
+		if r.FirstByteTime > 0 && c.firstByte != nil {
+			c.firstByte.Observe(r.FirstByteTime.Seconds())
+		}
+	}
+	if code := m.errors[r.ErrorCode]; code != nil {
+		code.Inc()
+	}
+}
+
+func (m *metrics) of(r *meter.Record) *children {
+	key := series{provider: r.Provider, dialect: r.Endpoint, outcome: r.Outcome, class: r.Status / 100}
+	if key.class < 0 || key.class >= int64(len(classes)) {
+		key.class = 0 // a number that is no status
+	}
+	if c, ok := m.known.Load(key); ok {
+		return c
+	}
+	provider, dialect := "none", "none"
+	if key.provider != "" {
+		provider = key.provider
+	}
+	if key.dialect != "" {
+		dialect = key.dialect
+	}
+	c := &children{
+		requests: m.requests.WithLabelValues(provider, dialect, key.outcome.String(), classes[key.class]),
+		duration: m.duration.WithLabelValues(provider, dialect),
+	}
+	if key.provider != "" {
+		c.firstByte = m.firstByte.WithLabelValues(provider, dialect)
+	}
+	c, _ = m.known.LoadOrStore(key, c)
+	return c
+}
