@@ -11,23 +11,25 @@ import (
 // and the path and query below that provider's base URL.
 type endpoint struct {
 	provider []byte       // pinned by /{provider}/v1/…; empty otherwise
-	path     []byte       // below /v1, with a leading slash, without the query
-	forward  []byte       // path with the query, as it came
+	path     []byte       // below /v1, canonical, with a leading slash, without the query
+	forward  []byte       // path, and the query as it came
+	judged   []byte       // path as the most lenient provider reads it
 	request  wire.Dialect // of the request's body
 	answer   wire.Dialect // of the answer
 }
 
-var errPath = refuse(codeNotFound, "no such path; use /v1/... or /{provider}/v1/...")
-
-// parseEndpoint reads a raw request target. Nothing is decoded or normalized:
-// what is forwarded is what was checked. Paths that a provider could resolve
-// to something above its base URL are refused.
+// parseEndpoint reads a raw request target. What is judged is what is
+// forwarded: the canonical spelling of its path.
 func parseEndpoint(target []byte, e *endpoint) error {
 	*e = endpoint{}
-	if !printable(target) {
-		return errPath
+	raw, query, _ := bytes.Cut(target, []byte("?"))
+	if !printable(query) {
+		return errSpelling
 	}
-	path, _, _ := bytes.Cut(target, []byte("?"))
+	path, err := canonicalPath(raw)
+	if err != nil {
+		return err
+	}
 	first, rest, ok := cutSegment(path)
 	if !ok {
 		return errPath
@@ -38,21 +40,38 @@ func parseEndpoint(target []byte, e *endpoint) error {
 			return errPath
 		}
 	}
-	if len(rest) < 2 || climbs(rest) {
+	if len(rest) < 2 {
 		return errPath
 	}
-	e.path = rest
-	e.forward = target[len(path)-len(rest):]
-	e.request = wire.DialectOf(rest)
-	e.answer = wire.AnswerDialectOf(rest)
+	e.path, e.judged = rest, belowVersion(lenient(rest))
+	if len(e.judged) == 0 {
+		return errPath
+	}
+	e.forward = rest
+	if &path[0] == &raw[0] {
+		e.forward = target[len(raw)-len(rest):]
+	} else if len(raw) < len(target) {
+		e.forward = append(rest[:len(rest):len(rest)], target[len(raw):]...)
+	}
+	e.request = wire.DialectOf(e.judged)
+	e.answer = wire.AnswerDialectOf(e.judged)
 	return nil
 }
 
-// printable reports whether a target is made of the bytes that a URL can have.
-// A space or a line end in it would become part of the request line that we
+// belowVersion cuts a path behind its last /v1: of a provider whose base URL is
+// a bare host, clients write the version themselves (/v1/v1/…, /v1/openai/v1/…).
+func belowVersion(path []byte) []byte {
+	if i := bytes.LastIndex(path, []byte("/v1/")); i >= 0 {
+		return path[i+len("/v1"):]
+	}
+	return path
+}
+
+// printable reports whether a query is made of the bytes that a URL can have. A
+// space or a line end in it would become part of the request line that we
 // write.
-func printable(target []byte) bool {
-	for _, c := range target {
+func printable(query []byte) bool {
+	for _, c := range query {
 		if c <= ' ' || c > '~' {
 			return false
 		}
@@ -72,39 +91,18 @@ func cutSegment(path []byte) (segment, rest []byte, ok bool) {
 	return path[1 : end+1], path[end+1:], true
 }
 
-// climbs reports whether some server could read the path as leaving its base:
-// dot segments, plain or percent-encoded, backslashes, encoded slashes.
-func climbs(path []byte) bool {
-	if bytes.IndexByte(path, '%') < 0 && bytes.IndexByte(path, '.') < 0 && bytes.IndexByte(path, '\\') < 0 {
-		return false
-	}
-	lower := bytes.ToLower(path)
-	for _, bad := range [...]string{"\\", "%5c", "%2f", "%00"} {
-		if bytes.Contains(lower, []byte(bad)) {
-			return true
-		}
-	}
-	plain := bytes.ReplaceAll(lower, []byte("%2e"), []byte("."))
-	for segment := range bytes.SplitSeq(plain, []byte("/")) {
-		if s := string(segment); s == "." || s == ".." {
-			return true
-		}
-	}
-	return false
-}
-
 // reserved reports whether a path belongs to the memory API, which is never
 // forwarded to a provider.
 func (e *endpoint) reserved() bool {
 	if len(e.provider) > 0 {
 		return false
 	}
-	first, _, _ := cutSegment(e.path)
+	first, _, _ := cutSegment(e.judged)
 	return string(first) == "buckets" || string(first) == "query"
 }
 
 // usage reports whether a path asks what the tenant has used.
-func (e *endpoint) usage() bool { return len(e.provider) == 0 && string(e.path) == "/usage" }
+func (e *endpoint) usage() bool { return len(e.provider) == 0 && string(e.judged) == "/usage" }
 
 // scope is what a token needs to be allowed.
 func (e *endpoint) scope() string {
@@ -119,6 +117,6 @@ func (e *endpoint) scope() string {
 
 // anthropic reports whether a path belongs to Anthropic's API.
 func (e *endpoint) anthropic() bool {
-	first, _, _ := cutSegment(e.path)
+	first, _, _ := cutSegment(e.judged)
 	return string(first) == "messages"
 }

@@ -103,7 +103,7 @@ func (r *request) readMemoryHeaders(m *remembering) error {
 	for name := range strings.SplitSeq(buckets, ",") {
 		name = strings.TrimSpace(name)
 		if err := memory.CheckBucket(name); err != nil {
-			return refuse(codeInvalidRequest, "header Ownkey-Bucket: must be names of letters, digits, dots, dashes and @, separated by commas")
+			return refuse(codeInvalidRequest, "header Ownkey-Bucket: must be names of letters, digits, . _ - : / and @, separated by commas")
 		}
 		m.buckets = append(m.buckets, name)
 	}

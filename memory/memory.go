@@ -106,13 +106,17 @@ const (
 )
 
 // bucketName is what a bucket may be called; the same as the directory allows
-// for a token's bucket, so that it can stand in a path and in a header.
-var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@ -]{0,63}$`)
+// for a token's buckets. Each part between slashes begins with a letter or digit,
+// so that no name is a dot segment of a path.
+var bucketName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}\p{M}._:@ -]*(/[\p{L}\p{N}][\p{L}\p{N}\p{M}._:@ -]*)*$`)
+
+// maxBucketName is how many characters a bucket's name has at most.
+const maxBucketName = 128
 
 // CheckBucket says what is wrong with a bucket's name.
 func CheckBucket(name string) error {
-	if !bucketName.MatchString(name) {
-		return &InvalidError{"bucket", "must match " + bucketName.String()}
+	if !bucketName.MatchString(name) || utf8.RuneCountInString(name) > maxBucketName {
+		return &InvalidError{"bucket", "must be 1 to 128 letters, digits and . _ - : @ or spaces, in parts divided by /, each beginning with a letter or digit"}
 	}
 	return nil
 }
