@@ -16,6 +16,8 @@ type endpoint struct {
 	judged   []byte       // path as the most lenient provider reads it
 	request  wire.Dialect // of the request's body
 	answer   wire.Dialect // of the answer
+	// versioned: the client sent Anthropic-Version, as Anthropic's SDKs always do.
+	versioned bool
 }
 
 // parseEndpoint reads a raw request target. What is judged is what is
@@ -115,8 +117,15 @@ func (e *endpoint) scope() string {
 	return directory.ScopeInference
 }
 
-// anthropic reports whether a path belongs to Anthropic's API.
-func (e *endpoint) anthropic() bool {
+// messages reports whether a path is one of Anthropic's API only.
+func (e *endpoint) messages() bool {
 	first, _, _ := cutSegment(e.judged)
 	return string(first) == "messages"
+}
+
+// anthropic reports whether a call is in Anthropic's API: by its path, or, where
+// several APIs have the path (/models, /files), by the header that says so. A
+// path whose body can only be OpenAI's is OpenAI's.
+func (e *endpoint) anthropic() bool {
+	return e.messages() || e.versioned && e.request == wire.DialectNone
 }

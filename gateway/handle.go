@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -139,6 +138,7 @@ func (r *request) admit() error {
 // authenticate finds the tenant by the token, and only then judges the path.
 func (r *request) authenticate() error {
 	perr := parseEndpoint(r.ctx.Request.Header.RequestURI(), &r.endpoint)
+	r.endpoint.versioned = !r.endpoint.reserved() && len(r.ctx.Request.Header.Peek("Anthropic-Version")) > 0
 	r.record.Endpoint = r.endpoint.request.String()
 	caller, err := r.g.directory.Authenticate(bearer(&r.ctx.Request.Header), r.record.Start)
 	r.record.AuthTime = time.Since(r.record.Start) // with the reading of the path
@@ -199,7 +199,11 @@ func (r *request) read() error {
 		return err
 	}
 	r.record.RequestBytes = int64(r.body.text().Len())
-	if err := wire.ReadHead(r.body.text(), &r.head); err != nil {
+	readHead := wire.ReadHead
+	if r.endpoint.request == wire.DialectNone {
+		readHead = wire.ReadAnyHead
+	}
+	if err := readHead(r.body.text(), &r.head); err != nil {
 		return err
 	}
 	r.model = r.head.Model
@@ -214,90 +218,6 @@ func (r *request) hold() error {
 		limit = min(limit, own)
 	}
 	return r.body.hold(r.ctx, limit, r.g.timeouts.ClientSilence, &r.g.held)
-}
-
-// route decides the provider: pinned by the path, named before the model, or
-// by the tenant's routes and default.
-func (r *request) route() error {
-	name, edit, err := r.providerName()
-	if err != nil {
-		return err
-	}
-	provider := r.g.providers[name]
-	if provider == nil {
-		return refuse(codeUnknownProvider, "there is no such provider; known are: "+r.g.providerNames)
-	}
-	r.provider = provider
-	r.record.Provider = provider.Name
-	r.record.ModelAsked = identifier(r.model)
-	if r.body.buf != nil {
-		r.prefix = edit
-		r.splice(nil)
-	}
-	return r.allowed()
-}
-
-// splice puts the body together with what is changed about it.
-func (r *request) splice(block []wire.Edit) {
-	var all [4]wire.Edit
-	edits := append(all[:0], block...)
-	if r.prefix.End > 0 {
-		edits = append(edits, r.prefix)
-		slices.SortFunc(edits, func(a, b wire.Edit) int { return a.Start - b.Start })
-	}
-	r.outgoing = wire.NewBody(r.body.text(), edits...)
-}
-
-// anthropic is the provider that owns the messages dialect: a plain model on
-// its path goes there if the tenant can pay there and has no route of its own.
-const anthropic = "anthropic"
-
-func (r *request) providerName() (name string, edit wire.Edit, err error) {
-	if pinned := r.endpoint.provider; len(pinned) > 0 {
-		return string(pinned), edit, nil
-	}
-	name, cut := r.g.providerFor(r.caller.Tenant, r.model, r.endpoint.anthropic())
-	if cut > 0 {
-		edit = r.head.StripModelPrefix(cut)
-		r.model = r.model[cut:]
-	}
-	if name == "" {
-		return "", edit, errNoProvider
-	}
-	return name, edit, nil
-}
-
-var errNoProvider = refuse(codeCredentialMissing, "this tenant has no default provider; store a credential or set one: "+
-	"ownkey credential put, ownkey tenant update --default-provider")
-
-// providerFor finds the provider of a tenant's model, and how much of the
-// model's name is the provider's. Empty: the tenant has none.
-func (g *Gateway) providerFor(t *directory.Tenant, model []byte, messages bool) (name string, prefix int) {
-	if i := bytes.IndexByte(model, '/'); i > 0 {
-		if p := g.providers[string(model[:i])]; p != nil {
-			return p.Name, i + 1
-		}
-	}
-	if messages && !t.Routed(model) && t.Has(anthropic) {
-		return anthropic, 0 // nobody else speaks the dialect natively
-	}
-	return t.Route(model), 0
-}
-
-// allowed applies the token's list of models. A body whose model can not be
-// read could ask for any, so a token with a list may not send one.
-func (r *request) allowed() error {
-	token := r.caller.Token
-	if len(token.Models) == 0 || !hasBody(&r.ctx.Request.Header) {
-		return nil
-	}
-	if !r.head.HasModel {
-		return refuse(codeNotAllowed, "the token may use only certain models, and this call names none that can be read")
-	}
-	if !token.AllowsModel(r.provider.Name, r.model) {
-		return refuse(codeNotAllowed, "the token may not use this model")
-	}
-	return nil
 }
 
 // unseal gets the tenant's own credential for the provider. There is no other

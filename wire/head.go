@@ -32,20 +32,21 @@ const (
 	reasonUTF8       = "not valid UTF-8"
 	reasonDuplicate  = "the member model or stream stands twice"
 	reasonSpelling   = "a member differs from model or stream only by case"
-	reasonModelType  = "model is not a string"
+	reasonModelType  = "model is neither a string nor null, an object or an array"
 	reasonStreamType = "stream is not true, false or null"
 )
 
 // Head is what routing needs of a request's body.
 type Head struct {
 	// Model is the decoded name. It borrows the body unless it was written
-	// with escapes.
+	// with escapes. A model that is null, an object or an array is none.
 	Model    []byte
 	HasModel bool
 	Stream   bool
 	// MaxTokens is the longest answer that is asked for; 0 where it is not said.
 	MaxTokens int64
 
+	modelSeen bool // a member of that name, whatever its value
 	hasStream bool
 	modelAt   int    // where the raw name begins in the body, behind its quote
 	modelRaw  []byte // the raw name
@@ -59,10 +60,16 @@ func (h *Head) Reset() { *h = Head{} }
 // member, and one that differs only by case, is refused: providers would not
 // agree which counts, and an allow-list must know. The error is a
 // [*SyntaxError]; it leaves h empty.
-func ReadHead(t Text, h *Head) error {
+func ReadHead(t Text, h *Head) error { return readHead(t, h, false) }
+
+// ReadAnyHead is ReadHead for paths whose bodies are not known: a JSON array is
+// taken, too, and has no model.
+func ReadAnyHead(t Text, h *Head) error { return readHead(t, h, true) }
+
+func readHead(t Text, h *Head, arrays bool) error {
 	fault.At("wire.head")
 	h.Reset()
-	p := parser{b: t.Reveal(), head: h}
+	p := parser{b: t.Reveal(), head: h, arrays: arrays}
 	why := p.document()
 	if read := p.b[:p.i]; !utf8.Valid(read) {
 		// Where a body was cut within a character, nothing is wrong but its end.
@@ -98,13 +105,15 @@ type parser struct {
 	nest  nesting
 	fresh bool // an array or object was just opened
 	head  *Head
+
+	arrays bool // the body may be one
 }
 
 func (p *parser) document() string {
 	switch c, ok := p.peek(); {
 	case !ok:
 		return reasonTruncated
-	case c != '{':
+	case c != '{' && !(c == '[' && p.arrays):
 		return reasonNotObject
 	}
 	if why := p.value(); why != "" {
@@ -178,7 +187,7 @@ func (p *parser) member() string {
 		return reasonSyntax
 	}
 	p.i++
-	if p.nest.depth == 1 {
+	if p.nest.depth == 1 { // of the body itself
 		return p.topMember(key, at)
 	}
 	return p.value()
@@ -191,7 +200,7 @@ func (p *parser) topMember(key []byte, keyAt int) string {
 	case name != "" && !exact:
 		p.i = keyAt
 		return reasonSpelling
-	case name == "model" && p.head.HasModel, name == "stream" && p.head.hasStream:
+	case name == "model" && p.head.modelSeen, name == "stream" && p.head.hasStream:
 		p.i = keyAt
 		return reasonDuplicate
 	}
@@ -200,7 +209,7 @@ func (p *parser) topMember(key []byte, keyAt int) string {
 	switch {
 	case !ok:
 		return reasonTruncated
-	case name == "model" && c != '"':
+	case name == "model" && c != '"' && c != 'n' && c != '{' && c != '[':
 		return reasonModelType
 	case name == "stream" && c != 't' && c != 'f' && c != 'n':
 		return reasonStreamType
@@ -210,8 +219,11 @@ func (p *parser) topMember(key []byte, keyAt int) string {
 	}
 	switch name {
 	case "model":
-		p.head.HasModel, p.head.modelAt, p.head.modelRaw = true, at+1, p.b[at+1:p.i-1]
-		p.head.Model = unescape(p.head.modelRaw)
+		p.head.modelSeen = true
+		if c == '"' {
+			p.head.HasModel, p.head.modelAt, p.head.modelRaw = true, at+1, p.b[at+1:p.i-1]
+			p.head.Model = unescape(p.head.modelRaw)
+		}
 	case "stream":
 		p.head.hasStream, p.head.Stream = true, c == 't'
 	case "":

@@ -31,6 +31,10 @@ func TestReadHead(t *testing.T) {
 	// Numbers beyond float64, unknown members, duplicates of other keys: none of our business.
 	f(`{"x":12345678901234567890123,"y":-0.0e+10,"x":1,"model":"m","stream":null}`, "m", false)
 	f(`{}`, "", false)
+	// A model that is no string is none.
+	f(`{"model":null,"stream":true}`, "", true)
+	f(`{"model":{"id":"m","model":"n"},"stream":true}`, "", true)
+	f(`{"stream":false,"model":["m",{"model":"n"}]}`, "", false)
 	f(`{"stream":false,"a":[[],{},[{}]],"b":{"c":{"d":[1,2,3]}}}`, "", false)
 	f(`{"a":"`+strings.Repeat("x", 100_000)+`","model":"m"}`, "m", false)
 	f(`{"a":`+strings.Repeat("[", 511)+strings.Repeat("]", 511)+`}`, "", false)
@@ -81,7 +85,10 @@ func TestReadHeadRefuses(t *testing.T) {
 	f(`{"model":`, reasonTruncated, 9)
 	f(`{"stream": `, reasonTruncated, 11)
 	f(`{"model":7}`, reasonModelType, 9)
-	f(`{"model":null}`, reasonModelType, 9)
+	f(`{"model":true}`, reasonModelType, 9)
+	f(`{"model":null,"model":"b"}`, reasonDuplicate, 14)
+	f(`{"model":{},"mod\u0065l":"b"}`, reasonDuplicate, 12)
+	f(`{"model":{"a":"\x"}}`, reasonSyntax, 16)
 	f(`{"stream":"true"}`, reasonStreamType, 10)
 	f(`{"model":"a","model":"b"}`, reasonDuplicate, 13)
 	f(`{"model":"a","mod\u0065l":"b"}`, reasonDuplicate, 13)
@@ -91,6 +98,21 @@ func TestReadHeadRefuses(t *testing.T) {
 	f("{\"\u017ftream\":true}", reasonSpelling, 1) // Go folds a long s to s
 	f(`{"\u017ftream":true}`, reasonSpelling, 1)
 	f(`{"a":`+strings.Repeat("[", 1000), reasonDeep, 516)
+}
+
+// TestReadAnyHead: where nobody knows what a body is, it may be an array.
+func TestReadAnyHead(t *testing.T) {
+	var h Head
+	for _, body := range []string{`[]`, ` [{"model":"a"},{"model":"b","Model":1}] `, `{"model":null}`} {
+		if err := ReadAnyHead(text(body), &h); err != nil || h.HasModel {
+			t.Errorf("%s: %v, %v", body, err, h.HasModel)
+		}
+	}
+	for _, body := range []string{`"m"`, `7`, `[`, `[]]`, `[{]}`, `{"model":"a","model":"b"}`} {
+		if ReadAnyHead(text(body), &h) == nil {
+			t.Errorf("%s was accepted", body)
+		}
+	}
 }
 
 // FuzzReadHead: an object is accepted exactly when encoding/json accepts it,
@@ -132,7 +154,7 @@ func FuzzReadHead(f *testing.F) {
 		}
 		var model string
 		raw, has := std["model"]
-		if has {
+		if has = has && raw[0] == '"'; has {
 			if err := json.Unmarshal(raw, &model); err != nil {
 				t.Fatal(err)
 			}

@@ -1,0 +1,121 @@
+package gateway
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/wire"
+)
+
+// route decides the provider: pinned by the path, named before the model, or
+// by the tenant's routes and default.
+func (r *request) route() error {
+	name, edit, err := r.providerName()
+	if err != nil {
+		return err
+	}
+	provider := r.g.providers[name]
+	if provider == nil {
+		return refuse(codeUnknownProvider, "there is no such provider; known are: "+r.g.providerNames)
+	}
+	r.provider = provider
+	r.record.Provider = provider.Name
+	r.record.ModelAsked = identifier(r.model)
+	if r.body.buf != nil {
+		r.prefix = edit
+		r.splice(nil)
+	}
+	return r.allowed()
+}
+
+// splice puts the body together with what is changed about it.
+func (r *request) splice(block []wire.Edit) {
+	var all [4]wire.Edit
+	edits := append(all[:0], block...)
+	if r.prefix.End > 0 {
+		edits = append(edits, r.prefix)
+		slices.SortFunc(edits, func(a, b wire.Edit) int { return a.Start - b.Start })
+	}
+	r.outgoing = wire.NewBody(r.body.text(), edits...)
+}
+
+// anthropic is the provider whose own API is Anthropic's: a call in it that no
+// route and no prefix sends elsewhere goes there, if the tenant can pay there.
+const anthropic = "anthropic"
+
+// providerName gives the provider of the call, and the edit that cuts its name
+// out of the body's model.
+func (r *request) providerName() (name string, edit wire.Edit, err error) {
+	if pinned := r.endpoint.provider; len(pinned) > 0 {
+		return string(pinned), edit, nil
+	}
+	name, cut, chosen := r.g.chooseProvider(r.caller.Tenant, r.model, r.endpoint.anthropic())
+	if cut > 0 {
+		edit = r.head.StripModelPrefix(cut)
+		r.model = r.model[cut:]
+	}
+	if name == "" {
+		return "", edit, errNoProvider
+	}
+	if p := r.g.providers[name]; !chosen && r.endpoint.anthropic() && !r.endpoint.messages() && p != nil && !p.speaksMessages() {
+		return "", edit, errNotAnthropic
+	}
+	return name, edit, nil
+}
+
+var (
+	errNoProvider = refuse(codeCredentialMissing, "this tenant has no default provider; store a credential or set one: "+
+		"ownkey credential put, ownkey tenant update --default-provider")
+	errNotAnthropic = refuse(codeCredentialMissing, "header Anthropic-Version: the call is in Anthropic's API, and this tenant has no credential "+
+		"for provider anthropic; add one (ownkey credential put --provider anthropic), or name the provider: /{provider}/v1/...")
+)
+
+// providerFor finds the provider of a tenant's model, and how much of the
+// model's name is the provider's. Empty: the tenant has none.
+func (g *Gateway) providerFor(t *directory.Tenant, model []byte, messages bool) (name string, prefix int) {
+	name, prefix, _ = g.chooseProvider(t, model, messages)
+	return name, prefix
+}
+
+// chooseProvider is providerFor, and says whether somebody chose: the first
+// route of the tenant that matches, then the provider named before the model.
+// Else it is the one that speaks the call's API, or the tenant's default. A
+// route to the provider that stands before the model leaves the prefix out, too.
+func (g *Gateway) chooseProvider(t *directory.Tenant, model []byte, messages bool) (name string, prefix int, chosen bool) {
+	var named string
+	if i := bytes.IndexByte(model, '/'); i > 0 {
+		if p := g.providers[string(model[:i])]; p != nil {
+			named, prefix = p.Name, i+1
+		}
+	}
+	if len(model) > 0 && t.Routed(model) {
+		if name = t.Route(model); name != named {
+			prefix = 0
+		}
+		return name, prefix, true
+	}
+	switch {
+	case named != "":
+		return named, prefix, true
+	case messages && t.Has(anthropic):
+		return anthropic, 0, false
+	}
+	return t.Route(model), 0, false
+}
+
+// allowed applies the token's list of models. A body whose model can not be
+// read could ask for any, so a token with a list may not send one.
+func (r *request) allowed() error {
+	token := r.caller.Token
+	if len(token.Models) == 0 || !hasBody(&r.ctx.Request.Header) {
+		return nil
+	}
+	if !r.head.HasModel {
+		return refuse(codeNotAllowed, "the token may use only certain models, and this call names none that can be read")
+	}
+	if !token.AllowsModel(r.provider.Name, r.model) {
+		return refuse(codeNotAllowed, "the token may not use this model")
+	}
+	return nil
+}
