@@ -68,6 +68,9 @@ type Options struct {
 	Providers []*Provider
 	Journal   *meter.Journal
 	Admission *admission.Limiter
+	// Records gives the word of /readyz about the records that wait for their
+	// store: ok, late or degraded. It must not block.
+	Records func() string
 	// Usage answers GET /v1/usage about a tenant, in JSON; code is one of the
 	// gateway's for an error, else empty.
 	Usage    func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
@@ -97,6 +100,7 @@ type Gateway struct {
 	journal       *meter.Journal
 	admission     *admission.Limiter
 	usage         func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
+	records       func() string
 	memory        *Memory
 	limits        Limits
 	timeouts      Timeouts
@@ -119,7 +123,7 @@ const writeBufferBytes = 3 << 10
 func New(o Options) *Gateway {
 	g := &Gateway{
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream, egress: o.Egress,
-		journal: o.Journal, admission: o.Admission, usage: o.Usage, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, tls: o.TLS, log: o.Log,
+		journal: o.Journal, admission: o.Admission, usage: o.Usage, records: o.Records, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, tls: o.TLS, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 	}
 	if o.HSTS > 0 {

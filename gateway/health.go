@@ -11,7 +11,8 @@ import (
 const readyTimeout = time.Second
 
 // health answers the two paths that need no token: /healthz says that the
-// process runs, /readyz that it can serve, with one word per part.
+// process runs, /readyz that it can serve, with one word per part. What is wrong
+// with records stops no request: late or degraded, and ready.
 func (g *Gateway) health(ctx *fasthttp.RequestCtx) bool {
 	switch string(ctx.Request.Header.RequestURI()) {
 	case "/healthz":
@@ -35,7 +36,7 @@ func (g *Gateway) ready(ctx *fasthttp.RequestCtx) {
 	case store != nil || keyring != nil || ledger != nil:
 		status, word = fasthttp.StatusServiceUnavailable, "unavailable"
 	}
-	writeJSON(ctx, status, `{"status":"`+word+`","store":"`+part(store)+`","keyring":"`+part(keyring)+`","ledger":"`+part(ledger)+`"}`)
+	writeJSON(ctx, status, `{"status":"`+word+`","store":"`+part(store)+`","keyring":"`+part(keyring)+`","ledger":"`+part(ledger)+`","records":"`+g.records()+`"}`)
 }
 
 func part(err error) string {

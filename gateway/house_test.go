@@ -135,7 +135,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	h.limiter = admission.New(o.admit)
 	h.limiter.Restore(nil, time.Now())
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), CutRevoked: o.cut, Journal: h.journal, Admission: h.limiter, Usage: h.usage, Metrics: h.metrics, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), CutRevoked: o.cut, Journal: h.journal, Admission: h.limiter, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)

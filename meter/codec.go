@@ -12,6 +12,10 @@ import (
 // columns: strings behind their length, numbers as varints. A column that is
 // added goes to the end of Columns: an older row then ends before it, and it
 // keeps its zero.
+//
+// Every row passes here, on its way into the ledger and out of it: so this is
+// where numbers and times are put between their bounds (bounds.go), also those
+// that an older program has written without.
 const rowVersion = 1
 
 // errRow is a row that this program can not read.
@@ -40,7 +44,7 @@ func (e *encoder) Time(_ string, v *time.Time) {
 		e.number(0)
 		return
 	}
-	e.number(v.UnixMicro())
+	e.number(boundMicroseconds(v.UnixMicro()))
 }
 
 func (e *encoder) Name(_ string, v *string) {
@@ -50,13 +54,13 @@ func (e *encoder) Name(_ string, v *string) {
 
 func (e *encoder) ID(name string, v *string)           { e.Name(name, v) }
 func (e *encoder) Enum(_ string, v *uint8, _ []string) { e.b = append(e.b, *v) }
-func (e *encoder) Number(_ string, v *int64)           { e.number(*v) }
-func (e *encoder) Duration(_ string, v *time.Duration) { e.number(v.Microseconds()) }
+func (e *encoder) Number(_ string, v *int64)           { e.number(Bound(*v)) }
+func (e *encoder) Duration(_ string, v *time.Duration) { e.number(boundDuration(v.Microseconds())) }
 
 func (e *encoder) Count(_ string, v *Count) {
 	e.Flag("", &v.Set)
 	if v.Set {
-		e.number(v.N)
+		e.number(Bound(v.N))
 	}
 }
 
@@ -119,7 +123,7 @@ func (d *decoder) number() int64 {
 func (d *decoder) UUID(_ string, v *uuid.UUID) { copy(v[:], d.take(len(v))) }
 
 func (d *decoder) Time(_ string, v *time.Time) {
-	if us := d.number(); us != 0 {
+	if us := boundMicroseconds(d.number()); us != 0 {
 		*v = time.UnixMicro(us).UTC()
 	}
 }
@@ -153,19 +157,16 @@ func (d *decoder) Enum(_ string, v *uint8, names []string) {
 	*v = b[0]
 }
 
-func (d *decoder) Number(_ string, v *int64) { *v = d.number() }
+func (d *decoder) Number(_ string, v *int64) { *v = Bound(d.number()) }
 
 func (d *decoder) Count(_ string, v *Count) {
 	if d.Flag("", &v.Set); v.Set {
-		v.N = d.number()
+		v.N = Bound(d.number())
 	}
 }
 
 func (d *decoder) Duration(_ string, v *time.Duration) {
-	us := d.number()
-	if *v = time.Duration(us) * time.Microsecond; v.Microseconds() != us {
-		d.err = errRow // longer than a duration can be
-	}
+	*v = time.Duration(boundDuration(d.number())) * time.Microsecond
 }
 
 func (d *decoder) Flag(_ string, v *bool) {

@@ -141,12 +141,6 @@ func (j *Journal) Read(p ledger.Position, each func(next ledger.Position, kind l
 // Trim forgets what comes before p, file by file.
 func (j *Journal) Trim(p ledger.Position) error { return j.ledger.Trim(p) }
 
-// SetAside keeps a row that could not be read in the ledger's quarantine, under
-// name, and gives its path.
-func (j *Journal) SetAside(name string, row []byte) (path string, err error) {
-	return j.ledger.SetAside(name, row)
-}
-
 // Shut flushes and closes the ledger.
 func (j *Journal) Shut() error { return j.ledger.Close() }
 

@@ -20,7 +20,7 @@ type Row interface {
 // have; none of them can hold a text.
 type Visitor interface {
 	UUID(name string, v *uuid.UUID)
-	// Time is in UTC, to the microsecond; the zero time is 1970.
+	// Time is in UTC, to the microsecond, and not after 9999; the zero time is 1970.
 	Time(name string, v *time.Time)
 	// Name is one of few: a tenant, a provider, a model.
 	Name(name string, v *string)
@@ -28,7 +28,7 @@ type Visitor interface {
 	ID(name string, v *string)
 	// Enum is one of names, by its index.
 	Enum(name string, v *uint8, names []string)
-	// Number is never negative.
+	// Number is from zero to MaxNumber.
 	Number(name string, v *int64)
 	// Count may be unknown.
 	Count(name string, v *Count)
@@ -38,7 +38,7 @@ type Visitor interface {
 }
 
 // Count is a number that a provider may not have reported: unknown is not
-// zero.
+// zero. What is written and read is from zero to MaxNumber.
 type Count struct {
 	N   int64
 	Set bool

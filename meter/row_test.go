@@ -68,12 +68,12 @@ func fill(r Row, random *rand.Rand) {
 			*at = time.Duration(random.Int64N(1e9)) * time.Microsecond
 		case *Count:
 			if random.IntN(2) == 0 {
-				*at = Count{random.Int64N(1 << 40), true}
+				*at = Count{random.Int64N(MaxNumber), true}
 			}
 		case *string:
 			*at = strings.Repeat(string(rune('a'+random.IntN(26))), random.IntN(129))
 		case *int64:
-			*at = random.Int64N(1 << uint(1+random.IntN(62)))
+			*at = random.Int64N(1 << uint(1+random.IntN(36)))
 		case *bool:
 			*at = random.IntN(2) == 0
 		case *Outcome:

@@ -16,17 +16,19 @@ const messagesEndpoint = "messages"
 // provider reported, or an estimate where it did not come to that or the
 // provider reports nothing unless it is asked to. It feeds limits and budgets,
 // never a bill.
+//
+// Each count is bounded first, so the result is at most four times [MaxNumber].
 func (r *Record) Tokens() int64 {
-	n := r.InputTokens.N + r.OutputTokens.N
+	n := Bound(r.InputTokens.N) + Bound(r.OutputTokens.N)
 	if r.Endpoint == messagesEndpoint {
-		n += r.CachedTokens.N + r.CacheWrites.N
+		n += Bound(r.CachedTokens.N) + Bound(r.CacheWrites.N)
 	}
 	if r.UsageSource == UsageProvider || r.Attempt == 0 || r.Status >= 400 || r.RequestBytes == 0 || r.Endpoint == "none" {
 		return n
 	}
-	said := r.Events // a chunk of a stream is a token, or a few
+	said := Bound(r.Events) // a chunk of a stream is a token, or a few
 	if !r.Streamed {
-		said = EstimateTokens(r.ResponseBytes)
+		said = EstimateTokens(Bound(r.ResponseBytes))
 	}
-	return max(n, EstimateTokens(r.RequestBytes)+said)
+	return max(n, EstimateTokens(Bound(r.RequestBytes))+said)
 }

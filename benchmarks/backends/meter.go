@@ -19,6 +19,7 @@ import (
 	"github.com/ownkey/ownkey/meter/clickhouse"
 	"github.com/ownkey/ownkey/meter/drain"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/meter/quarantine"
 	"github.com/ownkey/ownkey/meter/sqlite"
 	"github.com/ownkey/ownkey/meter/usage"
 	"github.com/rs/zerolog"
@@ -193,7 +194,7 @@ func clickHouseRate(dir string) error {
 		return err
 	}
 	log := zerolog.Nop()
-	s, err := clickhouse.Open(ctx, clickhouse.Options{Server: server, Dir: filepath.Join(dir, "segments"), MaxBytes: 1 << 30, Log: &log})
+	s, err := clickhouse.Open(ctx, clickhouse.Options{Server: server, Dir: filepath.Join(dir, "segments"), MaxBytes: 1 << 30, Quarantine: &quarantine.File{}, Log: &log})
 	if err != nil {
 		return err
 	}

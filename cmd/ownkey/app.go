@@ -67,7 +67,7 @@ const (
 // open wires the rooms and opens the listeners; run serves on them. lines is
 // where the operator's log goes: the lines of requests are written there as
 // they are kept. After an error nothing is left open.
-func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io.Writer) (a *app, err error) {
+func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *lineWriter) (a *app, err error) {
 	a = &app{cfg: cfg, log: log, metrics: newMetrics()}
 	defer func() {
 		if err != nil {
@@ -80,6 +80,9 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	if a.directory, err = directory.Open(ctx, a.database, directory.Options{}); err != nil {
 		return a, err
 	}
+	promauto.With(a.metrics).NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_log_dropped_lines_total", Help: "Lines of the operator's log that were dropped because nobody read it fast enough.",
+	}, func() float64 { return float64(lines.Dropped()) })
 	if a.meter, err = openBooks(ctx, a, lines); err != nil {
 		return a, err
 	}
@@ -115,7 +118,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines io
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
-		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
+		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: int(cfg.Limits.MaxConnections),
@@ -196,7 +199,7 @@ func readRoots(path string) (*x509.CertPool, error) {
 
 func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *http.Server {
 	handler := admin.New(admin.Options{
-		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Platform: a.platformCredentials, Token: a.cfg.Admin.Token, Pprof: a.cfg.Admin.Pprof,
+		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Quarantine: a.meter.aside, Platform: a.platformCredentials, Token: a.cfg.Admin.Token, Pprof: a.cfg.Admin.Pprof,
 		Host: func(provider, baseURL string) (string, error) {
 			p, ok := a.cfg.AllProviders()[provider]
 			if !ok && baseURL == "" {

@@ -16,6 +16,7 @@ import (
 	"github.com/ownkey/ownkey/meter/drain"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/meter/quarantine"
 	"github.com/ownkey/ownkey/meter/spent"
 	"github.com/ownkey/ownkey/meter/sqlite"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -32,6 +33,7 @@ type books struct {
 	usage   *db.DB            // of SQLite
 	remote  *clickhouse.Store // in place of SQLite
 	store   store
+	aside   *quarantine.File
 	spent   *spent.Book // between the ledger and the store
 	drain   *drain.Drain
 	trouble *prometheus.CounterVec // of the ledger, by kind
@@ -64,6 +66,9 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	}); err != nil {
 		return b, err
 	}
+	if b.aside, err = quarantine.Open(filepath.Join(a.cfg.Data, ledgerDir, "quarantine", quarantine.FileName), 0); err != nil {
+		return b, err
+	}
 	if m.ClickHouse.URL == "" {
 		err = b.openSQLite(ctx)
 	} else {
@@ -75,10 +80,10 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	if a.log.GetLevel() > zerolog.InfoLevel {
 		lines = nil
 	}
-	if b.spent, err = spent.Open(ctx, a.database, b.store); err != nil {
+	if b.spent, err = spent.Open(ctx, a.database, &drain.Guard{Store: b.store, Quarantine: b.aside, Log: a.log}); err != nil {
 		return b, err
 	}
-	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.spent, Log: a.log, Lines: lines, Interval: b.interval()}); err != nil {
+	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.spent, Quarantine: b.aside, Log: a.log, Lines: lines, Interval: b.interval()}); err != nil {
 		return b, err
 	}
 	b.observe()
@@ -109,7 +114,7 @@ func (b *books) openClickHouse(ctx context.Context) error {
 		return err
 	}
 	b.remote, err = clickhouse.Open(ctx, clickhouse.Options{
-		Server: server, Dir: filepath.Join(b.app.cfg.Data, segmentsDir), MaxBytes: m.MaxBytes / 2, Log: b.app.log,
+		Server: server, Dir: filepath.Join(b.app.cfg.Data, segmentsDir), MaxBytes: m.MaxBytes / 2, Quarantine: b.aside, Log: b.app.log,
 	})
 	if err != nil {
 		return err
@@ -154,8 +159,17 @@ func (b *books) observe() {
 		Name: "ownkey_sink_rows_total", Help: "Rows that the store has taken from the ledger.",
 	}, func() float64 { return float64(b.drain.Taken()) })
 	with.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ownkey_sink_lag_seconds", Help: "Age of the oldest record in the ledger that the store has not taken; 0 when it has all.",
+		Name: "ownkey_sink_lag_seconds", Help: "How long records have waited without a hand-over coming to its end; 0 when the store has all.",
 	}, func() float64 { return b.drain.Lag().Seconds() })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_quarantine_rows", Help: "Rows in the quarantine: their store refuses them, or this program cannot read them.",
+	}, func() float64 { return float64(b.aside.State().Held) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_quarantined_rows_total", Help: "Rows that were set aside in the quarantine.",
+	}, func() float64 { return float64(b.aside.State().Added) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_quarantine_dropped_rows_total", Help: "Rows that found no room in the quarantine and are lost.",
+	}, func() float64 { return float64(b.aside.State().Dropped) })
 }
 
 // observeClickHouse publishes the state of the segments on their way.
@@ -188,6 +202,22 @@ func (b *books) observeClickHouse() {
 		}
 		return 0
 	})
+}
+
+// lateAfter is the age from which rows that wait count as late.
+const lateAfter = time.Minute
+
+// condition is the records' word in /readyz: ok; late when rows do not reach
+// their store; degraded when rows were set aside. None of them stops requests: a
+// full ledger does, which is a part of its own.
+func (b *books) condition() string {
+	switch state := b.aside.State(); {
+	case b.drain.Lag() > lateAfter:
+		return "late"
+	case state.Held > 0 || state.Dropped > 0 || b.remote != nil && b.remote.State().Rejected > 0:
+		return "degraded"
+	}
+	return "ok"
 }
 
 // alarm tells the operator what the ledger has found.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
@@ -65,14 +66,19 @@ func (c *DevCmd) Run() error {
 	if err := sealProcess(); err != nil {
 		return err
 	}
-	server, err := c.vault(ctx, cfg)
+	log, lines, err := newLog(os.Stderr, cfg.Log.Level)
+	if err != nil {
+		return err
+	}
+	defer lines.Close()
+	server, err := c.vault(ctx, cfg, lines)
 	if err != nil {
 		return err
 	}
 	if server != nil {
 		defer server.Stop() //nolint:errcheck // the process ends
 	}
-	engine, err := c.clickHouse(ctx, cfg)
+	engine, err := c.clickHouse(ctx, cfg, lines)
 	if err != nil {
 		return err
 	}
@@ -87,11 +93,6 @@ func (c *DevCmd) Run() error {
 	}
 	defer fake.Close() //nolint:errcheck // the process ends
 	cfg.Providers[fakeName] = devProvider(fakeName, fake.URL())
-	log, lines, err := newLog(os.Stderr, cfg.Log.Level)
-	if err != nil {
-		return err
-	}
-	defer lines.Close()
 	a, err := open(ctx, cfg, log, lines)
 	if err != nil {
 		return err
@@ -104,7 +105,7 @@ func (c *DevCmd) Run() error {
 		BaseURL: "http://" + reachable(a.data.Addr()) + "/v1", AdminURL: "http://" + reachable(a.control.Addr()),
 		Tenant: devTenant, Token: token, AdminToken: adminToken,
 	}
-	ready.print()
+	ready.print(lines)
 	if err := ready.write(c.ReadyFile); err != nil {
 		return errors.Join(err, a.close(ctx))
 	}
@@ -114,7 +115,7 @@ func (c *DevCmd) Run() error {
 // vault starts a Vault server, if one is wanted, and configures it as the
 // keyring: the key file goes on as the previous one. The server is set up by
 // the very script that `ownkey vault policy` prints.
-func (c *DevCmd) vault(ctx context.Context, cfg *config.Config) (*vaultserver.Server, error) {
+func (c *DevCmd) vault(ctx context.Context, cfg *config.Config, say io.Writer) (*vaultserver.Server, error) {
 	cfg.Keyring.MasterKeyFile = filepath.Join(c.Data, "master.key")
 	if c.Vault == "" {
 		return nil, nil
@@ -135,13 +136,13 @@ func (c *DevCmd) vault(ctx context.Context, cfg *config.Config) (*vaultserver.Se
 	}
 	cfg.Keyring.Vault.Address, cfg.Keyring.Vault.Data, cfg.Keyring.Vault.Admin = server.URL, login("data"), login("admin")
 	cfg.Keyring.MasterKeyFile, cfg.Keyring.Previous.MasterKeyFile = "", cfg.Keyring.MasterKeyFile
-	fmt.Fprintf(os.Stderr, "\nVault is ready.\n\n  export VAULT_ADDR=%s VAULT_TOKEN=%s\n  audit log %s\n", server.URL, server.RootToken, server.AuditFile)
+	_, _ = fmt.Fprintf(say, "\nVault is ready.\n\n  export VAULT_ADDR=%s VAULT_TOKEN=%s\n  audit log %s\n", server.URL, server.RootToken, server.AuditFile) // the log's own writer never fails
 	return server, nil
 }
 
 // clickHouse starts the engine, if it is wanted, and configures it as the place
 // of records.
-func (c *DevCmd) clickHouse(ctx context.Context, cfg *config.Config) (*clickhouseserver.Server, error) {
+func (c *DevCmd) clickHouse(ctx context.Context, cfg *config.Config, say io.Writer) (*clickhouseserver.Server, error) {
 	if c.ClickHouse == "" {
 		return nil, nil
 	}
@@ -157,7 +158,7 @@ func (c *DevCmd) clickHouse(ctx context.Context, cfg *config.Config) (*clickhous
 	if err != nil {
 		return nil, errors.Join(err, engine.Stop())
 	}
-	fmt.Fprintf(os.Stderr, "\nClickHouse is ready.\n\n  curl '%s/?database=%s' -d 'SELECT * FROM requests FORMAT Vertical'\n", engine.URL, server.Database)
+	_, _ = fmt.Fprintf(say, "\nClickHouse is ready.\n\n  curl '%s/?database=%s' -d 'SELECT * FROM requests FORMAT Vertical'\n", engine.URL, server.Database) // likewise
 	return engine, nil
 }
 
@@ -289,8 +290,8 @@ type readiness struct {
 	AdminToken string `json:"admin_token"`
 }
 
-func (r *readiness) print() {
-	fmt.Fprintf(os.Stderr, `
+func (r *readiness) print(w io.Writer) {
+	_, _ = fmt.Fprintf(w, `
 Ownkey is ready.
 
   base URL  %[1]s
@@ -304,7 +305,7 @@ Ownkey is ready.
 
   admin     export OWNKEY_ADMIN_URL=%[3]s OWNKEY_ADMIN_TOKEN=%[4]s
 
-`, r.BaseURL, r.Token, r.AdminURL, r.AdminToken)
+`, r.BaseURL, r.Token, r.AdminURL, r.AdminToken) // the log's own writer, which never fails
 }
 
 // write puts the file in place whole: a reader sees all of it or nothing.

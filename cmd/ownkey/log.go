@@ -1,86 +1,148 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"fmt"
 	"io"
+	"os/signal"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/rs/zerolog"
 )
 
-// logDelay is how long a line may wait for others before it is written: a
-// system call for each line would be a tenth of a request's cost.
-const logDelay = 100 * time.Millisecond
+const (
+	// logDelay is how long a line may wait for others before it is written: a
+	// system call for each line would be a tenth of a request's cost.
+	logDelay = 100 * time.Millisecond
+	// logBytes bounds the lines that wait for a log that is not read: those of
+	// some 8,000 requests.
+	logBytes = 8 << 20
+	// logSpareBytes is the largest buffer that is kept to be used again.
+	logSpareBytes = 1 << 20
+	// logCloseTime bounds how long the end of the process waits for its log.
+	logCloseTime = time.Second
+)
 
 // newLog makes the operator's log: JSON lines. Close writes what waits.
+//
+// From here on the process outlives its log: a pipe that was closed is an error
+// of a write, where by default it would end the process (os/signal, "SIGPIPE").
 func newLog(w io.Writer, level string) (*zerolog.Logger, *lineWriter, error) {
 	l, err := zerolog.ParseLevel(level)
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot use log level: %w", err)
 	}
+	signal.Ignore(syscall.SIGPIPE)
 	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
-	lines := newLineWriter(w)
+	lines := newLineWriter(w, logBytes)
 	log := zerolog.New(lines).Level(l).With().Timestamp().Logger()
 	return &log, lines, nil
 }
 
-// lineWriter gathers lines and writes them together, at the latest after
-// logDelay; from warn on at once. One goroutine writes; Close ends it.
+// lineWriter is a bounded queue of lines in front of a writer that may block
+// for ever, such as a pipe that nobody reads. Write never waits: a line that
+// finds no room is dropped and counted. One goroutine writes, all lines of
+// logDelay together, and at once from warn on; Close ends it.
+//
+// It is not zerolog's diode, which overwrites the oldest lines, makes a system
+// call of each, and whose Close waits for the writer.
 type lineWriter struct {
-	mu   sync.Mutex
-	buf  *bufio.Writer
+	w       io.Writer
+	max     int
+	dropped atomic.Int64
+
+	mu      sync.Mutex
+	waiting []byte
+	spare   []byte // used and to be used again
+	unsaid  int64  // dropped, and not said in the log yet
+
+	wake chan struct{}
 	stop chan struct{}
-	done sync.WaitGroup
+	done chan struct{}
 }
 
-func newLineWriter(w io.Writer) *lineWriter {
-	l := &lineWriter{buf: bufio.NewWriterSize(w, 64<<10), stop: make(chan struct{})}
-	l.done.Go(l.flushInTime)
+func newLineWriter(w io.Writer, maxBytes int) *lineWriter {
+	l := &lineWriter{w: w, max: maxBytes, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{})}
+	go l.work()
 	return l
 }
 
-// Write keeps a line.
+// Write keeps a line, or drops it.
 func (l *lineWriter) Write(line []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.buf.Write(line)
+	if len(l.waiting)+len(line) > l.max {
+		l.dropped.Add(1)
+		l.unsaid++
+	} else {
+		l.waiting = append(l.waiting, line...)
+	}
+	return len(line), nil
 }
 
-// WriteLevel keeps a line, or writes it at once when it matters.
+// WriteLevel keeps a line, and has it written at once when it matters.
 func (l *lineWriter) WriteLevel(level zerolog.Level, line []byte) (int, error) {
 	n, err := l.Write(line)
 	if level >= zerolog.WarnLevel && level != zerolog.NoLevel {
-		l.flush()
+		select {
+		case l.wake <- struct{}{}:
+		default:
+		}
 	}
 	return n, err
 }
 
-// Close writes what waits.
+// Dropped counts the lines that found no room or could not be written.
+func (l *lineWriter) Dropped() int64 { return l.dropped.Load() }
+
+// Close writes what waits, for at most logCloseTime.
 func (l *lineWriter) Close() {
 	close(l.stop)
-	l.done.Wait()
-	l.flush()
+	select {
+	case <-l.done:
+	case <-time.After(logCloseTime):
+	}
 }
 
-func (l *lineWriter) flush() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_ = l.buf.Flush() // a log that can not be written has nowhere to say so
-}
-
-func (l *lineWriter) flushInTime() {
+func (l *lineWriter) work() {
 	defer crash.Exit()
+	defer close(l.done)
 	tick := time.NewTicker(logDelay)
 	defer tick.Stop()
 	for {
 		select {
 		case <-l.stop:
+			l.flush()
 			return
 		case <-tick.C:
-			l.flush()
+		case <-l.wake:
 		}
+		l.flush()
+	}
+}
+
+// flush writes what waits, outside of the lock.
+func (l *lineWriter) flush() {
+	l.mu.Lock()
+	lines, unsaid := l.waiting, l.unsaid
+	l.waiting, l.spare, l.unsaid = l.spare[:0], nil, 0
+	l.mu.Unlock()
+	if len(lines) > 0 {
+		if n, err := l.w.Write(lines); err != nil { // it has nowhere to say so but in the metric
+			l.dropped.Add(int64(bytes.Count(lines[n:], []byte{'\n'})))
+		}
+	}
+	if unsaid > 0 {
+		log := zerolog.New(l.w)
+		log.Error().Int64("time", time.Now().UnixMilli()).Int64("lines", unsaid).Msg("the log was not read fast enough; lines were dropped")
+	}
+	if cap(lines) <= logSpareBytes {
+		l.mu.Lock()
+		l.spare = lines[:0]
+		l.mu.Unlock()
 	}
 }

@@ -65,11 +65,11 @@ func run(args []string) int {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "ownkey: %v\nTry: ownkey --help\n", err)
+		crash.Say(fmt.Sprintf("ownkey: %v\nTry: ownkey --help\n", err))
 		return exitUsage
 	}
 	if err := ctx.Run(); err != nil {
-		fmt.Fprintf(os.Stderr, "ownkey: %v\n", err)
+		crash.Say(fmt.Sprintf("ownkey: %v\n", err))
 		if errors.As(err, &usageError{}) {
 			return exitUsage
 		}

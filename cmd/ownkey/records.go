@@ -12,7 +12,7 @@ type RecordsCmd struct {
 	Tenant string    `placeholder:"ID" help:"One tenant; all when not given."`
 	From   time.Time `placeholder:"TIME" help:"Beginning, such as 2026-11-23T10:00:00Z. The default is one hour before the end."`
 	To     time.Time `placeholder:"TIME" help:"End, not included. The default is now."`
-	Book   string    `placeholder:"BOOK" enum:",requests,unseals,memory" default:"" help:"requests, unseals or memory; all when not given."`
+	Book   string    `placeholder:"BOOK" enum:",requests,unseals,memory,quarantine" default:"" help:"requests, unseals or memory; all three when not given. quarantine: the rows that no store took."`
 	// With --book memory and a tenant.
 	Watermark string `placeholder:"TIME" help:"Only the memory events that an invoice with this watermark has counted."`
 	AdminFlags

@@ -1,12 +1,17 @@
 package admin
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/quarantine"
 )
 
 // listing is which rows are asked for.
@@ -22,8 +27,8 @@ func (s *server) listing(values url.Values) (l listing, err error) {
 	if l.from, l.to, err = timeRange(values, s.Usage.Now(), time.Hour); err != nil {
 		return l, err
 	}
-	if l.book != "" && l.book != "requests" && l.book != "unseals" && l.book != "memory" {
-		return l, &failure{http.StatusBadRequest, "invalid_request", "book", "book: want requests, unseals or memory"}
+	if l.book != "" && !slices.Contains([]string{"requests", "unseals", "memory", bookQuarantine}, l.book) {
+		return l, &failure{http.StatusBadRequest, "invalid_request", "book", "book: want requests, unseals, memory or quarantine"}
 	}
 	if !values.Has("watermark") {
 		return l, nil
@@ -35,6 +40,10 @@ func (s *server) listing(values url.Values) (l listing, err error) {
 	return l, err
 }
 
+// bookQuarantine is the rows that were set aside. They are of any time and of
+// any tenant.
+const bookQuarantine = "quarantine"
+
 // has reports whether a book is asked for.
 func (l *listing) has(book string) bool { return l.book == "" || l.book == book }
 
@@ -45,7 +54,7 @@ func (s *server) records(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Usage.Flush(r.Context()); err != nil {
+	if err := s.Usage.Flush(r.Context()); err != nil && l.book != bookQuarantine {
 		return errors.Join(&failure{http.StatusServiceUnavailable, "store_unavailable", "", "the newest records wait in the ledger; try again"}, err)
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
@@ -58,6 +67,9 @@ func (s *server) records(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) print(w http.ResponseWriter, r *http.Request, l *listing) (err error) {
+	if l.book == bookQuarantine {
+		return s.printQuarantine(w)
+	}
 	printer, books, ctx := meter.NewPrinter(w), s.Usage.Books, r.Context()
 	if l.has("unseals") {
 		err = books.ListUnseals(ctx, l.tenant, l.from, l.to, func(u *meter.Unseal) error { printer.Print(u); return nil })
@@ -73,4 +85,22 @@ func (s *server) print(w http.ResponseWriter, r *http.Request, l *listing) (err 
 		return books.ListMemoryEvents(ctx, l.tenant, l.from, l.to, each)
 	}
 	return books.MemoryEvents(ctx, l.tenant, l.from, l.to, l.watermark, each)
+}
+
+// printQuarantine writes the rows that were set aside, with their columns where
+// they can be read.
+func (s *server) printQuarantine(w io.Writer) error {
+	lines := json.NewEncoder(w)
+	return s.Quarantine.Each(func(r *quarantine.Row) error {
+		line := struct {
+			*quarantine.Row
+			Columns json.RawMessage `json:"columns,omitempty"`
+		}{Row: r}
+		if row := r.Decode(); row != nil {
+			var printed bytes.Buffer
+			meter.NewPrinter(&printed).Print(row)
+			line.Columns = printed.Bytes()
+		}
+		return lines.Encode(line)
+	})
 }

@@ -24,6 +24,7 @@ import (
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/meter/evidence"
 	"github.com/ownkey/ownkey/meter/invoice"
+	"github.com/ownkey/ownkey/meter/quarantine"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -53,6 +54,8 @@ type Options struct {
 	// the platform's own.
 	Evidence EvidenceBooks
 	Platform func() evidence.Scan
+	// Quarantine has the rows that no store took.
+	Quarantine *quarantine.File
 	// Token is what admin calls present.
 	Token config.Secret
 	// Pprof serves profiles.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/spent"
 	"github.com/puzpuzpuz/xsync/v4"
 )
@@ -158,16 +159,17 @@ func (a *account) recall(l *Limiter, scope string) bool {
 		a.day.at, a.month.at = b.day.at, b.month.at
 	}
 	if a.day.at == b.day.at {
-		a.day.tokens += b.day.tokens
+		a.day.tokens = meter.Add(a.day.tokens, b.day.tokens)
 	}
 	if a.month.at == b.month.at {
-		a.month.tokens += b.month.tokens
+		a.month.tokens = meter.Add(a.month.tokens, b.month.tokens)
 	}
 	a.counted = true
 	return true
 }
 
-// spend adds to the day and the month.
+// spend adds to the day and the month. A sum stays at the end of its range: a
+// budget that is spent stays spent.
 func (a *account) spend(tokens int64, now time.Time) {
 	if day := spent.DayOf(now); a.day.at != day {
 		a.day = period{at: day}
@@ -175,8 +177,8 @@ func (a *account) spend(tokens int64, now time.Time) {
 			a.month = period{at: month}
 		}
 	}
-	a.day.tokens += tokens
-	a.month.tokens += tokens
+	a.day.tokens = meter.Add(a.day.tokens, tokens)
+	a.month.tokens = meter.Add(a.month.tokens, tokens)
 }
 
 // reserve sets tokens aside, and the place of a stream. A request that is
@@ -211,7 +213,7 @@ func (a *account) settle(l *directory.Limits, reserved, used int64, stream bool,
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if l.TokensPerMinute > 0 {
-		a.tokens.left += float64(reserved - used)
+		a.tokens.left += float64(reserved) - float64(used)
 	}
 	if stream {
 		a.streams--

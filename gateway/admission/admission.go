@@ -14,6 +14,7 @@ import (
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/internal/fault"
+	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/spent"
 	"github.com/puzpuzpuz/xsync/v4"
 )
@@ -114,10 +115,10 @@ func (l *Limiter) Restore(rows []spent.Spent, now time.Time) {
 		b := to[id]
 		b.day.at, b.month.at = day, month
 		if s.Day == day {
-			b.day.tokens += s.Tokens
+			b.day.tokens = meter.Add(b.day.tokens, s.Tokens)
 		}
 		if monthOf(s.Day) == month {
-			b.month.tokens += s.Tokens
+			b.month.tokens = meter.Add(b.month.tokens, s.Tokens)
 		}
 		to[id] = b
 	}

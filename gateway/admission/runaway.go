@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/internal/crash"
+	"github.com/ownkey/ownkey/meter"
 )
 
 // Runaway is what a token may spend before it is looked at: loops of agents
@@ -83,14 +84,15 @@ func (v *velocity) endMinute() {
 
 func (v *velocity) sum() (sum int64) {
 	for _, n := range v.steps {
-		sum += n
+		sum = meter.Add(sum, n)
 	}
 	return sum
 }
 
 func (v *velocity) add(tokens int64, now time.Time) {
 	v.move(now)
-	v.steps[v.at%int64(minuteSteps)] += tokens
+	step := &v.steps[v.at%int64(minuteSteps)]
+	*step = meter.Add(*step, tokens)
 }
 
 // tooFast judges the last minute.

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // exitStatus is that of a Go program that panics.
@@ -19,8 +20,25 @@ func Exit() {
 	if recover() == nil {
 		return
 	}
-	_, _ = os.Stderr.WriteString("ownkey: ended by a bug at " + strings.Join(Places(), ", ") + "\n")
+	Say("ownkey: ended by a bug at " + strings.Join(Places(), ", ") + "\n")
 	os.Exit(exitStatus)
+}
+
+// sayTime bounds how long a process that ends waits for somebody to read its
+// last words.
+const sayTime = time.Second
+
+// Say writes to stderr. It returns although nobody reads there.
+func Say(text string) {
+	said := make(chan struct{})
+	go func() {
+		_, _ = os.Stderr.WriteString(text)
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(sayTime):
+	}
 }
 
 // Places gives the innermost functions and lines of a panic that is being

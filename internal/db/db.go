@@ -14,7 +14,8 @@ import (
 	"path/filepath"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite", pure Go
+	"modernc.org/sqlite" // also the driver "sqlite", pure Go
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // readers is how many connections read at once. Reads are short and rare: the
@@ -132,6 +133,22 @@ func Snapshot(ctx context.Context, path, to string) error {
 		return fmt.Errorf("cannot copy database: %w", err)
 	}
 	return nil
+}
+
+// Refused reports whether an error means that the database works and refuses a
+// value: a constraint, a type, a size (sqlite.org, "Result and Error Codes").
+// All others mean that it does not work now.
+func Refused(err error) bool {
+	e, ok := errors.AsType[*sqlite.Error](err)
+	if !ok {
+		return false
+	}
+	const primary = 0xff // an extended code has its primary one in the last byte
+	switch e.Code() & primary {
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG:
+		return true
+	}
+	return false
 }
 
 // Close closes the file.

@@ -24,9 +24,13 @@ const (
 	// poison: the server has read it and refuses a row; nothing of the block is
 	// there. It is halved until the row is alone.
 	poison
+	// unclear: the server has answered with an error of which nobody knows
+	// whether the rows or the server are at fault. Other segments go first, and
+	// when those are taken while this one is not, it is the rows.
+	unclear
 )
 
-// Codes of ClickHouse (src/Common/ErrorCodes.cpp), those that are not ambiguous.
+// Codes of ClickHouse (src/Common/ErrorCodes.cpp).
 var (
 	// NO_SUCH_COLUMN_IN_TABLE, UNKNOWN_IDENTIFIER, UNKNOWN_TABLE,
 	// UNKNOWN_DATABASE, UNKNOWN_SETTING, UNKNOWN_USER, WRONG_PASSWORD,
@@ -36,6 +40,16 @@ var (
 	// INCORRECT_DATA, UNKNOWN_ELEMENT_OF_ENUM, CANNOT_PARSE_UUID,
 	// VIOLATED_CONSTRAINT, DECIMAL_OVERFLOW, VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE.
 	poisonCodes = []int32{6, 27, 53, 117, 36, 376, 469, 407, 321}
+	// Answers of a server that is busy, full, stopping or without its
+	// neighbours, whatever the rows are: CANNOT_READ_FROM_FILE_DESCRIPTOR,
+	// CANNOT_WRITE_TO_FILE_DESCRIPTOR, TIMEOUT_EXCEEDED, DNS_ERROR,
+	// QUOTA_EXCEEDED, TOO_MANY_SIMULTANEOUS_QUERIES, NO_FREE_CONNECTION,
+	// SOCKET_TIMEOUT, NETWORK_ERROR, NO_ZOOKEEPER, ABORTED,
+	// MEMORY_LIMIT_EXCEEDED, TABLE_IS_READ_ONLY, NOT_ENOUGH_SPACE,
+	// TOO_MANY_PARTS, ALL_CONNECTION_TRIES_FAILED, TOO_FEW_LIVE_REPLICAS,
+	// UNSATISFIED_QUORUM_FOR_PREVIOUS_WRITE, UNKNOWN_STATUS_OF_INSERT,
+	// QUERY_WAS_CANCELLED, SYSTEM_ERROR, KEEPER_EXCEPTION.
+	busyCodes = []int32{74, 75, 159, 198, 201, 202, 203, 209, 210, 225, 236, 241, 242, 243, 252, 279, 285, 286, 319, 394, 425, 999}
 )
 
 // classOf judges an error; code is ClickHouse's, 0 for none.
@@ -53,7 +67,10 @@ func classOf(err error) (c class, code int32) {
 	case slices.Contains(poisonCodes, e.Code):
 		return poison, e.Code
 	}
-	return ambiguous, e.Code
+	if slices.Contains(busyCodes, e.Code) || e.Code == 0 {
+		return ambiguous, e.Code
+	}
+	return unclear, e.Code
 }
 
 // written is how many rows an answer says it has written, with those that went

@@ -56,7 +56,7 @@ func (s *Store) UnsealCounts(ctx context.Context, tenant string, from, to time.T
 
 // Daily implements reconcile.Store.
 func (s *Store) Daily(ctx context.Context, provider, tenant string, from, to time.Time) (all []reconcile.Daily, err error) {
-	count := func(column string) string { return "toInt64(sum(ifNull(" + column + ", 0)))" }
+	count := func(column string) string { return saturated("ifNull(" + column + ", 0)") }
 	query := "SELECT toStartOfDay(started_at) AS day, toString(if(model_served != '', model_served, model)) AS m, credential, toInt64(count()), " +
 		count("input_tokens") + ", " + count("cached_tokens") + ", " + count("cache_write_tokens") + ", " + count("output_tokens") + ", toInt64(countIf(usage_source != 'provider')) FROM " +
 		s.client.schema.name("requests") + " FINAL WHERE provider = ? AND " + inRange("started_at") + " AND attempt > 0 AND endpoint != 'none'"

@@ -16,6 +16,7 @@ import (
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/quarantine"
 )
 
 // askAfter is the age from which a segment that may have been sent is asked for
@@ -53,6 +54,9 @@ func (s *Store) sender(ctx context.Context) {
 		}
 		kind, code := classOf(err)
 		s.sendFails(err, kind, code)
+		if kind == poison || kind == unclear {
+			s.spool.later(s.segments.Load())
+		}
 		wait := pause + rand.N(pause/2) //nolint:gosec // it is no secret
 		pause = min(longestPause, 2*pause)
 		if kind == configuration {
@@ -102,6 +106,7 @@ func (s *Store) sendSegment(ctx context.Context, w waiting) error {
 	for i, p := range m.Parts {
 		s.taken.Add(int64(p.Rows - rejected[i]))
 	}
+	s.segments.Add(1)
 	return s.spool.drop(true)
 }
 
@@ -120,10 +125,22 @@ func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, bo
 			err = nil
 		}
 	}
-	if kind, _ := classOf(err); err != nil && kind == poison {
-		return s.halve(ctx, b, m, body, err)
+	if err == nil || !s.refuses(w, err) {
+		return 0, err
 	}
-	return 0, err
+	if kind, _ := classOf(err); kind == unclear { // the halves have other tokens, so none of it may be there
+		if there, cerr := s.count(ctx, b, m.segmentID, p); cerr != nil || there > 0 {
+			return 0, errors.Join(err, cerr)
+		}
+	}
+	return s.halve(ctx, w, b, m, body, err)
+}
+
+// refuses reports whether an error means that the server refuses rows of a
+// segment. After an unclear answer it does if it has taken others since.
+func (s *Store) refuses(w waiting, err error) bool {
+	kind, _ := classOf(err)
+	return kind == poison || kind == unclear && w.stuck && s.segments.Load() > w.taken
 }
 
 // insert sends one block under a token.
@@ -179,15 +196,15 @@ func (s *Store) insertNative(ctx context.Context, b book, statement string, body
 // halve inserts what can be of a block that the server refuses, in halves down
 // to single rows; those that are refused alone go to the table of rejects. The
 // halves' tokens follow from the segment's, so that a second time is no other.
-func (s *Store) halve(ctx context.Context, b book, m *manifest, body []byte, why error) (rejected int, err error) {
+func (s *Store) halve(ctx context.Context, w waiting, b book, m *manifest, body []byte, why error) (rejected int, err error) {
 	all, err := b.decode(body)
 	if err != nil {
 		return 0, err
 	}
-	return s.insertRange(ctx, b, m, all, 0, len(all), why)
+	return s.insertRange(ctx, w, b, m, all, 0, len(all), why)
 }
 
-func (s *Store) insertRange(ctx context.Context, b book, m *manifest, all []meter.Row, from, to int, why error) (rejected int, err error) {
+func (s *Store) insertRange(ctx context.Context, w waiting, b book, m *manifest, all []meter.Row, from, to int, why error) (rejected int, err error) {
 	if to-from == 1 {
 		return 1, s.reject(ctx, b, m, all[from], why)
 	}
@@ -200,8 +217,8 @@ func (s *Store) insertRange(ctx context.Context, b book, m *manifest, all []mete
 			return rejected, err
 		}
 		err = s.insert(ctx, b, fmt.Sprintf("%s/%d-%d", m.token(), half[0], half[1]), half[1]-half[0], body.Buf)
-		if kind, _ := classOf(err); err != nil && kind == poison {
-			n, herr := s.insertRange(ctx, b, m, all, half[0], half[1], err)
+		if err != nil && s.refuses(w, err) {
+			n, herr := s.insertRange(ctx, w, b, m, all, half[0], half[1], err)
 			rejected, err = rejected+n, herr
 		}
 		if err != nil {
@@ -211,16 +228,21 @@ func (s *Store) insertRange(ctx context.Context, b book, m *manifest, all []mete
 	return rejected, nil
 }
 
-// reject keeps a row that the server refuses where an operator finds it.
+// reject keeps a row that the server refuses where an operator finds it: in the
+// table of rejects, or in the quarantine if the server refuses it there as well.
 func (s *Store) reject(ctx context.Context, b book, m *manifest, r meter.Row, why error) error {
 	_, code := classOf(why)
 	var line bytes.Buffer
 	meter.NewPrinter(&line).Print(r)
 	id := meter.EventIDOf(meter.Encode(nil, r))
 	s.rejects(b.name, id, code)
-	return s.exec(ctx, m.token()+"/reject/"+id.String(), "INSERT INTO "+s.client.schema.name("rejects")+
+	err := s.exec(ctx, m.token()+"/reject/"+id.String(), "INSERT INTO "+s.client.schema.name("rejects")+
 		" (gateway, epoch, seq, book, event_id, code, reason, row) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
 		m.Gateway.String(), m.Epoch, m.Seq, b.name, id, code, reasonOf(why), line.String())
+	if kind, _ := classOf(err); err == nil || kind != poison && kind != unclear {
+		return err
+	}
+	return s.quarantine.Add(quarantine.Of(r, "refused by ClickHouse: "+reasonOf(why), time.Now()))
 }
 
 // errorName is how ClickHouse's messages end.

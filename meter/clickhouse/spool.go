@@ -47,6 +47,10 @@ type waiting struct {
 	made  time.Time
 	// attempted: it may have been sent, by this process or an earlier one.
 	attempted bool
+	// stuck: the server has given an unclear answer. taken is how many
+	// segments it had taken by then.
+	stuck bool
+	taken int64
 }
 
 // mark is how far the spool has come: the newest segment's number and
@@ -112,7 +116,7 @@ func (s *spool) adopt(seq uint64, damaged func(kept string)) error {
 	for _, b := range bodies {
 		size += int64(len(b))
 	}
-	s.queue, s.bytes = append(s.queue, waiting{seq, size, m.Made, true}), s.bytes+size
+	s.queue, s.bytes = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made, attempted: true}), s.bytes+size
 	return nil
 }
 
@@ -189,7 +193,7 @@ func (s *spool) add(b *drain.Batch) error {
 	return nil
 }
 
-// first is the oldest segment, now marked as attempted; false when there is
+// first is the next segment, now marked as attempted; false when there is
 // none. before is as it was.
 func (s *spool) first() (before waiting, ok bool) {
 	s.mu.Lock()
@@ -202,7 +206,19 @@ func (s *spool) first() (before waiting, ok bool) {
 	return before, true
 }
 
-// drop forgets the oldest segment: it was acknowledged, or set aside. The mark
+// later lets the other segments go before the first one. Segments need no order:
+// each has its own token. taken is how many were taken by now.
+func (s *spool) later(taken int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first := s.queue[0]
+	if !first.stuck {
+		first.stuck, first.taken = true, taken
+	}
+	s.queue = append(slices.Clone(s.queue[1:]), first)
+}
+
+// drop forgets the first segment: it was acknowledged, or set aside. The mark
 // is written before the file goes, as the next start finds the checkpoint in
 // one of them.
 func (s *spool) drop(remove bool) error {
@@ -229,8 +245,10 @@ func (s *spool) drop(remove bool) error {
 func (s *spool) state() (segments int, bytes int64, oldest time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.queue) > 0 {
-		oldest = s.queue[0].made
+	for i, w := range s.queue {
+		if i == 0 || w.made.Before(oldest) {
+			oldest = w.made
+		}
 	}
 	return len(s.queue), s.bytes, oldest
 }
@@ -242,7 +260,7 @@ func (s *spool) empty(ctx context.Context) error {
 	s.mu.Unlock()
 	for {
 		s.mu.Lock()
-		done := len(s.queue) == 0 || s.queue[0].seq > last
+		done := !slices.ContainsFunc(s.queue, func(w waiting) bool { return w.seq <= last })
 		s.mu.Unlock()
 		if done {
 			return nil

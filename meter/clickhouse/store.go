@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/meter/drain"
+	"github.com/ownkey/ownkey/meter/quarantine"
 	"github.com/rs/zerolog"
 )
 
@@ -19,21 +20,26 @@ type Options struct {
 	Dir string
 	// MaxBytes bounds them.
 	MaxBytes int64
-	Log      *zerolog.Logger
+	// Quarantine gets rows that the server refuses twice: in their table, and
+	// in the table of rejects.
+	Quarantine *quarantine.File
+	Log        *zerolog.Logger
 }
 
 // Store keeps records in ClickHouse. It is safe for concurrent use.
 type Store struct {
-	client *client
-	spool  *spool
-	log    *zerolog.Logger
-	stop   context.CancelFunc
-	done   sync.WaitGroup
+	client     *client
+	spool      *spool
+	quarantine *quarantine.File
+	log        *zerolog.Logger
+	stop       context.CancelFunc
+	done       sync.WaitGroup
 
 	checked bool // the sender's: the server was found to be as it must be
 
 	failing     atomic.Int32 // the class of the last failure, +1
 	taken       atomic.Int64 // rows
+	segments    atomic.Int64 // that were taken
 	failures    atomic.Int64
 	rejected    atomic.Int64
 	quarantined atomic.Int64 // segments
@@ -47,7 +53,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: c, log: o.Log}
+	s := &Store{client: c, quarantine: o.Quarantine, log: o.Log}
 	if s.spool, err = openSpool(o.Dir, o.MaxBytes, s.damaged); err != nil {
 		return nil, err
 	}

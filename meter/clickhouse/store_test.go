@@ -16,6 +16,7 @@ import (
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/meter/quarantine"
 	"github.com/rs/zerolog"
 )
 
@@ -34,7 +35,11 @@ func newBed(t testing.TB) *bed {
 	engine, name := clickhousetest.Database(t)
 	b := &bed{t: t, engine: engine, name: name, log: &bytes.Buffer{}}
 	log := zerolog.New(zerolog.SyncWriter(b.log))
-	b.options = Options{Server: server(engine, name), Dir: t.TempDir(), MaxBytes: 64 << 20, Log: &log}
+	aside, err := quarantine.Open(filepath.Join(t.TempDir(), quarantine.FileName), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.options = Options{Server: server(engine, name), Dir: t.TempDir(), MaxBytes: 64 << 20, Quarantine: aside, Log: &log}
 	if err := Migrate(t.Context(), b.options.Server, func(int) {}); err != nil {
 		t.Fatal(err)
 	}

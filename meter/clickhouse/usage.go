@@ -18,12 +18,18 @@ var keys = map[usage.By]string{
 	usage.ByCredential: "toString(credential)",
 }
 
+// saturated adds up a column of unsigned numbers. A sum of 64 bits would wrap
+// silently; this one stays at the largest Int64.
+func saturated(column string) string {
+	return "toInt64(least(sum(toUInt128(" + column + ")), toUInt128(9223372036854775807)))"
+}
+
 // Usage answers a question, ordered by key.
 func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error) {
 	q = q.Whole()
 	sums := make([]string, len(usage.SumNames))
 	for i, name := range usage.SumNames {
-		sums[i] = "toInt64(sum(s_" + name + "))"
+		sums[i] = saturated("s_" + name)
 	}
 	const merge = "arrayMap(v -> toFloat64(v), quantilesTDigestIfMerge(0.5, 0.9, 0.95, 0.99)("
 	query := "SELECT " + keys[q.By] + " AS k, " + strings.Join(sums, ", ") + ", " + merge + "q_total_us)), " + merge + "q_first_byte_us)) FROM " +

@@ -21,6 +21,7 @@ import (
 	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/meter/quarantine"
 	"github.com/rs/zerolog"
 )
 
@@ -57,11 +58,13 @@ type Sink interface {
 	Take(ctx context.Context, b *Batch) error
 }
 
-// Options of a drain. Journal, Sink and Log are required.
+// Options of a drain. Journal, Sink, Quarantine and Log are required.
 type Options struct {
 	Journal *meter.Journal
 	Sink    Sink
-	Log     *zerolog.Logger
+	// Quarantine gets the rows that this program cannot read.
+	Quarantine *quarantine.File
+	Log        *zerolog.Logger
 	// Lines gets every row as a JSON line, unless it is nil. After a crash some
 	// lines can come twice; the sink's rows do not.
 	Lines io.Writer
@@ -92,7 +95,7 @@ type Drain struct {
 
 	failing atomic.Bool
 	taken   atomic.Int64 // rows
-	behind  atomic.Int64 // when the oldest row that is not taken was read for the first time, Unix ms; 0 for none
+	behind  atomic.Int64 // since when there are rows that are not taken, Unix ms; 0 for none
 }
 
 // Start begins to drain.
@@ -144,7 +147,8 @@ func (d *Drain) Close() {
 // Taken counts the rows that the sink has taken.
 func (d *Drain) Taken() int64 { return d.taken.Load() }
 
-// Lag is for how long the sink has not taken what it was given.
+// Lag is for how long rows have waited that no pass has handed over: because the
+// sink does not take them, or because the pass itself does not come to its end.
 func (d *Drain) Lag() time.Duration {
 	since := d.behind.Load()
 	if since == 0 {
@@ -203,6 +207,9 @@ func (d *Drain) take(ctx context.Context) error {
 	fault.At("meter.drain")
 	began := time.Now()
 	defer func() { d.hurry = time.Since(began) > d.o.Interval }()
+	if d.o.Journal.End() != d.cursor {
+		d.behind.CompareAndSwap(0, began.UnixMilli())
+	}
 	for more := true; more; {
 		d.hurry = d.hurry || time.Since(began) > d.o.Interval
 		if d.waiting == nil {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/meter/quarantine"
 )
 
 // read gathers the next batch; nil when there is nothing new. more says that
@@ -64,7 +66,7 @@ func (d *Drain) add(b *Batch, next ledger.Position, kind ledger.Kind, row []byte
 		err = fmt.Errorf("frame of kind %d: %w", kind, meter.ErrUnreadable)
 	}
 	if err != nil {
-		return d.setAside(next, row, err)
+		return d.setAside(row)
 	}
 	return nil
 }
@@ -97,13 +99,14 @@ func decoded[R meter.Row](d *Drain, rows []R, r R, row []byte) ([]R, error) {
 	return append(rows, r), nil
 }
 
-// setAside keeps a row that this program can not read, and says where.
-func (d *Drain) setAside(next ledger.Position, row []byte, why error) error {
-	kept, err := d.o.Journal.SetAside(fmt.Sprintf("row-%016x-%d.bin", next.File, next.Offset), row)
-	if err == nil {
-		d.o.Log.Error().AnErr("reason", why).Str("kept", kept).Msg("a record could not be read and was set aside")
+// setAside keeps a row that this program cannot read.
+func (d *Drain) setAside(row []byte) error {
+	r := quarantine.Row{At: time.Now().UTC(), Book: quarantine.BookUnknown, EventID: meter.EventIDOf(row), Reason: "cannot be read by this program", Encoded: bytes.Clone(row)}
+	if err := d.o.Quarantine.Add(r); err != nil {
+		return err
 	}
-	return err
+	d.o.Log.Error().Stringer("event_id", r.EventID).Msg("a record could not be read and was set aside")
+	return nil
 }
 
 // settle turns what dead processes have left open into rows, once: everything
@@ -115,7 +118,7 @@ func (d *Drain) settle(b *Batch) error {
 	for id, row := range d.opens {
 		r := &meter.Record{}
 		if err := meter.Decode(row, r); err != nil {
-			if err := d.setAside(d.cursor, row, err); err != nil {
+			if err := d.setAside(row); err != nil {
 				return err
 			}
 		} else {

@@ -102,7 +102,7 @@ func (l *Ledger) quarantine(what string, number uint64, b []byte, s span) error 
 	for len(part) > 0 && part[len(part)-1] == 0 {
 		part = part[:len(part)-1]
 	}
-	kept, err := l.SetAside(fmt.Sprintf("%016x-%d.bin", number, s.from), part)
+	kept, err := l.setAside(fmt.Sprintf("%016x-%d.bin", number, s.from), part)
 	if err != nil {
 		return err
 	}
@@ -110,8 +110,8 @@ func (l *Ledger) quarantine(what string, number uint64, b []byte, s span) error 
 	return nil
 }
 
-// SetAside writes b to a file in the folder quarantine, durably.
-func (l *Ledger) SetAside(name string, b []byte) (path string, err error) {
+// setAside writes b to a file in the folder quarantine, durably.
+func (l *Ledger) setAside(name string, b []byte) (path string, err error) {
 	path = filepath.Join(l.o.Dir, "quarantine", name)
 	if err := durable.WriteFile(path, b); err != nil {
 		return path, fmt.Errorf("cannot keep damaged part: %w", err)

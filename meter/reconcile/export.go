@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/ownkey/ownkey/meter"
 )
 
 // Export is what a provider's own usage export says, in its own terms.
@@ -41,11 +43,11 @@ type Counts struct {
 }
 
 func (c *Counts) add(o Counts) {
-	c.Requests += o.Requests
-	c.InputTokens += o.InputTokens
-	c.CachedTokens += o.CachedTokens
-	c.CacheWriteTokens += o.CacheWriteTokens
-	c.OutputTokens += o.OutputTokens
+	c.Requests = meter.Add(c.Requests, o.Requests)
+	c.InputTokens = meter.Add(c.InputTokens, o.InputTokens)
+	c.CachedTokens = meter.Add(c.CachedTokens, o.CachedTokens)
+	c.CacheWriteTokens = meter.Add(c.CacheWriteTokens, o.CacheWriteTokens)
+	c.OutputTokens = meter.Add(c.OutputTokens, o.OutputTokens)
 }
 
 // maxCount is far more than anybody uses in a day, and so small that counts can

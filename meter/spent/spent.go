@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 )
 
@@ -93,7 +94,8 @@ func (b *Book) count(ctx context.Context, batch *drain.Batch) error {
 		}
 		fresh = true
 		if n := r.Tokens(); n > 0 {
-			sums[Spent{Tenant: r.TenantID, Token: r.TokenID, Day: DayOf(r.Start.Add(r.TotalTime))}] += n
+			of := Spent{Tenant: r.TenantID, Token: r.TokenID, Day: DayOf(r.Start.Add(r.TotalTime))}
+			sums[of] = meter.Add(sums[of], n)
 		}
 	}
 	if !fresh {
@@ -115,10 +117,15 @@ func (b *Book) count(ctx context.Context, batch *drain.Batch) error {
 	return nil
 }
 
+// maxInteger is SQLite's largest integer: a sum stays there instead of becoming a
+// REAL, and a budget that is spent stays spent. What an older program has
+// written as a REAL is cast when it is read.
+const maxInteger = "9223372036854775807"
+
 func add(ctx context.Context, tx *sql.Tx, sums map[Spent]int64, events []byte) error {
 	for of, n := range sums {
 		_, err := tx.ExecContext(ctx, "INSERT INTO spent (tenant, token, day, tokens) VALUES (?, ?, ?, ?)"+
-			" ON CONFLICT DO UPDATE SET tokens = tokens + excluded.tokens", of.Tenant, of.Token, of.Day, n)
+			" ON CONFLICT DO UPDATE SET tokens = min("+maxInteger+", tokens + excluded.tokens)", of.Tenant, of.Token, of.Day, n)
 		if err != nil {
 			return err
 		}
@@ -129,7 +136,7 @@ func add(ctx context.Context, tx *sql.Tx, sums map[Spent]int64, events []byte) e
 
 // Since gives what was spent on a day and after it.
 func (b *Book) Since(ctx context.Context, day int64) (all []Spent, err error) {
-	rows, err := b.db.Read.QueryContext(ctx, "SELECT tenant, token, day, tokens FROM spent WHERE day >= ?", day)
+	rows, err := b.db.Read.QueryContext(ctx, "SELECT tenant, token, day, CAST(tokens AS INTEGER) FROM spent WHERE day >= ?", day)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read what tokens have spent: %w", err)
 	}

@@ -106,10 +106,10 @@ func (s *Store) Daily(ctx context.Context, provider, tenant string, from, to tim
 			found[k] = d
 		}
 		d.Requests++
-		d.InputTokens += r.InputTokens.N
-		d.CachedTokens += r.CachedTokens.N
-		d.CacheWriteTokens += r.CacheWrites.N
-		d.OutputTokens += r.OutputTokens.N
+		d.InputTokens = meter.Add(d.InputTokens, r.InputTokens.N)
+		d.CachedTokens = meter.Add(d.CachedTokens, r.CachedTokens.N)
+		d.CacheWriteTokens = meter.Add(d.CacheWriteTokens, r.CacheWrites.N)
+		d.OutputTokens = meter.Add(d.OutputTokens, r.OutputTokens.N)
 		if r.UsageSource != meter.UsageProvider {
 			d.UnknownUsage++
 		}

@@ -68,13 +68,23 @@ func durationOf(number int64) float64 {
 	return math.Pow(base, float64(number)-0.5) / 1000
 }
 
+// maxInteger is SQLite's largest integer. A sum beyond it becomes a REAL, which a
+// STRICT column refuses.
+const maxInteger = "9223372036854775807"
+
+// plus adds what an upsert brings to a column, which stays at the largest
+// integer instead of leaving the range.
+func plus(column string) string {
+	return "min(" + maxInteger + ", " + column + " + excluded." + column + ")"
+}
+
 func (u *rollup) write(ctx context.Context, tx *sql.Tx) error {
 	if len(u.sums) == 0 {
 		return nil
 	}
 	added := make([]string, len(usage.SumNames))
 	for i, name := range usage.SumNames {
-		added[i] = name + " = " + name + " + excluded." + name
+		added[i] = name + " = " + plus(name)
 	}
 	names := strings.Join(usage.SumNames, ", ")
 	query := "INSERT INTO requests_1h (tenant, hour, token, credential, provider, model, " + names +
@@ -98,7 +108,7 @@ func (u *rollup) write(ctx context.Context, tx *sql.Tx) error {
 
 func (u *rollup) writeLatency(ctx context.Context, tx *sql.Tx) error {
 	statement, err := tx.PrepareContext(ctx, `INSERT INTO latency_1h (tenant, hour, token, credential, provider, model, kind, bucket, requests)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = requests + excluded.requests`)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET requests = `+plus("requests"))
 	if err != nil {
 		return err
 	}

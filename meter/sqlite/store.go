@@ -75,7 +75,9 @@ func (s *Store) Take(ctx context.Context, b *drain.Batch) error {
 		return fmt.Errorf("cannot keep records: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	if err := s.take(ctx, tx, b); err != nil {
+	if err := s.take(ctx, tx, b); db.Refused(err) {
+		return fmt.Errorf("cannot keep records: %w: %w", drain.ErrRefused, err)
+	} else if err != nil {
 		return fmt.Errorf("cannot keep records: %w", err)
 	}
 	if err := s.prune(ctx, tx); err != nil {

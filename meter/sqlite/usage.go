@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/usage"
 )
 
@@ -19,6 +20,12 @@ var keys = map[usage.By]string{
 	usage.ByCredential: "credential",
 }
 
+// sumOf adds up a column. SQLite's sum fails when it leaves the range of
+// integers, for all that were asked about; total does not, and is exact up to
+// 2^53 (sqlite.org, "Built-in Aggregate Functions"). The cast stays at the largest
+// integer.
+func sumOf(column string) string { return "CAST(total(" + column + ") AS INTEGER)" }
+
 // Usage answers a question, ordered by key.
 func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error) {
 	q = q.Whole()
@@ -26,7 +33,7 @@ func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error
 	bound := []any{q.From.Unix(), q.To.Unix(), q.Tenant, q.Token}
 	sums := make([]string, len(usage.SumNames))
 	for i, name := range usage.SumNames {
-		sums[i] = "sum(" + name + ")"
+		sums[i] = sumOf(name)
 	}
 	key := keys[q.By]
 	rows, err := s.db.Read.QueryContext(ctx, "SELECT "+key+" AS k, "+strings.Join(sums, ", ")+" FROM requests_1h"+where+" GROUP BY k ORDER BY k", bound...)
@@ -35,7 +42,7 @@ func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error
 	}
 	all, err := usageRows(rows)
 	if err == nil {
-		err = s.latencies(ctx, "SELECT "+key+" AS k, kind, bucket, sum(requests) FROM latency_1h"+where+" GROUP BY k, kind, bucket ORDER BY k, kind, bucket", bound, all)
+		err = s.latencies(ctx, "SELECT "+key+" AS k, kind, bucket, "+sumOf("requests")+" FROM latency_1h"+where+" GROUP BY k, kind, bucket ORDER BY k, kind, bucket", bound, all)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read usage: %w", err)
@@ -87,7 +94,7 @@ func (s *Store) latencies(ctx context.Context, query string, bound []any, into [
 		if c == nil {
 			return errors.New("unknown kind of latency")
 		}
-		c.bucket, c.n, c.total = append(c.bucket, number), append(c.n, n), c.total+n
+		c.bucket, c.n, c.total = append(c.bucket, number), append(c.n, n), meter.Add(c.total, n)
 	}
 	for i := range into {
 		if f := found[into[i].Key]; f != nil {
@@ -104,7 +111,7 @@ func (c *counts) latency() usage.Latency {
 func (c *counts) quantile(q float64) float64 {
 	seen := int64(0)
 	for i, n := range c.n {
-		if seen += n; float64(seen) >= q*float64(c.total) {
+		if seen = meter.Add(seen, n); float64(seen) >= q*float64(c.total) {
 			return durationOf(c.bucket[i])
 		}
 	}

@@ -20,11 +20,11 @@ func (s *Sums) Pointers() []*int64 {
 	}
 }
 
-// Add adds o to s.
+// Add adds o to s. A sum that would leave the range stays at its end.
 func (s *Sums) Add(o *Sums) {
 	from := o.Pointers()
 	for i, p := range s.Pointers() {
-		*p += *from[i]
+		*p = meter.Add(*p, *from[i])
 	}
 }
 

@@ -126,5 +126,6 @@ func (s *Sums) saved() int64 {
 	}
 	whole := float64(s.WholeOutputTokens) / float64(s.WholeStreams) * float64(s.CutStreams)
 	sent := float64(s.WholeOutputTokens) / float64(s.WholeEvents) * float64(s.CutEvents)
-	return int64(max(0, whole-sent))
+	const most = 1 << 62 // a float beyond the range of int64 becomes any number
+	return int64(min(max(0, whole-sent), most))
 }
