@@ -65,15 +65,16 @@ func run(args []string) int {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		crash.Say(fmt.Sprintf("ownkey: %v\nTry: ownkey --help\n", err))
+		crash.Say(fmt.Sprintf("ownkey: %v\nTry: ownkey --help\n", err), exitUsage)
 		return exitUsage
 	}
 	if err := ctx.Run(); err != nil {
-		crash.Say(fmt.Sprintf("ownkey: %v\n", err))
+		status := exitFailed
 		if errors.As(err, &usageError{}) {
-			return exitUsage
+			status = exitUsage
 		}
-		return exitFailed
+		crash.Say(fmt.Sprintf("ownkey: %v\n", err), status)
+		return status
 	}
 	return 0
 }

@@ -20,7 +20,7 @@ func Exit() {
 	if recover() == nil {
 		return
 	}
-	Say("ownkey: ended by a bug at " + strings.Join(Places(), ", ") + "\n")
+	Say("ownkey: ended by a bug at " + strings.Join(Places(), ", ") + "\n", exitStatus)
 	os.Exit(exitStatus)
 }
 
@@ -28,17 +28,12 @@ func Exit() {
 // last words.
 const sayTime = time.Second
 
-// Say writes to stderr. It returns although nobody reads there.
-func Say(text string) {
-	said := make(chan struct{})
-	go func() {
-		_, _ = os.Stderr.WriteString(text)
-		close(said)
-	}()
-	select {
-	case <-said:
-	case <-time.After(sayTime):
-	}
+// Say writes the last words of a process to stderr. If nobody reads there, the
+// process ends with status instead of waiting.
+func Say(text string, status int) {
+	end := time.AfterFunc(sayTime, func() { os.Exit(status) })
+	_, _ = os.Stderr.WriteString(text)
+	end.Stop()
 }
 
 // Places gives the innermost functions and lines of a panic that is being
