@@ -20,7 +20,7 @@ func Exit() {
 	if recover() == nil {
 		return
 	}
-	Say("ownkey: ended by a bug at " + strings.Join(Places(), ", ") + "\n", exitStatus)
+	Say("ownkey: ended by a bug at "+strings.Join(Places(), ", ")+"\n", exitStatus)
 	os.Exit(exitStatus)
 }
 
