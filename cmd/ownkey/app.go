@@ -74,6 +74,9 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 			err = errors.Join(err, a.close(ctx))
 		}
 	}()
+	if _, err := os.Stat(filepath.Join(cfg.Data, restoringDir)); err == nil {
+		return a, interrupted(cfg.Data)
+	}
 	if a.database, err = db.Open(ctx, filepath.Join(cfg.Data, databaseFile)); err != nil {
 		return a, err
 	}

@@ -1,11 +1,7 @@
 package main
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,171 +9,254 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/internal/archive"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/vaultbridge"
 )
 
-// manifest is the first file of an archive.
-type manifest struct {
-	Format    string    `json:"format"`
-	CreatedAt time.Time `json:"created_at"`
-	// SHA256 of the database, in hexadecimal.
-	SHA256 string `json:"sha256"`
+// DataFlags say whose data it is: a configuration's, or that of `ownkey dev`.
+type DataFlags struct {
+	Config string `type:"existingfile" placeholder:"FILE" help:"The gateway's configuration file: its data directory and keyring."`
+	Data   string `default:"./ownkey-data" type:"path" placeholder:"DIR" help:"Without --config: the data directory of ownkey dev, with its master key in it."`
 }
 
-const (
-	backupFormat = "ownkey-backup-v1"
-	manifestFile = "manifest.json"
-)
+// devKeyFile is the master key of ownkey dev, in its data directory.
+const devKeyFile = "master.key"
+
+// load gives the configuration; the one that ownkey dev has, without a file.
+func (f *DataFlags) load() (*config.Config, error) {
+	if f.Config != "" {
+		cfg, err := config.Load(f.Config, os.LookupEnv)
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return cfg, nil
+	}
+	cfg := config.Default()
+	cfg.Data, cfg.Keyring.MasterKeyFile = f.Data, filepath.Join(f.Data, devKeyFile)
+	if _, err := os.Stat(cfg.Keyring.MasterKeyFile); err != nil {
+		return nil, usageError{fmt.Errorf("there is no %s; name the configuration with --config, or bring the key there first", cfg.Keyring.MasterKeyFile)}
+	}
+	return &cfg, nil
+}
+
+// archiveMAC authenticates a manifest with a keyring. The purpose keeps it
+// apart from anything else that the keyring authenticates.
+func archiveMAC(ctx context.Context, k vaultbridge.Keyring, manifest []byte) ([]byte, error) {
+	a, ok := k.(vaultbridge.Authenticator)
+	if !ok {
+		return nil, vaultbridge.ErrUnsupported
+	}
+	return a.MAC(ctx, "backup", manifest)
+}
 
 // BackupCmd writes an archive.
 type BackupCmd struct {
-	Data string `default:"./ownkey-data" type:"existingdir" placeholder:"DIR" help:"Data directory of the gateway, which may be running."`
-	File string `arg:"" type:"path" help:"Archive to write (tar.gz). An existing file is never touched."`
+	DataFlags
+	File string `arg:"" help:"Archive to write (tar.gz), or - for standard output. An existing file is never touched."`
 }
 
-// Run copies the database as it is at one moment. Nothing else goes into the
-// archive: no key file, no role or secret id, no record of a request.
+// Run takes all stores of the data directory as they are at one moment. No key
+// file and no role or secret id goes into the archive.
 func (c *BackupCmd) Run() error {
 	ctx := context.Background()
-	dir, err := os.MkdirTemp(filepath.Dir(c.File), ".ownkey-backup-")
+	cfg, err := c.load()
 	if err != nil {
+		return err
+	}
+	ring, err := openRingAlone(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer ring.Close()
+	scratch := cfg.Data
+	if c.File != "-" {
+		scratch = filepath.Dir(c.File)
+	}
+	if scratch, err = os.MkdirTemp(scratch, ".ownkey-backup-"); err != nil {
 		return fmt.Errorf("cannot write backup: %w", err)
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a copy of ciphertexts
-	source := filepath.Join(c.Data, databaseFile)
-	if _, err := os.Stat(source); err != nil {
+	defer os.RemoveAll(scratch) //nolint:errcheck // a copy of ciphertexts
+	m := &archive.Manifest{Format: archive.Format, CreatedAt: time.Now().UTC(), Program: version(), Keyring: ring.Current().Name()}
+	parts, release, err := collect(ctx, cfg, scratch, m)
+	if err != nil {
 		return fmt.Errorf("cannot back up: %w", err)
 	}
-	snapshot := filepath.Join(dir, databaseFile)
-	if err := db.Snapshot(ctx, source, snapshot); err != nil {
-		return err
-	}
-	sum, err := digest(snapshot)
-	if err != nil {
-		return err
-	}
-	out, err := os.OpenFile(c.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fmt.Errorf("cannot write backup: %w", err)
-	}
-	err = writeArchive(out, manifest{backupFormat, time.Now().UTC(), sum}, snapshot)
-	if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return errors.Join(fmt.Errorf("cannot write backup: %w", err), os.Remove(c.File))
-	}
-	fmt.Printf("wrote %s: tenants, token digests and sealed credentials. It opens nothing without the keyring that sealed them.\n", c.File)
-	return nil
-}
-
-func digest(path string) (string, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return "", fmt.Errorf("cannot read database: %w", err)
-	}
-	defer f.Close() //nolint:errcheck // it was read
-	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return "", fmt.Errorf("cannot read database: %w", err)
-	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-func writeArchive(w io.Writer, m manifest, database string) error {
-	zipped := gzip.NewWriter(w)
-	archive := tar.NewWriter(zipped)
-	head, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := archive.WriteHeader(&tar.Header{Name: manifestFile, Mode: 0o600, Size: int64(len(head)), ModTime: m.CreatedAt}); err != nil {
-		return err
-	}
-	if _, err := archive.Write(head); err != nil {
-		return err
-	}
-	f, err := os.Open(database)
-	if err != nil {
-		return err
-	}
-	defer f.Close() //nolint:errcheck // it was read
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if err := archive.WriteHeader(&tar.Header{Name: databaseFile, Mode: 0o600, Size: info.Size(), ModTime: m.CreatedAt}); err != nil {
-		return err
-	}
-	if _, err := io.Copy(archive, f); err != nil {
-		return err
-	}
-	return errors.Join(archive.Close(), zipped.Close())
-}
-
-// RestoreCmd brings an archive back.
-type RestoreCmd struct {
-	Data string `default:"./ownkey-data" type:"path" placeholder:"DIR" help:"Data directory. It must have no database yet."`
-	File string `arg:"" type:"existingfile" help:"Archive that ownkey backup wrote."`
-}
-
-// maxManifestBytes is far more than a manifest needs.
-const maxManifestBytes = 64 << 10
-
-// Run puts the database in place, whole or not at all.
-func (c *RestoreCmd) Run() error {
-	target := filepath.Join(c.Data, databaseFile)
-	for _, name := range []string{target, target + "-wal"} {
-		if _, err := os.Stat(name); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("cannot restore: %s is there; stop the gateway and move it away first", name)
+	defer release() //nolint:errcheck // they were read
+	out := os.Stdout
+	if c.File != "-" {
+		if out, err = os.OpenFile(c.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
+			return fmt.Errorf("cannot write backup: %w", err)
 		}
 	}
-	if err := os.MkdirAll(c.Data, 0o700); err != nil {
-		return fmt.Errorf("cannot restore: %w", err)
+	progress("writing the archive")
+	err = archive.Write(out, m, parts, func(manifest []byte) ([]byte, error) { return archiveMAC(ctx, ring.Current(), manifest) })
+	if c.File == "-" {
+		if err != nil {
+			return fmt.Errorf("cannot write backup: %w", err)
+		}
+	} else if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
+		return errors.Join(fmt.Errorf("cannot write backup: %w", err), os.Remove(c.File))
 	}
-	next := target + ".restoring"
-	defer os.Remove(next) //nolint:errcheck // gone when all went well
-	m, err := extract(c.File, next)
-	if err != nil {
-		return fmt.Errorf("cannot restore %s: %w", c.File, err)
+	for _, e := range m.Elsewhere {
+		progress("not in it: %s at %s, database %s, written up to %s; back it up by its own means, after this", e.Store, e.Address, e.Database, e.Position)
 	}
-	if sum, err := digest(next); err != nil || sum != m.SHA256 {
-		return errors.Join(fmt.Errorf("cannot restore %s: the database in it is damaged", c.File), err)
-	}
-	if err := os.Rename(next, target); err != nil {
-		return fmt.Errorf("cannot restore: %w", err)
-	}
-	fmt.Printf("restored what was backed up at %s. Tokens that were revoked since then are valid again, and credentials are as they were: "+
-		"look through ownkey token list and ownkey credential list. Key versions that were shut since then open again only when their "+
-		"transit key's min_decryption_version is lowered (docs/security-audit.md).\n", m.CreatedAt.Format(time.RFC3339))
+	progress("done: %d files. It opens nothing without the keyring %s.", len(m.Files), m.Keyring)
 	return nil
 }
 
-// extract writes the archive's database to a file and gives the manifest.
-func extract(archive, to string) (m manifest, err error) {
-	f, err := os.Open(archive)
+func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
+
+// databases of the data directory. The file of records is there without
+// ClickHouse only.
+func databases(cfg *config.Config) []string {
+	all := []string{memoryFile, databaseFile, usageFile}
+	return slices.DeleteFunc(all, func(name string) bool {
+		_, err := os.Stat(filepath.Join(cfg.Data, name))
+		return errors.Is(err, fs.ErrNotExist) && name != databaseFile
+	})
+}
+
+// collect takes everything at one moment, copies the databases to scratch, and
+// describes all in m. release closes the files behind parts.
+//
+// One moment: while no process can write to a database, the ledger is opened,
+// which is only appended to. So each event is in the memories' outbox, the
+// ledger or the records, and one that is in two of them is known by its id.
+func collect(ctx context.Context, cfg *config.Config, scratch string, m *archive.Manifest) (parts []archive.Part, release func() error, err error) {
+	var open []io.Closer
+	release = func() (err error) {
+		for _, c := range open {
+			err = errors.Join(err, c.Close())
+		}
+		return err
+	}
+	names := databases(cfg)
+	paths := make([]string, len(names))
+	for i, name := range names {
+		paths[i] = filepath.Join(cfg.Data, name)
+	}
+	var spool []archive.Part
+	frozen, err := db.Freeze(ctx, paths, func() error {
+		logs, segments, err := openQueues(cfg.Data)
+		for _, l := range logs {
+			open = append(open, l)
+			parts = append(parts, archive.Part{Name: ledgerDir + "/" + l.Name, Open: func() (io.ReadCloser, error) { return io.NopCloser(l.Reader()), nil }})
+		}
+		for _, s := range segments {
+			open = append(open, s)
+			name, err := filepath.Rel(cfg.Data, s.Name())
+			if err != nil {
+				return err
+			}
+			info, err := s.Stat()
+			if err != nil {
+				return err
+			}
+			spool = append(spool, archive.Part{Name: filepath.ToSlash(name), Open: func() (io.ReadCloser, error) {
+				return io.NopCloser(io.NewSectionReader(s, 0, info.Size())), nil
+			}})
+		}
+		return err
+	})
 	if err != nil {
-		return m, err
+		return nil, nil, errors.Join(err, release())
 	}
-	defer f.Close() //nolint:errcheck // it was read
-	unzipped, err := gzip.NewReader(f)
-	if err != nil {
-		return m, fmt.Errorf("it is not an archive of ownkey backup: %w", err)
+	defer frozen.Close() //nolint:errcheck // it was read
+	for i, name := range names {
+		progress("copying %s", name)
+		to := filepath.Join(scratch, name)
+		if err := frozen.Copy(ctx, i, to); err != nil {
+			return nil, nil, errors.Join(err, release())
+		}
+		parts = append(parts, archive.Part{Name: name, Open: func() (io.ReadCloser, error) { return os.Open(to) }})
 	}
-	files := tar.NewReader(unzipped)
-	if head, err := files.Next(); err != nil || head.Name != manifestFile {
-		return m, errors.New("it is not an archive of ownkey backup")
+	parts = append(parts, spool...)
+	for _, p := range parts {
+		f, err := archive.Describe(p)
+		if err != nil {
+			return nil, nil, errors.Join(err, release())
+		}
+		progress("%12d bytes  %s", f.Size, f.Name)
+		m.Files = append(m.Files, f)
 	}
-	if err := json.NewDecoder(io.LimitReader(files, maxManifestBytes)).Decode(&m); err != nil || m.Format != backupFormat {
-		return m, fmt.Errorf("its format is %q, this program knows %s", m.Format, backupFormat)
+	if cfg.Meter.ClickHouse.URL != "" {
+		m.Elsewhere = append(m.Elsewhere, archive.Elsewhere{
+			Store: "ClickHouse", Address: cfg.Meter.ClickHouse.URL, Database: cfg.Meter.ClickHouse.Database, Position: lastBatch(spool),
+		})
 	}
-	head, err := files.Next()
-	if err != nil || head.Name != databaseFile {
-		return m, errors.New("it holds no database")
+	return parts, release, nil
+}
+
+// queueTries bounds how often the queues are opened again because a batch went
+// from the ledger to the segments meanwhile: that takes milliseconds and happens
+// once a second.
+const queueTries = 50
+
+// openQueues opens the ledger and the segments that wait for ClickHouse as they
+// are at one moment. The mark says how much of the ledger is in segments.
+func openQueues(data string) (logs []*ledger.Copied, segments []*os.File, err error) {
+	mark := filepath.Join(data, segmentsDir, "mark.json")
+	for range queueTries {
+		before, _ := os.ReadFile(mark) // no such file: no segments, or the first one comes now
+		if logs, err = ledger.OpenCopy(filepath.Join(data, ledgerDir)); err != nil {
+			return nil, nil, err
+		}
+		segments, err = openTree(filepath.Join(data, segmentsDir))
+		after, _ := os.ReadFile(mark)
+		if err == nil && string(before) == string(after) {
+			return logs, segments, nil
+		}
+		for _, l := range logs {
+			_ = l.Close()
+		}
+		for _, s := range segments {
+			_ = s.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, nil, err
+		}
 	}
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return m, err
+	return nil, nil, errors.Join(errors.New("cannot read ledger and segments at one moment; try again"), err)
+}
+
+// openTree opens the files in dir and below it; none where there is no dir.
+func openTree(dir string) (all []*os.File, err error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	_, err = io.Copy(out, files) //nolint:gosec // as large as the operator's own database was
-	return m, errors.Join(err, out.Sync(), out.Close())
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, ".new") {
+			return err
+		}
+		f, err := os.Open(path)
+		if err == nil {
+			all = append(all, f)
+		}
+		return err
+	})
+	return all, err
+}
+
+// lastBatch is what ClickHouse knows the newest segment by.
+func lastBatch(spool []archive.Part) string {
+	for _, p := range spool {
+		if filepath.Base(p.Name) != "mark.json" {
+			continue
+		}
+		var mark struct {
+			Gateway string `json:"gateway"`
+			Seq     uint64 `json:"seq"`
+		}
+		if r, err := p.Open(); err == nil && json.NewDecoder(r).Decode(&mark) == nil {
+			return fmt.Sprintf("batch %d of gateway %s", mark.Seq, mark.Gateway)
+		}
+	}
+	return "no batch"
 }

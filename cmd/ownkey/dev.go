@@ -59,7 +59,7 @@ func (c *DevCmd) Run() error {
 	if err := blank(given...); err != nil {
 		return err
 	}
-	keyring, err := devKeyring(filepath.Join(c.Data, "master.key"))
+	keyring, err := devKeyring(filepath.Join(c.Data, devKeyFile))
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (c *DevCmd) Run() error {
 // keyring: the key file goes on as the previous one. The server is set up by
 // the very script that `ownkey vault policy` prints.
 func (c *DevCmd) vault(ctx context.Context, cfg *config.Config, say io.Writer) (*vaultserver.Server, error) {
-	cfg.Keyring.MasterKeyFile = filepath.Join(c.Data, "master.key")
+	cfg.Keyring.MasterKeyFile = filepath.Join(c.Data, devKeyFile)
 	if c.Vault == "" {
 		return nil, nil
 	}

@@ -5,6 +5,8 @@ import (
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 )
 
 // openRing makes the keyring that seals and, if there is one, the one before
@@ -21,6 +23,13 @@ func (a *app) openRing(ctx context.Context) (*vaultbridge.Ring, error) {
 		return nil, err
 	}
 	return vaultbridge.NewRing(current, previous)
+}
+
+// openRingAlone makes the keyrings of a configuration for a command that is no
+// gateway: nothing is decrypted with them.
+func openRingAlone(ctx context.Context, cfg *config.Config) (*vaultbridge.Ring, error) {
+	log := zerolog.Nop()
+	return (&app{cfg: cfg, log: &log, metrics: prometheus.NewRegistry(), meter: &books{}}).openRing(ctx)
 }
 
 // openKeyring makes one keyring; nil when neither kind is configured.

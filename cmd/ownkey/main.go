@@ -34,7 +34,7 @@ type cli struct {
 	Reconcile ReconcileCmd `cmd:"" help:"Compare our counts with the provider's own usage export."`
 
 	Audit   AuditCmd   `cmd:"" help:"Compare Vault's audit log with our records."`
-	Backup  BackupCmd  `cmd:"" help:"Write tenants, token digests and sealed credentials to an archive."`
+	Backup  BackupCmd  `cmd:"" help:"Write all that is in the data directory, as it is at one moment, to an archive: tenants, credentials, memories, records, invoices."`
 	Restore RestoreCmd `cmd:"" help:"Bring an archive back."`
 	Version VersionCmd `cmd:"" help:"Print the version and exit."`
 }

@@ -58,11 +58,10 @@ func newSite(t *testing.T) *site {
 	return s
 }
 
-// serve starts the gateway on a data directory.
-func (s *site) serve(t *testing.T, data string) {
+// configure writes the configuration for a data directory.
+func (s *site) configure(t *testing.T, data string) (config string) {
 	t.Helper()
-	s.log = filepath.Join(s.dir, fmt.Sprint("log-", time.Now().UnixNano()))
-	config := s.log + ".yaml"
+	config = data + ".yaml"
 	text := fmt.Sprintf(`listen: 127.0.0.1:0
 admin: {listen: '127.0.0.1:0', token: '${OWNKEY_ADMIN_TOKEN}'}
 data: %s
@@ -77,10 +76,18 @@ providers:
   openai: {base_url: '%s'}
 `, data, s.keyring, s.vault.URL, s.vault.File("ownkey-data.role-id"), s.vault.File("ownkey-data.secret-id"),
 		s.vault.File("ownkey-admin.role-id"), s.vault.File("ownkey-admin.secret-id"), s.provider.URL())
-	log, err := os.Create(s.log)
-	if err == nil {
-		err = os.WriteFile(config, []byte(text), 0o600)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	return config
+}
+
+// serve starts the gateway on a data directory.
+func (s *site) serve(t *testing.T, data string) {
+	t.Helper()
+	config := s.configure(t, data)
+	s.log = filepath.Join(s.dir, fmt.Sprint("log-", time.Now().UnixNano()))
+	log, err := os.Create(s.log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,9 +181,9 @@ func TestLifeOfAKeyInVault(t *testing.T) {
 	s.chats(token, 200, "Hello from")
 
 	archive := filepath.Join(s.dir, "backup.tar.gz")
-	s.want("", "backup", "--data", filepath.Join(s.dir, "data"), archive)
-	s.fails("", "exists", "backup", "--data", filepath.Join(s.dir, "data"), archive)
-	s.fails("", "move it away", "restore", "--data", filepath.Join(s.dir, "data"), archive)
+	s.want("", "backup", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
+	s.fails("", "exists", "backup", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
+	s.fails("", "move what is in", "restore", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
 	s.want("", "tenant", "delete", "acme", "--shred")
 	s.chats(token, 401, "invalid_token")
 	if out, err := s.vault.Run(t.Context(), s.dir, "vault read transit/keys/ownkey-acme"); err == nil {
@@ -186,7 +193,7 @@ func TestLifeOfAKeyInVault(t *testing.T) {
 
 	// The backup from before brings the rows back, and they are dead.
 	restored := filepath.Join(s.dir, "restored")
-	s.want("", "restore", "--data", restored, archive)
+	s.want("", "restore", "--config", s.configure(t, restored), archive)
 	s.serve(t, restored)
 	s.chats(token, 412, "credential_unusable")
 	s.stop()
@@ -197,13 +204,13 @@ func TestRestoredBackupNeedsVault(t *testing.T) {
 	s := newSite(t)
 	token := s.tenant("acme", goodKey)
 	archive := filepath.Join(s.dir, "backup.tar.gz")
-	s.want("", "backup", "--data", filepath.Join(s.dir, "data"), archive)
+	s.want("", "backup", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
 	s.stop()
-	s.want("", "restore", "--data", filepath.Join(s.dir, "again"), archive)
+	s.want("", "restore", "--config", s.configure(t, filepath.Join(s.dir, "again")), archive)
 	s.serve(t, filepath.Join(s.dir, "again"))
 	s.chats(token, 200, "Hello from")
 	s.stop()
-	s.want("", "restore", "--data", filepath.Join(s.dir, "without"), archive)
+	s.want("", "restore", "--config", s.configure(t, filepath.Join(s.dir, "without")), archive)
 	if err := s.vault.Kill(); err != nil {
 		t.Fatal(err)
 	}
@@ -345,7 +352,7 @@ func TestNothingHoldsTheKey(t *testing.T) {
 	s.chats(token, 200, "Hello")
 	s.chats("ok_wrong", 401, "invalid_token")
 	data := filepath.Join(s.dir, "data")
-	s.want("", "backup", "--data", data, filepath.Join(s.dir, "backup.tar.gz"))
+	s.want("", "backup", "--config", s.configure(t, data), filepath.Join(s.dir, "backup.tar.gz"))
 	dump(t, filepath.Join(data, databaseFile), filepath.Join(s.dir, "dump.sql"))
 
 	// A crash that would leave a core, as far as the shell and GOTRACEBACK go.

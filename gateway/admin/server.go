@@ -156,7 +156,7 @@ func failureOf(err error) *failure {
 		return &failure{http.StatusBadRequest, "invalid_request", "format", err.Error()}
 	case errors.Is(err, invoice.ErrUnavailable):
 		return &failure{http.StatusServiceUnavailable, "store_unavailable", "", "the book of memory events can not be reached; try again"}
-	case errors.Is(err, invoice.ErrEvents), errors.Is(err, invoice.ErrTooLarge):
+	case errors.Is(err, invoice.ErrEvents), errors.Is(err, invoice.ErrTooLarge), errors.Is(err, invoice.ErrIncomplete):
 		return &failure{http.StatusInternalServerError, "internal_error", "", err.Error()}
 	case errors.Is(err, vaultbridge.ErrUnavailable):
 		return &failure{http.StatusServiceUnavailable, "vault_unavailable", "", "the key store can not be used (" + err.Error() + "); try again, or ask: ownkey doctor"}

@@ -121,20 +121,6 @@ func (d *DB) Migrate(ctx context.Context, migrations fs.FS, table string) error 
 	return nil
 }
 
-// Snapshot writes the file at path, as it is at one moment, to a new file. The
-// database may be in use.
-func Snapshot(ctx context.Context, path, to string) error {
-	pool, err := open(ctx, path, 1, "deferred", busyMS)
-	if err != nil {
-		return err
-	}
-	_, err = pool.ExecContext(ctx, "VACUUM INTO ?", to)
-	if err := errors.Join(err, pool.Close()); err != nil {
-		return fmt.Errorf("cannot copy database: %w", err)
-	}
-	return nil
-}
-
 // Refused reports whether an error means that the database works and refuses a
 // value: a constraint, a type, a size (sqlite.org, "Result and Error Codes").
 // All others mean that it does not work now.

@@ -36,6 +36,11 @@ func (b *Book) adjustment(ctx context.Context, a *account, d *Document, used usa
 	if err != nil || change.zero() {
 		return change, err
 	}
+	if change.Amount < 0 { // a credit is given for what came late, never for what was lost
+		if err := b.unchanged(ctx, d); err != nil {
+			return change, err
+		}
+	}
 	// The digest of that month's rows takes a reading of its own, which the
 	// numbers are then taken from too.
 	book, err := read(ctx, b.Events, a.tenant, d.Month, d.Month, watermark)

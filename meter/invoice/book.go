@@ -69,7 +69,7 @@ func New(ctx context.Context, o Options) (*Book, error) {
 // stored and answered as they are from then on. Before that it is a draft.
 //
 // The error is ErrNotBegun, ErrNoTenantYet, ErrUnavailable, ErrEvents,
-// ErrTooLarge, or what Tenants gave.
+// ErrTooLarge, ErrIncomplete, or what Tenants gave.
 func (b *Book) Invoice(ctx context.Context, tenant string, month Month) (*Document, error) {
 	d, err := b.invoice(ctx, tenant, month)
 	if err != nil {
@@ -188,6 +188,9 @@ func (b *Book) draft(ctx context.Context, a *account, month Month) (*Document, e
 	watermark := a.watermark(month)
 	book, err := read(ctx, b.Events, a.tenant, from, month, watermark)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.complete(ctx, a); err != nil {
 		return nil, err
 	}
 	plan := b.Plan(a.tenant)
