@@ -48,7 +48,10 @@ func Freeze(ctx context.Context, paths []string, meanwhile func() error) (f *Fro
 		if _, err := lock.ExecContext(ctx, "BEGIN IMMEDIATE"); err != nil {
 			return f, err
 		}
-		defer func() { _, rerr := lock.ExecContext(context.WithoutCancel(ctx), "ROLLBACK"); err = errors.Join(err, rerr) }()
+		defer func() {
+			_, rerr := lock.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
+			err = errors.Join(err, rerr)
+		}()
 	}
 	for _, pool := range f.pools {
 		read, err := pool.Conn(ctx)
