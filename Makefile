@@ -30,9 +30,10 @@ test: check sbom proxies $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests w
 	$(GO) test ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
 	$(GO) run ./benchmarks --quick --out .tools/bench
 
-proxies: ## nginx and HAProxy, which tests put before the gateway.
-	@command -v nginx >/dev/null && command -v haproxy >/dev/null || { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq nginx-light haproxy; } || \
-	  { echo 'install nginx and haproxy (on Debian, as root: apt-get install nginx-light haproxy)' >&2; exit 1; }
+proxies: ## nginx and HAProxy, which tests put before the gateway, and Prometheus, which scrapes it.
+	@command -v nginx >/dev/null && command -v haproxy >/dev/null && command -v prometheus >/dev/null && command -v promtool >/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light haproxy prometheus; } || \
+	  { echo 'install nginx, haproxy and prometheus (on Debian, as root: apt-get install nginx-light haproxy prometheus)' >&2; exit 1; }
 
 check: $(LINT) licences vulncheck ## What is fast: format, vet, lint, licences, known vulnerabilities.
 	$(LINT) run ./...
@@ -52,7 +53,8 @@ licences: $(LICENCES) ## Every linked module is under a permissive licence.
 fmt: $(LINT)
 	$(LINT) fmt ./...
 
-docs: ## Regenerate docs/config.md and deploy/vault.
+docs: ## Regenerate docs/config.md, docs/metrics.md and deploy/vault.
+	$(GO) test ./deploy -run TestMetricsPage -update
 	$(GO) generate ./config
 	$(GO) test ./vaultbridge -run TestDeployedPoliciesAreCurrent -update
 

@@ -224,7 +224,7 @@ func (s *stand) drafts(month string) string {
 		Total       any
 		Adjustments []any
 		Events      int
-		SHA256      string
+		SHA256      string `json:"events_sha256"`
 	}
 	if err := json.Unmarshal([]byte(s.want("", "invoice", "--tenant", "acme", "--month", month, "--json")), &d); err != nil {
 		s.t.Fatal(err)

@@ -198,7 +198,7 @@ var money = regexp.MustCompile(`(?i)\b(usd|eur|dollars?|cents?|price|cost|micro_
 // TestDashboardsAreFinished: what Grafana and a reader need of each panel.
 func TestDashboardsAreFinished(t *testing.T) {
 	uids := map[string]string{
-		"errors.json": "ownkey-errors", "latency.json": "ownkey-latency", "memory.json": "ownkey-memory",
+		"errors.json": "ownkey-errors", "gateway.json": "ownkey-gateway", "latency.json": "ownkey-latency", "memory.json": "ownkey-memory",
 		"meter.json": "ownkey-meter", "tenants.json": "ownkey-tenants", "traffic.json": "ownkey-traffic",
 	}
 	all := boards(t)

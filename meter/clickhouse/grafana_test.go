@@ -133,6 +133,9 @@ func (b *board) questions(t testing.TB) []question {
 			continue
 		}
 		var q target
+		if strings.Contains(string(v.Query), "label_values(") {
+			continue // asked of Prometheus
+		}
 		if err := json.Unmarshal(v.Query, &q); err != nil || q.RawSQL == "" {
 			t.Errorf("%s: variable %s has no SQL: %v", b.file, v.Name, err)
 		}
