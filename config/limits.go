@@ -21,10 +21,12 @@ type Limits struct {
 	// How long a request waits for another to end when so many are in flight;
 	// tenants take turns. 0s refuses it at once.
 	QueueTime time.Duration `yaml:"queue_time"`
-	// Connections of clients that may be open. The next one gets a 503.
+	// Connections of clients that may be open. The next one gets a 503. The
+	// number is lowered, with a line in the log, where the process may not open
+	// twice as many files (ulimit -n).
 	MaxConnections int64 `yaml:"max_connections"`
-	// Largest head of a request, in bytes. Each connection holds a buffer of
-	// this size.
+	// Largest head of a request, in bytes. Each connection has a buffer of 6 KiB;
+	// a larger head borrows one of this size, which counts as a held body.
 	MaxHeaderBytes int64 `yaml:"max_header_bytes"`
 	// What a token may use that has no limit of its own.
 	Token CallerLimits `yaml:"token"`
@@ -97,7 +99,7 @@ var defaultLimits = Limits{
 	MaxRequestsInFlight: 20_000,
 	QueueTime:           time.Second,
 	MaxConnections:      50_000,
-	MaxHeaderBytes:      6 << 10, // SDKs send one to two KiB; an open stream costs this much more (benchmarks/NOTES.md)
+	MaxHeaderBytes:      64 << 10, // what the providers' own front ends take or less
 }
 
 func (d *decoder) limits(l *Limits) {

@@ -25,12 +25,6 @@ const (
 	bufferGrowth = 4
 	// uploadBufferBytes is what a streamed upload is copied through.
 	uploadBufferBytes = 32 << 10
-	// refusedBodyBytes is how much of a body that was refused is read and
-	// dropped, so that a client which is still sending sees the refusal and not
-	// a broken connection. The largest body that tests of SDKs send is half.
-	refusedBodyBytes = 128 << 20
-	// refusedBodyTime bounds the same.
-	refusedBodyTime = 10 * time.Second
 	// leastBytesPerSecond is how fast a body must come: a client that sends a
 	// byte before each limit would hold its place for years (the default of
 	// Apache's mod_reqtimeout, its documentation, 2026).
@@ -77,7 +71,8 @@ type budget struct {
 	used atomic.Int64
 }
 
-func (b *budget) take(n int) bool {
+// Take takes n bytes, if they are there. Any goroutine may call it.
+func (b *budget) Take(n int) bool {
 	if b.used.Add(int64(n)) > b.max {
 		b.used.Add(-int64(n))
 		return false
@@ -85,7 +80,8 @@ func (b *budget) take(n int) bool {
 	return true
 }
 
-func (b *budget) give(n int) { b.used.Add(-int64(n)) }
+// Give gives n bytes back.
+func (b *budget) Give(n int) { b.used.Add(-int64(n)) }
 
 // heldBody is a body in memory: one whose model has to be read.
 type heldBody struct {
@@ -168,10 +164,10 @@ func (h *heldBody) grow(announced int) error {
 		want = min(want, announced+1) // and room to see that nothing follows
 	}
 	_, size := bufferClass(want)
-	if !h.budget.take(size) {
+	if !h.budget.Take(size) {
 		return errNoMemory
 	}
-	h.budget.give(h.taken)
+	h.budget.Give(h.taken)
 	h.taken = size
 	next := borrowBuffer(size)
 	*next = append(*next, *h.buf...)
@@ -208,7 +204,7 @@ func (h *heldBody) release() {
 	if h.buf == nil {
 		return
 	}
-	h.budget.give(h.taken)
+	h.budget.Give(h.taken)
 	returnBuffer(h.buf)
 	*h = heldBody{}
 }
@@ -279,19 +275,6 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 			u.err = bodyError(rerr)
 			return u.bytes, upstream.ErrRequestBody
 		}
-	}
-}
-
-// dropBody reads what is left of a refused body, within bounds, and closes the
-// connection if there is more.
-func dropBody(ctx *fasthttp.RequestCtx) {
-	stream := ctx.RequestBodyStream()
-	if stream == nil {
-		return
-	}
-	_ = ctx.SetReadDeadline(time.Now().Add(refusedBodyTime))
-	if _, err := io.CopyN(io.Discard, stream, refusedBodyBytes); err != io.EOF {
-		ctx.SetConnectionClose()
 	}
 }
 

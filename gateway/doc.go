@@ -6,6 +6,6 @@
 // through body.go, in one direction each, and are otherwise opaque; nothing in
 // this room decodes, logs or keeps them.
 //
-// Goroutines: one per client connection (fasthttp's), and one that watches the
+// Goroutines: one per client connection (front's), and one that watches the
 // sockets of requests in flight (watch.go). [Gateway.Shutdown] waits for both.
 package gateway

@@ -17,12 +17,12 @@ import (
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admission"
+	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
-	"github.com/valyala/fasthttp"
 )
 
 // Provider is a vendor that requests can be sent to.
@@ -104,10 +104,10 @@ type Gateway struct {
 	memory        *Memory
 	limits        Limits
 	timeouts      Timeouts
-	tls           *tls.Config
 	hsts          []byte // header value; empty for none
 	log           *zerolog.Logger
-	server        *fasthttp.Server
+	server        *front.Server
+	accepting     acceptLog
 	watcher       *watcher
 	metrics       *metrics
 	held          budget
@@ -115,15 +115,11 @@ type Gateway struct {
 	targets       sync.Map // base URL of a credential → *upstream.Target
 }
 
-// writeBufferBytes holds our head and a usual unary answer, or a run of events;
-// what is longer takes a second write. Every open stream has one.
-const writeBufferBytes = 3 << 10
-
 // New makes a gateway. Serve starts it, Shutdown ends it.
 func New(o Options) *Gateway {
 	g := &Gateway{
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream, egress: o.Egress,
-		journal: o.Journal, admission: o.Admission, usage: o.Usage, records: o.Records, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, tls: o.TLS, log: o.Log,
+		journal: o.Journal, admission: o.Admission, usage: o.Usage, records: o.Records, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 	}
 	if o.HSTS > 0 {
@@ -144,57 +140,36 @@ func New(o Options) *Gateway {
 	}
 	slices.Sort(names)
 	g.providerNames = strings.Join(names, ", ")
-	g.server = &fasthttp.Server{
-		Handler:                      g.handle,
-		ErrorHandler:                 g.unreadable,
-		Concurrency:                  o.Limits.MaxConnections,
-		ReadBufferSize:               o.Limits.MaxHeaderBytes,
-		WriteBufferSize:              writeBufferBytes,
-		ReadTimeout:                  o.Timeouts.ClientHeader,
-		WriteTimeout:                 o.Timeouts.ClientWrite,
-		IdleTimeout:                  o.Timeouts.ClientIdle,
-		StreamRequestBody:            true,
-		DisablePreParseMultipartForm: true,
-		NoDefaultServerHeader:        true,
-		NoDefaultContentType:         true,
-		SecureErrorLogMessage:        true,
-		LazyRequestTime:              true,
-		CloseOnShutdown:              true,
-		MaxRequestBodySize:           firstReadBytes, // bodies beyond are streamed, not refused; body.go has the limits
-		Logger:                       quiet{},
-	}
+	g.server = front.New(front.Options{
+		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, TLS: o.TLS, Large: &g.held,
+		MaxConnections: o.Limits.MaxConnections, MaxHeadBytes: o.Limits.MaxHeaderBytes,
+		HeadTimeout: o.Timeouts.ClientHeader, IdleTimeout: o.Timeouts.ClientIdle, WriteTimeout: o.Timeouts.ClientWrite,
+	})
 	return g
 }
 
-// quiet drops fasthttp's own messages: they could quote a request, and what
-// they report has its record.
-type quiet struct{}
-
-// Printf does nothing.
-func (quiet) Printf(string, ...any) {}
-
 // Serve accepts clients until Shutdown.
 func (g *Gateway) Serve(l net.Listener) error {
-	if err := g.server.Serve(clientListener{l, g.tls}); err != nil {
+	if err := g.server.Serve(l); err != nil {
 		return fmt.Errorf("cannot serve: %w", err)
 	}
 	return nil
 }
 
 // Connections counts those of clients that are open.
-func (g *Gateway) Connections() int { return int(g.server.GetOpenConnectionsCount()) }
+func (g *Gateway) Connections() int { return g.server.Connections() }
 
 // Shutdown stops accepting, answers new requests on open connections with 503
 // draining, and waits for those in flight. When ctx ends first, the rest is
 // canceled as if the clients had left, and recorded.
 func (g *Gateway) Shutdown(ctx context.Context) error {
 	g.draining.Store(true)
-	err := g.server.ShutdownWithContext(ctx)
+	err := g.server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		g.watcher.cancelAll()
 		last, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer stop()
-		err = g.server.ShutdownWithContext(last)
+		err = g.server.Shutdown(last)
 	}
 	g.watcher.close()
 	if err != nil {
@@ -267,28 +242,4 @@ func (r *request) credentialError(err error) error {
 			" and none is named default; choose one with the header Ownkey-Credential")
 	}
 	return err
-}
-
-// unreadable answers a request that is not HTTP we can read. The connection is
-// closed afterwards.
-func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
-	if c, ok := ctx.Conn().(*clientConn); ok && !c.heard {
-		_ = c.Close() // a client's spare connection; it would take an answer for that of its next request
-		return
-	}
-	why := refuse(codeInvalidRequest, "the request is not valid HTTP")
-	status := fasthttp.StatusBadRequest
-	var small *fasthttp.ErrSmallBuffer
-	var network net.Error
-	switch {
-	case errors.As(err, &small):
-		why.message = "the request's head is larger than this gateway accepts (limits.max_header_bytes)"
-		status = fasthttp.StatusRequestHeaderFieldsTooLarge
-	case errors.As(err, &network) && network.Timeout():
-		why.message = "the request did not arrive in time"
-	}
-	ctx.SetStatusCode(status)
-	ctx.SetContentType("application/json")
-	ctx.Response.Header.Set("Ownkey-Error", string(why.code))
-	writeError(ctx, why.appendError(nil, 0, ""))
 }

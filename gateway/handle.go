@@ -10,6 +10,7 @@ import (
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admission"
+	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/internal/fault"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
@@ -48,8 +49,11 @@ type request struct {
 	scanner  wire.Scanner
 	relay    relay
 	admitted bool // room in the ledger is taken
-	pass     admission.Pass
-	record   meter.Record
+	kept     bool // the record is written
+	// misdirected is why the path leads nowhere.
+	misdirected error
+	pass        admission.Pass
+	record      meter.Record
 }
 
 var requests = sync.Pool{New: func() any {
@@ -75,13 +79,13 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 
 func (r *request) serve() error {
 	fault.At("gateway.serve")
+	if err := r.authenticate(); err != nil {
+		return err
+	}
 	if err := r.admit(); err != nil {
 		return err
 	}
-	if err := strictFraming(&r.ctx.Request.Header); err != nil {
-		return err
-	}
-	if err := r.authenticate(); err != nil {
+	if err := r.permit(); err != nil {
 		return err
 	}
 	if err := r.enter(); err != nil {
@@ -125,9 +129,6 @@ func (r *request) begin(g *Gateway, ctx *fasthttp.RequestCtx) {
 
 // admit refuses what the gateway can not carry through to its record.
 func (r *request) admit() error {
-	if r.g.draining.Load() {
-		return refuse(codeDraining, "this gateway is stopping; try again")
-	}
 	if r.g.journal.Admit() != nil {
 		return refuse(codeLedgerFull, "the ledger of records is full; try again")
 	}
@@ -135,9 +136,13 @@ func (r *request) admit() error {
 	return nil
 }
 
-// authenticate finds the tenant by the token, and only then judges the path.
+// authenticate finds the tenant by the token. Before that nothing is taken for
+// the request: no room in the ledger, no place, none of its body.
 func (r *request) authenticate() error {
-	perr := parseEndpoint(r.ctx.Request.Header.RequestURI(), &r.endpoint)
+	if r.g.draining.Load() {
+		return refuse(codeDraining, "this gateway is stopping; try again")
+	}
+	r.misdirected = parseEndpoint(r.ctx.Request.Header.RequestURI(), &r.endpoint)
 	r.endpoint.versioned = !r.endpoint.reserved() && len(r.ctx.Request.Header.Peek("Anthropic-Version")) > 0
 	r.record.Endpoint = r.endpoint.request.String()
 	caller, err := r.g.directory.Authenticate(bearer(&r.ctx.Request.Header), r.record.Start)
@@ -147,12 +152,17 @@ func (r *request) authenticate() error {
 	}
 	r.caller = caller
 	r.record.TenantID, r.record.TokenID = caller.Tenant.ID, caller.Token.ID
+	return nil
+}
+
+// permit judges what is asked for, as far as the head says it.
+func (r *request) permit() error {
 	switch {
-	case perr != nil:
-		return perr
-	case r.ctx.Request.Header.ConnectionUpgrade():
-		return refuse(codeNotSupported, "WebSocket and other upgrades are not supported")
-	case !caller.Token.AllowsScope(r.endpoint.scope()):
+	case r.misdirected != nil:
+		return r.misdirected
+	case asksForWebSocket(&r.ctx.Request.Header):
+		return errNoWebSocket
+	case !r.caller.Token.AllowsScope(r.endpoint.scope()):
 		return refuse(codeNotAllowed, "the token's scopes do not include "+r.endpoint.scope())
 	}
 	return nil
@@ -171,6 +181,9 @@ func (r *request) tellUsage() error {
 	r.ownHeaders(h)
 	if failed != "" {
 		h.Set("Ownkey-Error", failed)
+		if lasting(status) {
+			h.Set(headerShouldRetry, "false")
+		}
 		if after := answers[code(failed)].retryAfter; after != "" {
 			h.Set(fasthttp.HeaderRetryAfter, after)
 		}
@@ -199,6 +212,10 @@ func (r *request) read() error {
 		return err
 	}
 	r.record.RequestBytes = int64(r.body.text().Len())
+	if r.record.RequestBytes == 0 { // announced, and then there was none
+		r.body.release()
+		return nil
+	}
 	readHead := wire.ReadHead
 	if r.endpoint.request == wire.DialectNone {
 		readHead = wire.ReadAnyHead
@@ -302,11 +319,11 @@ func (r *request) ask() error {
 }
 
 func (r *request) watch() {
-	conn, ok := r.ctx.Conn().(*clientConn)
+	conn, ok := r.ctx.Conn().(*front.Conn)
 	if !ok {
 		return
 	}
-	r.watched.fd, r.watched.cut = conn.fd, false
+	r.watched.fd, r.watched.cut = conn.FD(), false
 	r.watched.tenant, r.watched.token, r.watched.credential = r.caller.Tenant.ID, r.caller.Token.ID, r.stored.ID
 	r.g.watcher.add(&r.watched)
 	r.watching = true
@@ -326,8 +343,12 @@ func (r *request) refuse(why *refusal) {
 	} else if after != "" {
 		h.Set(fasthttp.HeaderRetryAfter, after)
 	}
-	if why.noRetry {
-		h.Set("X-Should-Retry", "false")
+	if why.noRetry || lasting(answers[why.code].status) {
+		h.Set(headerShouldRetry, "false")
+	}
+	if why.code == codeUpgradeNotOffered { // RFC 9110, section 15.5.22: what is spoken here instead
+		h.Set(fasthttp.HeaderUpgrade, "HTTP/1.1")
+		h.Set(fasthttp.HeaderConnection, "Upgrade")
 	}
 	r.ownHeaders(h)
 	switch {
@@ -338,11 +359,8 @@ func (r *request) refuse(why *refusal) {
 	default:
 		writeError(ctx, why.appendError(r.header[:0], r.endpoint.request, r.record.RequestID.String()))
 	}
-	switch {
-	case why.code == codeClientGone, why == errFraming:
+	if why.code == codeClientGone {
 		ctx.SetConnectionClose()
-	case r.caller.Token != nil && (why.code == codeTooLarge || answers[why.code].status == fasthttp.StatusTooManyRequests):
-		dropBody(ctx) // for one whom we know: it costs time and bandwidth
 	}
 	r.record.ErrorCode, r.record.Status = string(why.code), int64(answers[why.code].status)
 	r.finish(outcomeOf(why.code))
@@ -366,13 +384,13 @@ func outcomeOf(c code) meter.Outcome {
 	}
 }
 
-// finish ends the request, whatever its end was, with exactly one record. The
-// request may be another's when it returns.
+// finish ends the request, whatever its end was, with exactly one record. It is
+// safe to reach twice: a step that has been done is not done again, so that
+// after a bug in the middle the rest is made up for. The request may be
+// another's when it returns.
 func (r *request) finish(outcome meter.Outcome) {
+	r.unwatch()
 	fault.At("gateway.finish")
-	if r.watching {
-		r.g.watcher.remove(&r.watched)
-	}
 	var usage wire.Usage
 	if !r.ctx.IsGet() { // a stored answer tells its counts each time it is read
 		usage = r.scanner.Usage()
@@ -388,13 +406,35 @@ func (r *request) finish(outcome meter.Outcome) {
 	r.lease.Release()
 	r.body.release()
 	r.record.TotalTime = now.Sub(r.record.Start)
-	r.g.metrics.ended(&r.record)
-	if r.admitted || r.g.journal.Admit() == nil { // a full ledger has no room to say so
-		r.g.keep(&r.record)
-		r.g.journal.Leave()
-	}
+	r.keep()
 	r.reset()
 	requests.Put(r)
+}
+
+// unwatch lets the watcher go on without this request.
+func (r *request) unwatch() {
+	if r.watching {
+		r.watching = false
+		r.g.watcher.remove(&r.watched)
+	}
+}
+
+// keep writes the record of a caller that is known, and counts any other.
+func (r *request) keep() {
+	if r.kept {
+		return
+	}
+	r.kept = true
+	r.g.metrics.ended(&r.record)
+	if r.caller.Token == nil {
+		r.g.metrics.refused[code(r.record.ErrorCode)].Inc()
+		return
+	}
+	if !r.admitted && r.g.journal.Admit() != nil {
+		return // a full ledger has no room to say so
+	}
+	defer r.g.journal.Leave()
+	r.g.keep(&r.record)
 }
 
 // countUsage takes over what the provider has reported of itself.
@@ -417,7 +457,7 @@ func countUsage(r *meter.Record, u wire.Usage) {
 func (r *request) reset() {
 	r.g, r.ctx, r.provider, r.stored = nil, nil, nil, nil
 	r.endpoint, r.caller, r.upload, r.outgoing = endpoint{}, directory.Caller{}, upload{}, wire.Body{}
-	r.model, r.prefix, r.task, r.watching, r.admitted, r.pass = nil, wire.Edit{}, nil, false, false, admission.Pass{}
+	r.model, r.prefix, r.task, r.watching, r.admitted, r.kept, r.misdirected, r.pass = nil, wire.Edit{}, nil, false, false, false, nil, admission.Pass{}
 	r.ref, r.lease, r.send, r.record = vaultbridge.Ref{}, vaultbridge.Lease{}, upstream.Request{}, meter.Record{}
 	r.head.Reset()
 	r.scanner.Reset(wire.DialectNone, wire.FormatOpaque)

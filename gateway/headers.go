@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/valyala/fasthttp"
 )
 
@@ -38,12 +39,17 @@ func passesToClient(name []byte) bool {
 		return true
 	}
 	family := bytes.HasPrefix(name, []byte("Openai-")) || bytes.HasPrefix(name, []byte("X-Ratelimit-")) || bytes.HasPrefix(name, []byte("Anthropic-"))
-	return family && token(name) // fasthttp takes names with spaces, which others read in other ways
+	return family && front.Token(name) // fasthttp takes names with spaces, which others read in other ways
 }
 
-// appendRequestHeader appends the lines that go to the provider.
+// appendRequestHeader appends the lines that go to the provider. What Connection
+// names was meant for us alone (RFC 9110, section 7.6.1).
 func appendRequestHeader(dst []byte, h *fasthttp.RequestHeader, json bool) []byte {
+	hops := h.PeekAll(fasthttp.HeaderConnection)
 	for name, value := range h.All() {
+		if len(hops) > 0 && lists(hops, string(name)) {
+			continue
+		}
 		if passesToProvider(name) {
 			dst = appendLine(dst, name, value)
 		} else if !json && string(name) == fasthttp.HeaderContentEncoding {
@@ -104,6 +110,8 @@ func bearer(h *fasthttp.RequestHeader) []byte {
 	return h.Peek("X-Api-Key")
 }
 
+const headerShouldRetry = "X-Should-Retry"
+
 // Names of our headers, in canonical form: set without looking for it again.
 var (
 	headerRequestID  = []byte("Ownkey-Request-Id")
@@ -112,6 +120,8 @@ var (
 	headerCredential = []byte("Ownkey-Credential")
 	headerTiming     = []byte("Server-Timing")
 	headerHSTS       = []byte("Strict-Transport-Security")
+	headerNoSniff    = []byte("X-Content-Type-Options")
+	noSniff          = []byte("nosniff")
 	memoryOff        = []byte("off")
 )
 

@@ -10,12 +10,13 @@ import (
 // readyTimeout bounds the question to the keyring.
 const readyTimeout = time.Second
 
-// health answers the two paths that need no token: /healthz says that the
-// process runs, /readyz that it can serve, with one word per part. What is wrong
-// with records stops no request: late or degraded, and ready.
+// health answers the paths that need no token and leave no record: /healthz, and
+// / for clients that ask whether anything is there (Claude Code: HEAD /), say
+// that the process runs, /readyz that it can serve, with one word per part. What
+// is wrong with records stops no request: late or degraded, and ready.
 func (g *Gateway) health(ctx *fasthttp.RequestCtx) bool {
 	switch string(ctx.Request.Header.RequestURI()) {
-	case "/healthz":
+	case "/healthz", "/":
 		writeJSON(ctx, fasthttp.StatusOK, `{"status":"ok"}`)
 	case "/readyz":
 		g.ready(ctx)

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -79,6 +80,9 @@ type options struct {
 	provider string // base URL of one in another process, in place of our own
 	egress   []string
 	cut      bool // streams of what is revoked
+	tls      *tls.Config
+	// connections bounds those of clients; 0 is no bound.
+	connections int
 	// vault makes the ring one of this Vault, with the local keyring before it.
 	vault *vaultbridge.TransitOptions
 }
@@ -149,7 +153,8 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
 			provider("anthropic", base, "x-api-key: "), provider("openai", base, "Authorization: Bearer "), provider("dead", dead, "Authorization: Bearer "),
 		},
-		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxBufferedBytes: 256 << 20, MaxHeaderBytes: 8 << 10},
+		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxBufferedBytes: 256 << 20, MaxHeaderBytes: 64 << 10, MaxConnections: o.connections},
+		TLS:      o.tls,
 		Timeouts: o.timeouts,
 	})
 	h.keeper.Start(h.gateway)

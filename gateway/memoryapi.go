@@ -68,6 +68,9 @@ func (r *request) memoryHead(a *api.Answer) {
 	r.ownHeaders(h)
 	if a.Code != "" {
 		h.Set("Ownkey-Error", a.Code)
+		if lasting(a.Status) {
+			h.Set(headerShouldRetry, "false")
+		}
 	}
 	if a.RetryAfter != "" {
 		h.Set(fasthttp.HeaderRetryAfter, a.RetryAfter)

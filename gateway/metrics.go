@@ -17,6 +17,7 @@ type metrics struct {
 	firstByte *prometheus.HistogramVec
 	overhead  prometheus.Histogram
 	errors    map[string]prometheus.Counter
+	refused   map[code]prometheus.Counter // before authentication
 	known     *xsync.Map[series, *children]
 }
 
@@ -61,14 +62,19 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		overhead: with.NewHistogram(prometheus.HistogramOpts{
 			Name: "ownkey_overhead_seconds", Help: "Time that the gateway itself took before it asked a provider: token, credential, recall.", Buckets: overheadBuckets,
 		}),
-		errors: map[string]prometheus.Counter{},
-		known:  xsync.NewMap[series, *children](),
+		errors:  map[string]prometheus.Counter{},
+		refused: map[code]prometheus.Counter{},
+		known:   xsync.NewMap[series, *children](),
 	}
 	errors := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "ownkey_errors_total", Help: "Errors that the gateway answered with, by code (docs/errors.md).",
 	}, []string{"code"})
+	refused := with.NewCounterVec(prometheus.CounterOpts{
+		Name: "ownkey_refused_before_authentication_total",
+		Help: "Requests refused before their caller was known, by code: counted here and recorded nowhere.",
+	}, []string{"code"})
 	for code := range answers {
-		m.errors[string(code)] = errors.WithLabelValues(string(code))
+		m.errors[string(code)], m.refused[code] = errors.WithLabelValues(string(code)), refused.WithLabelValues(string(code))
 	}
 	return m
 }

@@ -36,7 +36,7 @@ http {
   access_log off; client_body_temp_path %[1]s/a; proxy_temp_path %[1]s/b; fastcgi_temp_path %[1]s/c; uwsgi_temp_path %[1]s/d; scgi_temp_path %[1]s/e;
   upstream gateway { server %[3]s; keepalive 1; }
   server {
-    listen %[2]s; ignore_invalid_headers off; underscores_in_headers on;
+    listen %[2]s; client_max_body_size 0; ignore_invalid_headers off; underscores_in_headers on;
     location / { proxy_pass http://gateway; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_request_buffering off; proxy_buffering off; }
   }
 }`, dir, address, h.addr, map[bool]string{true: "user root;"}[os.Getuid() == 0])

@@ -9,6 +9,7 @@ import (
 	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 	"github.com/valyala/fasthttp"
 )
@@ -25,7 +26,7 @@ func TestBugIsAnAnswerAndARecord(t *testing.T) {
 	log := zerolog.New(&out)
 	limiter := admission.New(admission.Options{MaxInFlight: 10})
 	defer limiter.Close()
-	g := New(Options{Journal: journal, Log: &log, Admission: limiter})
+	g := New(Options{Journal: journal, Log: &log, Admission: limiter, Metrics: prometheus.NewRegistry()})
 	defer g.watcher.close()
 	for range 3 {
 		ctx := &fasthttp.RequestCtx{}

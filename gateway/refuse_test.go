@@ -19,10 +19,15 @@ func TestRefusals(t *testing.T) {
 		o.maxBody = 1 << 20
 		o.limits = upstream.Limits{Connect: time.Second, FirstByte: 150 * time.Millisecond, Idle: 150 * time.Millisecond}
 	})
-	n := 0
+	n, strangers := 0, 0
 	f := func(name string, a answer, status int, code string) {
 		t.Helper()
-		n++
+		if n++; code == "invalid_token" {
+			strangers++
+		}
+		if told := a.header.Get("X-Should-Retry"); status < 500 && (told == "false") != (status == 401 || status == 403 || status == 412) {
+			t.Errorf("%s: %d with X-Should-Retry %q", name, status, told)
+		}
 		if a.status != status || a.code() != code {
 			t.Errorf("%s: got %d %s %v, want %d %s", name, a.status, a.body, a.err, status, code)
 		}
@@ -36,7 +41,7 @@ func TestRefusals(t *testing.T) {
 	f("no token", chat("{}", "Authorization", ""), 401, "invalid_token")
 	f("bad token", chat("{}", "Authorization", "Bearer ok_"+strings.Repeat("0", 50)), 401, "invalid_token")
 	f("provider key sent by mistake", chat("{}", "Authorization", "Bearer sk-test"), 401, "invalid_token")
-	f("no such path", h.do("GET", "/", ""), 404, "not_found")
+	f("no such path", h.do("GET", "/index.html", ""), 404, "not_found")
 	f("no version", h.do("GET", "/main/models", ""), 404, "not_found")
 	f("climbing path", h.do("GET", "/v1/%2e%2e/admin", ""), 404, "not_found")
 	f("usage is read only", h.do("POST", "/v1/usage", `{}`), 501, "not_supported")
@@ -66,6 +71,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("a placeholder hides the token: %d", a.status)
 	}
 	n++
+	n -= strangers // counted, not recorded
 	for _, r := range h.records(n) {
 		if r["error_code"] == nil || r["outcome"] == "completed" {
 			t.Errorf("record of a refusal: %v", r)

@@ -56,6 +56,9 @@ func (r *request) answerHead(format wire.Format) {
 	r.lease.Use(func(secret []byte) {
 		copyAnswerHeader(h, &r.attempt.Head, func(value []byte) bool { return bytes.Contains(value, secret) })
 	})
+	if format == wire.FormatOpaque { // no page of a provider's runs under our name
+		h.SetCanonical(headerNoSniff, noSniff)
+	}
 	r.lease.Release() // a stream may go on for an hour; its secret need not
 	r.ownHeaders(h)
 	if format == wire.FormatSSE {

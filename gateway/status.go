@@ -23,6 +23,7 @@ const (
 	codeUnknownProvider      code = "unknown_provider"
 	codeNotFound             code = "not_found"
 	codeNotSupported         code = "not_supported"
+	codeUpgradeNotOffered    code = "upgrade_not_offered"
 	codeTooLarge             code = "too_large"
 	codeTooManyInFlight      code = "too_many_requests_in_flight"
 	codeRateLimited          code = "rate_limited"
@@ -61,6 +62,7 @@ var answers = map[code]answer{
 	codeUnknownProvider:     {fasthttp.StatusBadRequest, "invalid_request_error", ""},
 	codeNotFound:            {fasthttp.StatusNotFound, "not_found_error", ""},
 	codeNotSupported:        {fasthttp.StatusNotImplemented, "invalid_request_error", ""},
+	codeUpgradeNotOffered:   {fasthttp.StatusUpgradeRequired, "invalid_request_error", ""},
 	codeTooLarge:            {fasthttp.StatusRequestEntityTooLarge, "request_too_large", ""},
 	codeBudgetExhausted:     {fasthttp.StatusTooManyRequests, "rate_limit_error", ""},
 	codeTokenStopped:        {fasthttp.StatusForbidden, "permission_error", ""},
@@ -77,6 +79,13 @@ var answers = map[code]answer{
 	codeDraining:            {fasthttp.StatusServiceUnavailable, "overloaded_error", "1"},
 	codeInternal:            {fasthttp.StatusInternalServerError, "api_error", ""},
 	codeClientGone:          {statusClientClosedNotice, "api_error", ""},
+}
+
+// lasting reports whether the same call gets the same answer until somebody
+// changes something. SDKs are told not to repeat it: some would for minutes,
+// without a word to their user.
+func lasting(status int) bool {
+	return status == fasthttp.StatusUnauthorized || status == fasthttp.StatusForbidden || status == fasthttp.StatusPreconditionFailed
 }
 
 // refusal is an error that a client gets from us. Its message is made of

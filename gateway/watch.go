@@ -1,13 +1,10 @@
 package gateway
 
 import (
-	"crypto/tls"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/crash"
-	"github.com/ownkey/ownkey/internal/socket"
 	"golang.org/x/sys/unix"
 )
 
@@ -67,10 +64,13 @@ func (w *watcher) add(e *watched) {
 }
 
 // remove stops watching. When it returns, gone is not running and will not be
-// called.
+// called. What is not watched is left alone: its place may be another's.
 func (w *watcher) remove(e *watched) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if e.at >= len(w.entries) || w.entries[e.at] != e {
+		return
+	}
 	last := w.entries[len(w.entries)-1]
 	w.entries[e.at] = last
 	last.at = e.at
@@ -161,42 +161,4 @@ func (w *watcher) cutRevoked() {
 			e.gone()
 		}
 	}
-}
-
-// clientConn is a client's connection that knows its descriptor, and whether
-// anything ever came over it.
-type clientConn struct {
-	net.Conn
-	fd    int
-	heard bool
-}
-
-// Read notes that something came.
-func (c *clientConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.heard = c.heard || n > 0
-	return n, err
-}
-
-// clientListener hands out connections that know their descriptor, learned
-// once per connection.
-type clientListener struct {
-	net.Listener
-	tls *tls.Config
-}
-
-// Accept waits for the next connection.
-func (l clientListener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	cc := &clientConn{Conn: socket.New(c), fd: -1}
-	if s, ok := cc.Conn.(*socket.Conn); ok {
-		_ = s.Raw().Control(func(fd uintptr) { cc.fd = int(fd) })
-	}
-	if l.tls != nil {
-		cc.Conn = tls.Server(cc.Conn, l.tls) // its handshake comes with the first read, under that limit
-	}
-	return cc, nil
 }

@@ -118,13 +118,17 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	if err != nil {
 		return a, err
 	}
+	connections, err := fitConnections(cfg.Limits.MaxConnections, log)
+	if err != nil {
+		return a, err
+	}
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
 		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
-			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: int(cfg.Limits.MaxConnections),
+			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: connections,
 		},
 		TLS: front, HSTS: cfg.TLS.HSTS, CutRevoked: cfg.CutRevokedStreams,
 		Timeouts: gateway.Timeouts{

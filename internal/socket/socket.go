@@ -55,6 +55,15 @@ func New(c net.Conn) net.Conn {
 // Raw is the way to the descriptor.
 func (c *Conn) Raw() syscall.RawConn { return c.raw }
 
+// CloseWrite shuts the sending side: the peer reads an end, and may still send.
+func (c *Conn) CloseWrite() error {
+	half, ok := c.Conn.(interface{ CloseWrite() error })
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return half.CloseWrite()
+}
+
 // Read is net.Conn's.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
