@@ -34,12 +34,16 @@ type Options struct {
 	// MaxStaleness is how long the replica is believed without hearing from
 	// the database. Zero means 15 minutes.
 	MaxStaleness time.Duration
+	// Providers are the names that a route, and an entry of a token's models, may
+	// mean a provider by. None is any.
+	Providers []string
 }
 
 // Directory answers who may call. It is safe for concurrent use.
 type Directory struct {
 	db           *db.DB
 	maxStaleness time.Duration
+	providers    map[string]bool
 
 	tokens  *xsync.Map[tokenID, *Token]
 	tenants *xsync.Map[string, *Tenant]
@@ -64,9 +68,12 @@ func Open(ctx context.Context, database *db.DB, o Options) (*Directory, error) {
 		return nil, err
 	}
 	d := &Directory{
-		db: database, maxStaleness: o.MaxStaleness,
+		db: database, maxStaleness: o.MaxStaleness, providers: make(map[string]bool, len(o.Providers)),
 		tokens:  xsync.NewMap[tokenID, *Token](),
 		tenants: xsync.NewMap[string, *Tenant](),
+	}
+	for _, name := range o.Providers {
+		d.providers[name] = true
 	}
 	if d.maxStaleness == 0 {
 		d.maxStaleness = 15 * time.Minute

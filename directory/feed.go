@@ -123,23 +123,34 @@ func (t *Tenant) with(c *Credential, gone bool) *Tenant {
 	return &next
 }
 
+const tokenColumns = "id, tenant_id, label, digest, scopes, models, endpoints, credentials, buckets, memory, bucket, limits," +
+	" stopped_at, stop_reason, created_at, expires_at, revoked_at, revision"
+
+// scanToken reads a row of tokenColumns.
+func scanToken(scan func(...any) error) (*Token, error) {
+	t := &Token{}
+	var digest []byte
+	var scopes, models, endpoints, credentials, buckets, limits string
+	var stopped, created, expires, revoked int64
+	if err := scan(&t.ID, &t.TenantID, &t.Label, &digest, &scopes, &models, &endpoints, &credentials, &buckets, &t.Memory, &t.Bucket, &limits,
+		&stopped, &t.StopReason, &created, &expires, &revoked, &t.revision); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(t.readLists(scopes, models, endpoints, credentials, buckets), json.Unmarshal([]byte(limits), &t.Limits)); err != nil {
+		return nil, fmt.Errorf("lists or limits of token %s: %w", t.ID, err)
+	}
+	copy(t.digest[:], digest)
+	t.CreatedAt, t.ExpiresAt, t.RevokedAt, t.StoppedAt = fromUnix(created), fromUnix(expires), fromUnix(revoked), fromUnix(stopped)
+	return t, nil
+}
+
 func (d *Directory) pullTokens(ctx context.Context, tx *sql.Tx) error {
-	const query = "SELECT id, tenant_id, label, digest, scopes, models, memory, bucket, limits, stopped_at, stop_reason, created_at, expires_at, revoked_at, revision FROM tokens"
-	return d.each(ctx, tx, query, func(rows *sql.Rows) error {
-		t := &Token{}
-		var digest []byte
-		var scopes, models, limits string
-		var stopped, created, expires, revoked int64
-		if err := rows.Scan(&t.ID, &t.TenantID, &t.Label, &digest, &scopes, &models, &t.Memory, &t.Bucket,
-			&limits, &stopped, &t.StopReason, &created, &expires, &revoked, &t.revision); err != nil {
+	return d.each(ctx, tx, "SELECT "+tokenColumns+" FROM tokens", func(rows *sql.Rows) error {
+		t, err := scanToken(rows.Scan)
+		if err != nil {
 			return err
 		}
-		if err := errors.Join(json.Unmarshal([]byte(scopes), &t.Scopes), json.Unmarshal([]byte(models), &t.Models),
-			json.Unmarshal([]byte(limits), &t.Limits)); err != nil {
-			return fmt.Errorf("lists or limits of token %s: %w", t.ID, err)
-		}
-		copy(t.digest[:], digest)
-		t.CreatedAt, t.ExpiresAt, t.RevokedAt, t.StoppedAt = fromUnix(created), fromUnix(expires), fromUnix(revoked), fromUnix(stopped)
+		t.ofProvider = d.ofProvider(t.Models)
 		var id tokenID
 		copy(id[:], t.ID)
 		if held, ok := d.tokens.Load(id); !ok || held.revision < t.revision {

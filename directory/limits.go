@@ -73,6 +73,37 @@ func (l *Limits) check() error {
 	return nil
 }
 
+// LimitsChange is what can change of them; nil stays, 0 is no limit of its own.
+type LimitsChange struct {
+	RequestsPerSecond *float64 `json:"requests_per_second"`
+	TokensPerMinute   *int64   `json:"tokens_per_minute"`
+	RequestsInFlight  *int64   `json:"requests_in_flight"`
+	Streams           *int64   `json:"streams"`
+	BodyBytes         *int64   `json:"body_bytes"`
+	TokensPerDay      *int64   `json:"tokens_per_day"`
+	TokensPerMonth    *int64   `json:"tokens_per_month"`
+}
+
+func (c *LimitsChange) applyTo(l *Limits) error {
+	if c == nil {
+		return nil
+	}
+	set(&l.RequestsPerSecond, c.RequestsPerSecond)
+	set(&l.TokensPerMinute, c.TokensPerMinute)
+	set(&l.RequestsInFlight, c.RequestsInFlight)
+	set(&l.Streams, c.Streams)
+	set(&l.BodyBytes, c.BodyBytes)
+	set(&l.TokensPerDay, c.TokensPerDay)
+	set(&l.TokensPerMonth, c.TokensPerMonth)
+	return l.check()
+}
+
+func set[T any](to, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
 func (l *Limits) text() string {
 	b, err := json.Marshal(l)
 	if err != nil {

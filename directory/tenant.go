@@ -22,6 +22,8 @@ var (
 	ErrExists = errors.New("already exists")
 	// ErrAmbiguous: several credentials, and none of them is the default.
 	ErrAmbiguous = errors.New("several credentials and none is named default")
+	// ErrNotAllowed: the token may not use it.
+	ErrNotAllowed = errors.New("not allowed to the token")
 )
 
 // InvalidError names the field of a row that can not be as asked, and why.
@@ -116,10 +118,28 @@ func matches(pattern string, model []byte) bool {
 // Credential finds a tenant's credential for a provider. Without a label it is
 // the one labeled default, else the only one.
 func (t *Tenant) Credential(provider, label string) (*Credential, error) {
+	return t.credential(provider, label, nil)
+}
+
+// Credential is the tenant's, of those that the token may use. ErrNotAllowed:
+// the token may use none that is meant.
+func (c Caller) Credential(provider, label string) (*Credential, error) {
+	if label != "" && !c.Token.AllowsCredential(label) {
+		return nil, ErrNotAllowed
+	}
+	found, err := c.Tenant.credential(provider, label, c.Token)
+	if errors.Is(err, ErrNotFound) && label == "" && c.Tenant.Has(provider) {
+		return nil, ErrNotAllowed
+	}
+	return found, err
+}
+
+// credential is Credential for a token, or for none.
+func (t *Tenant) credential(provider, label string, token *Token) (*Credential, error) {
 	var only *Credential
 	n := 0
 	for _, c := range t.credentials {
-		if c.Provider != provider {
+		if c.Provider != provider || token != nil && !token.AllowsCredential(c.Label) {
 			continue
 		}
 		if c.Label == label || label == "" && c.Label == DefaultLabel {

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"errors"
@@ -30,53 +31,36 @@ const (
 // 44 digits although one byte in thirty-two is dropped.
 const TokenSeedBytes = 128
 
-// Scopes of a token.
-const (
-	ScopeInference = "inference"
-	ScopeMemory    = "memory"
-	ScopeUsage     = "usage"
-)
-
 // Token is what a program presents, without its secret. It is a snapshot.
 type Token struct {
 	ID        string
 	TenantID  string
 	Label     string
-	Scopes    []string // empty: all
-	Models    []string // allow-list; empty: all
-	Memory    string   // off, on, recall or capture
-	Bucket    string
-	Limits    Limits
-	CreatedAt time.Time
-	ExpiresAt time.Time // zero: never
-	RevokedAt time.Time // zero: not
-	StoppedAt time.Time // zero: not
+	Scopes    []string
+	Models    []string // that it may ask for, as AllowsModel reads them
+	Endpoints []string // that it may call although their model is not read; counts beside a list of models
+	// Credentials are the labels that it may use, and Buckets the bucket names;
+	// both are patterns.
+	Credentials []string
+	Buckets     Buckets
+	// Unconfined: it was made before buckets were walls, and has them all.
+	Unconfined bool
+	Memory     string // off, on, recall or capture
+	Bucket     string // where it works if a call names none; empty: each call names one
+	Limits     Limits
+	CreatedAt  time.Time
+	ExpiresAt  time.Time // zero: never
+	RevokedAt  time.Time // zero: not
+	StoppedAt  time.Time // zero: not
 	// StopReason says why it was stopped, in words of ours.
 	StopReason string
 
-	digest   [digestLen]byte
-	revision int64
+	digest     [digestLen]byte
+	ofProvider []bool // for each of Models: it begins with the name of a provider
+	revision   int64
 }
 
 type tokenID [idLen]byte
-
-// AllowsScope reports whether the token may be used for something.
-func (t *Token) AllowsScope(scope string) bool {
-	return len(t.Scopes) == 0 || slices.Contains(t.Scopes, scope)
-}
-
-// AllowsModel reports whether the token may ask for a model of a provider. An
-// entry of the list is a model's name, or provider/model; a trailing * stands
-// for any rest.
-func (t *Token) AllowsModel(provider string, model []byte) bool {
-	if len(t.Models) == 0 {
-		return true
-	}
-	full := append(append([]byte(provider), '/'), model...)
-	return slices.ContainsFunc(t.Models, func(entry string) bool {
-		return matches(entry, model) || matches(entry, full)
-	})
-}
 
 // mint makes a token of random bytes.
 func mint(random io.Reader) (string, error) {
@@ -116,40 +100,40 @@ func idOf(token []byte) (id tokenID, ok bool) {
 	return id, true
 }
 
-// NewToken is what a token may be made with.
+// NewToken is what a token may be made with. A list that is nil is all of its
+// kind, but for Endpoints: no others.
 type NewToken struct {
-	Label     string
-	Scopes    []string
-	Models    []string
-	ExpiresAt time.Time
-	Memory    string // empty: off
-	Bucket    string // empty: default
-	Limits    Limits
+	Label       string
+	Scopes      []string
+	Models      []string
+	Endpoints   []string
+	Credentials []string
+	ExpiresAt   time.Time
+	Memory      string   // empty: off
+	Bucket      string   // a name or pattern, which is a wall for reading and writing; empty: default, and no wall
+	Buckets     *Buckets // reading and writing apart; a nil list is Bucket's
+	Limits      Limits
 }
 
-func (n *NewToken) check(now time.Time) error {
-	errs := []error{check("label", n.Label, labelName)}
-	for i, s := range n.Scopes {
-		if s != ScopeInference && s != ScopeMemory && s != ScopeUsage {
-			errs = append(errs, &InvalidError{fmt.Sprintf("scopes[%d]", i), "must be inference, memory or usage"})
-		}
+// token gives what is to be stored, if it is valid.
+func (n *NewToken) token(now time.Time) (*Token, error) {
+	t := &Token{
+		Label: n.Label, Scopes: orAll(n.Scopes), Models: orAll(n.Models), Endpoints: n.Endpoints, Credentials: orAll(n.Credentials),
+		ExpiresAt: n.ExpiresAt, Memory: cmp.Or(n.Memory, "off"), Limits: n.Limits,
 	}
-	for i, m := range n.Models {
-		errs = append(errs, check(fmt.Sprintf("models[%d]", i), m, modelPattern))
-		if m == "" {
-			errs = append(errs, &InvalidError{fmt.Sprintf("models[%d]", i), "must not be empty"})
-		}
-	}
+	errs := []error{check("label", n.Label, labelName), t.confine(n.Bucket, n.Buckets), t.check()}
 	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {
 		errs = append(errs, &InvalidError{"expires_at", "must lie in the future"})
 	}
-	if !slices.Contains([]string{"", "off", "on", "recall", "capture"}, n.Memory) {
+	return t, errors.Join(errs...)
+}
+
+// check says what is wrong with what can change of a token.
+func (t *Token) check() error {
+	errs := []error{t.checkLists(), t.Limits.check()}
+	if !slices.Contains([]string{"off", "on", "recall", "capture"}, t.Memory) {
 		errs = append(errs, &InvalidError{"memory", "must be off, on, recall or capture"})
 	}
-	if n.Bucket != "" {
-		errs = append(errs, check("bucket", n.Bucket, labelName))
-	}
-	errs = append(errs, n.Limits.check())
 	return errors.Join(errs...)
 }
 

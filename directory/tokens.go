@@ -2,10 +2,10 @@ package directory
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -41,24 +41,26 @@ func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n N
 	if _, err := d.Tenant(tenantID); err != nil {
 		return "", nil, err
 	}
-	if err := n.check(time.Now()); err != nil {
+	t, err := n.token(time.Now())
+	if err != nil {
 		return "", nil, err
 	}
 	id, _ := idOf([]byte(plain))
 	digest := sha256.Sum256([]byte(plain))
-	err := d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
+	err = d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
 		if err := liveTenant(ctx, tx, tenantID); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, memory, bucket, limits, created_at, expires_at, revision)"+
-			" VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", string(id[:]), tenantID, n.Label, digest[:], encode(n.Scopes), encode(n.Models),
-			cmp.Or(n.Memory, "off"), cmp.Or(n.Bucket, "default"), n.Limits.text(), now, toUnix(n.ExpiresAt), revision)
+		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, endpoints, credentials, buckets, memory, bucket, limits,"+
+			" created_at, expires_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			string(id[:]), tenantID, t.Label, digest[:], encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), t.Buckets.text(),
+			t.Memory, t.Bucket, t.Limits.text(), now, toUnix(t.ExpiresAt), revision)
 		return err
 	})
 	if err != nil {
 		return "", nil, err
 	}
-	t, _ := d.tokens.Load(id)
+	t, _ = d.tokens.Load(id)
 	return plain, t, nil
 }
 
@@ -69,12 +71,90 @@ func (d *Directory) RevokeToken(ctx context.Context, tenantID, id string) error 
 	})
 }
 
-// UpdateToken changes what a token may use.
-func (d *Directory) UpdateToken(ctx context.Context, tenantID, id string, limits Limits) (*Token, error) {
-	if err := limits.check(); err != nil {
+// TokenChange is what can change of a token; nil stays.
+type TokenChange struct {
+	Scopes      *[]string
+	Models      *[]string
+	Endpoints   *[]string
+	Credentials *[]string
+	Memory      *string
+	Bucket      *string  // as in NewToken
+	Buckets     *Buckets // a nil list stays
+	Limits      *LimitsChange
+}
+
+func (c *TokenChange) applyTo(t *Token) error {
+	for _, l := range []struct{ from, to *[]string }{
+		{c.Scopes, &t.Scopes}, {c.Models, &t.Models}, {c.Endpoints, &t.Endpoints}, {c.Credentials, &t.Credentials},
+	} {
+		if l.from != nil {
+			*l.to = *l.from
+		}
+	}
+	if c.Memory != nil {
+		t.Memory = *c.Memory
+	}
+	if err := c.confine(t); err != nil {
+		return err
+	}
+	return errors.Join(c.Limits.applyTo(&t.Limits), t.check())
+}
+
+// confine changes what buckets a token may use.
+func (c *TokenChange) confine(t *Token) error {
+	switch {
+	case c.Bucket != nil:
+		return t.confine(*c.Bucket, c.Buckets)
+	case c.Buckets == nil:
+		return nil
+	}
+	lists, bucket := *c.Buckets, t.Bucket
+	if !t.Unconfined {
+		lists = Buckets{either(lists.Read, t.Buckets.Read), either(lists.Write, t.Buckets.Write)}
+	}
+	if err := t.confine("", &lists); err != nil {
+		return err
+	}
+	if bucket != "" && (t.ReadsBucket(bucket) || t.WritesBucket(bucket)) {
+		t.Bucket = bucket
+	}
+	return nil
+}
+
+// either gives the first list, unless it was left out.
+func either(list, otherwise []string) []string {
+	if list == nil {
+		return otherwise
+	}
+	return list
+}
+
+// UpdateToken changes what a token may use. What does not change is as the
+// database has it in the transaction that writes.
+func (d *Directory) UpdateToken(ctx context.Context, tenantID, id string, c TokenChange) (*Token, error) {
+	err := d.write(ctx, func(tx *sql.Tx, revision, _ int64) error {
+		t, err := scanToken(tx.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE id = ? AND tenant_id = ? AND revoked_at = 0", id, tenantID).Scan)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("token %w", ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.applyTo(t); err != nil {
+			return err
+		}
+		buckets := t.Buckets.text()
+		if t.Unconfined {
+			buckets = ""
+		}
+		return one(tx.ExecContext(ctx, "UPDATE tokens SET scopes = ?, models = ?, endpoints = ?, credentials = ?, buckets = ?, memory = ?, bucket = ?, limits = ?,"+
+			" revision = ? WHERE id = ?", encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), buckets, t.Memory, t.Bucket, t.Limits.text(),
+			revision, id))
+	})
+	if err != nil {
 		return nil, err
 	}
-	return d.changeToken(ctx, tenantID, id, "limits = ?", limits.text())
+	return d.Token(tenantID, id)
 }
 
 // StopToken refuses a token's calls until ResumeToken. reason is in words of

@@ -105,6 +105,9 @@ type TenantChange struct {
 
 // UpdateTenant changes a tenant.
 func (d *Directory) UpdateTenant(ctx context.Context, id string, c TenantChange) (*Tenant, error) {
+	if err := d.checkProviders(&c); err != nil {
+		return nil, err
+	}
 	t, err := d.Tenant(id)
 	if err != nil {
 		return nil, err

@@ -237,6 +237,9 @@ func (r *request) credentialError(err error) error {
 	case errors.Is(err, directory.ErrNotFound):
 		return refuse(codeCredentialMissing, "this tenant has no such credential for provider "+name+
 			"; add one: ownkey credential put --tenant "+r.caller.Tenant.ID+" --provider "+name)
+	case errors.Is(err, directory.ErrNotAllowed):
+		return refuse(codeNotAllowed, "header Ownkey-Credential: the token may not use "+
+			"the credential of provider "+name+" that the call means; choose one that it may use, or have it allowed: ownkey token update --credential")
 	case errors.Is(err, directory.ErrAmbiguous):
 		return refuse(codeCredentialMissing, "this tenant has several credentials for provider "+name+
 			" and none is named default; choose one with the header Ownkey-Credential")

@@ -241,7 +241,7 @@ func (r *request) hold() error {
 // to fall back to.
 func (r *request) unseal() error {
 	label := r.ctx.Request.Header.Peek("Ownkey-Credential")
-	stored, err := r.caller.Tenant.Credential(r.provider.Name, string(label))
+	stored, err := r.caller.Credential(r.provider.Name, string(label))
 	if err != nil {
 		return r.credentialError(err)
 	}

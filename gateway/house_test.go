@@ -113,7 +113,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	check(err)
 	h.database, err = db.Open(ctx, filepath.Join(h.dir, "ownkey.db"))
 	check(err)
-	h.directory, err = directory.Open(ctx, h.database, directory.Options{})
+	h.directory, err = directory.Open(ctx, h.database, directory.Options{Providers: []string{"main", "second", "anthropic", "openai", "dead"}})
 	check(err)
 	h.keyring, err = vaultbridge.CreateLocal(filepath.Join(t.TempDir(), "master.key"))
 	check(err)

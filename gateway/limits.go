@@ -18,10 +18,10 @@ func (r *request) enter() error {
 			"to let it go on: ownkey token resume")
 	}
 	if why := r.g.admission.Enter(&r.pass, &r.caller, r.record.Start); why != nil {
-		return limited(why)
+		return limited(why, r.record.Start)
 	}
 	if why := r.pass.Body(r.record.RequestBytes); why != nil {
-		return limited(why)
+		return limited(why, r.record.Start)
 	}
 	return nil
 }
@@ -48,14 +48,16 @@ func (r *request) canceled(err error) error {
 // asks for.
 func (r *request) reserve() error {
 	tokens := meter.EstimateTokens(r.record.RequestBytes) + r.head.MaxTokens
-	if why := r.pass.Reserve(tokens, r.head.Stream, time.Now()); why != nil {
-		return limited(why)
+	now := time.Now()
+	if why := r.pass.Reserve(tokens, r.head.Stream, now); why != nil {
+		return limited(why, now)
 	}
 	return nil
 }
 
-// limited tells a client which limit it has met, and when to come again.
-func limited(why *admission.Refusal) *refusal {
+// limited says which limit a client has met, and when to come again. A budget
+// has no Retry-After: agents would sleep until midnight.
+func limited(why *admission.Refusal, now time.Time) *refusal {
 	if why.Unknown {
 		return refuse(codeStoreUnavailable, "what this "+why.Scope+" has spent is not known yet; try again")
 	}
@@ -70,9 +72,9 @@ func limited(why *admission.Refusal) *refusal {
 	case admission.BodyBytes:
 		return refuse(codeTooLarge, "the request body is larger than the "+why.Scope+"'s limit body_bytes")
 	case admission.TokensPerDay, admission.TokensPerMonth:
-		out.code, out.noRetry = codeBudgetExhausted, true
-		out.message = "the " + why.Scope + "'s budget " + why.Limit + " is spent; it begins anew when Retry-After has passed, " +
-			"or when an operator raises it"
+		out.code, out.noRetry, out.after = codeBudgetExhausted, true, 0
+		out.message = "the " + why.Scope + "'s budget " + why.Limit + " is spent; it returns at " +
+			now.Add(why.After).UTC().Round(time.Second).Format(time.RFC3339) + ", or when an operator raises it: ownkey " + why.Scope + " update --limit"
 	}
 	return out
 }

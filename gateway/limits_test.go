@@ -52,8 +52,8 @@ func TestLimitsRefuse(t *testing.T) {
 	const small = `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}`
 	f("rate", directory.Limits{RequestsPerSecond: 0.05}, small, 429, "rate_limited")
 	f("tokens", directory.Limits{TokensPerMinute: 100}, small, 429, "rate_limited")
-	f("day", directory.Limits{TokensPerDay: 40}, small, 429, "budget_exhausted")
-	f("month", directory.Limits{TokensPerMonth: 40}, small, 429, "budget_exhausted")
+	f("day", directory.Limits{TokensPerDay: 40}, small, 403, "budget_exhausted")
+	f("month", directory.Limits{TokensPerMonth: 40}, small, 403, "budget_exhausted")
 	f("body", directory.Limits{BodyBytes: 100}, `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"`+strings.Repeat("x", 100)+`"}]}`, 413, "too_large")
 	f("answer asked for", directory.Limits{TokensPerMinute: 1000}, strings.Replace(small, "{", `{"max_tokens":900,`, 1), 429, "rate_limited")
 }
@@ -105,7 +105,7 @@ func TestStreamsCountForBudgets(t *testing.T) {
 	token := h.mint("acme", directory.NewToken{Label: "streams", Limits: directory.Limits{TokensPerDay: 300}})
 	var a answer
 	n := 0
-	for ; n < 30 && a.status != 429; n++ {
+	for ; n < 30 && a.status != 403; n++ {
 		a = h.do("POST", "/v1/chat/completions", `{"model":"fake:chunks=50","stream":true,"messages":[]}`, "Authorization", "Bearer "+token)
 	}
 	if a.code() != "budget_exhausted" || n < 3 || n > 8 {

@@ -66,8 +66,8 @@ func (r *request) planMemory() error {
 	h := &r.ctx.Request.Header
 	mode := r.caller.Token.Memory
 	if asked := h.Peek("Ownkey-Memory"); len(asked) > 0 {
-		if string(asked) != "off" && string(asked) != mode && !r.caller.Token.AllowsScope(directory.ScopeMemory) {
-			return refuse(codeNotAllowed, "the token's scopes do not include memory")
+		if !within(string(asked), mode) && !r.caller.Token.AllowsScope(directory.ScopeMemory) {
+			return errMode
 		}
 		mode = string(asked)
 	}
@@ -98,12 +98,17 @@ func (r *request) readMemoryHeaders(m *remembering) error {
 	h := &r.ctx.Request.Header
 	buckets := string(h.Peek("Ownkey-Bucket"))
 	if buckets == "" {
-		buckets = r.tokenBucket()
+		if buckets = r.caller.Token.Bucket; buckets == "" {
+			return errNoBucket
+		}
 	}
 	for name := range strings.SplitSeq(buckets, ",") {
 		name = strings.TrimSpace(name)
 		if err := memory.CheckBucket(name); err != nil {
 			return refuse(codeInvalidRequest, "header Ownkey-Bucket: must be names of letters, digits, . _ - : / and @, separated by commas")
+		}
+		if err := r.permitBucket(m, name); err != nil {
+			return err
 		}
 		m.buckets = append(m.buckets, name)
 	}
@@ -114,12 +119,11 @@ func (r *request) readMemoryHeaders(m *remembering) error {
 	if m.maxTokens, err = headerNumber(h, "Ownkey-Memory-Max-Tokens", r.g.memory.MaxTokens, maxMemoryTokens); err != nil {
 		return err
 	}
-	switch dry := h.Peek("Ownkey-Memory-Dry-Run"); string(dry) {
-	case "", "false":
-	case "true":
-		m.dry = true
-	default:
-		return refuse(codeInvalidRequest, "header Ownkey-Memory-Dry-Run: must be true or false")
+	if m.dry, err = dryRun(h); err != nil {
+		return err
+	}
+	if m.dry && !r.caller.Token.AllowsScope(directory.ScopeMemory) {
+		return errDryRun
 	}
 	m.session = string(h.Peek("Ownkey-Session"))
 	if len(m.session) > maxIdentifierBytes || identifier([]byte(m.session)) != m.session {
@@ -128,12 +132,45 @@ func (r *request) readMemoryHeaders(m *remembering) error {
 	return nil
 }
 
-// tokenBucket is the bucket that a token works with.
-func (r *request) tokenBucket() string {
-	if b := r.caller.Token.Bucket; b != "" {
-		return b
+// dryRun reads the header that asks what would be recalled.
+func dryRun(h *fasthttp.RequestHeader) (bool, error) {
+	switch dry := h.Peek("Ownkey-Memory-Dry-Run"); string(dry) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
 	}
-	return memory.DefaultBucket
+	return false, refuse(codeInvalidRequest, "header Ownkey-Memory-Dry-Run: must be true or false")
+}
+
+// permitBucket judges one of the buckets of a call; the first is where turns are
+// captured.
+func (r *request) permitBucket(m *remembering, name string) error {
+	token := r.caller.Token
+	switch {
+	case m.recall && !token.ReadsBucket(name):
+		return errReadBucket
+	case m.capture && len(m.buckets) == 0 && !token.WritesBucket(name):
+		return errWriteBucket
+	}
+	return nil
+}
+
+var (
+	errMode = refuse(codeNotAllowed, "header Ownkey-Memory: this asks for more than the token's own setting, for which the token needs the scope memory; "+
+		"leave the header out, or make a token with that scope")
+	errDryRun     = refuse(codeNotAllowed, "header Ownkey-Memory-Dry-Run: the token's scopes do not include memory; make a token with that scope")
+	errReadBucket = refuse(codeNotAllowed, "header Ownkey-Bucket: the token may not read this bucket; name another, "+
+		"or have it allowed: ownkey token update --read-bucket (a token without the scope memory has the bucket of its own setting only)")
+	errWriteBucket = refuse(codeNotAllowed, "header Ownkey-Bucket: the token may not write this bucket, into which the call would be captured; name another first, "+
+		"ask for Ownkey-Memory: recall, or have it allowed: ownkey token update --write-bucket (a token without the scope memory has the bucket of its own setting only)")
+	errNoBucket = refuse(codeNotAllowed, "header Ownkey-Bucket: the token works with no bucket of its own; name one that it may use")
+)
+
+// within reports whether a mode asks for nothing that the token's own setting
+// does not give.
+func within(asked, setting string) bool {
+	return asked == "off" || asked == setting || setting == "on" && (asked == "recall" || asked == "capture")
 }
 
 // headerNumber reads a header that is a number from 1 to most.

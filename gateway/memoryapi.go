@@ -19,7 +19,8 @@ const endpointMemory = "memory"
 // serveMemory answers a call of the memory API. What needs a model goes to the
 // tenant's own provider, on the same way as every other request.
 func (r *request) serveMemory() error {
-	if err := r.hold(); err != nil {
+	err := r.hold()
+	if err != nil {
 		return err
 	}
 	r.record.RequestBytes, r.record.Endpoint = int64(r.body.text().Len()), endpointMemory
@@ -27,7 +28,10 @@ func (r *request) serveMemory() error {
 	h := &r.ctx.Request.Header
 	call := api.Call{
 		Caller: r.asker(), Method: string(h.Method()), Path: string(path), Query: string(query),
-		Key: string(h.Peek("Idempotency-Key")), Bucket: r.tokenBucket(), Body: r.body.text(),
+		Key: string(h.Peek("Idempotency-Key")), Bucket: r.caller.Token.Bucket, Access: r.caller.Token, Body: r.body.text(),
+	}
+	if call.Dry, err = dryRun(h); err != nil {
+		return err
 	}
 	a := r.g.memory.API.Answer(context.Background(), &call) // outlives the client: a write is finished
 	if a.Task != nil {

@@ -103,19 +103,3 @@ func (g *Gateway) chooseProvider(t *directory.Tenant, model []byte, messages boo
 	}
 	return t.Route(model), 0, false
 }
-
-// allowed applies the token's list of models. A body whose model can not be
-// read could ask for any, so a token with a list may not send one.
-func (r *request) allowed() error {
-	token := r.caller.Token
-	if len(token.Models) == 0 || !hasBody(&r.ctx.Request.Header) {
-		return nil
-	}
-	if !r.head.HasModel {
-		return refuse(codeNotAllowed, "the token may use only certain models, and this call names none that can be read")
-	}
-	if !token.AllowsModel(r.provider.Name, r.model) {
-		return refuse(codeNotAllowed, "the token may not use this model")
-	}
-	return nil
-}

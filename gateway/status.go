@@ -64,7 +64,7 @@ var answers = map[code]answer{
 	codeNotSupported:        {fasthttp.StatusNotImplemented, "invalid_request_error", ""},
 	codeUpgradeNotOffered:   {fasthttp.StatusUpgradeRequired, "invalid_request_error", ""},
 	codeTooLarge:            {fasthttp.StatusRequestEntityTooLarge, "request_too_large", ""},
-	codeBudgetExhausted:     {fasthttp.StatusTooManyRequests, "rate_limit_error", ""},
+	codeBudgetExhausted:     {fasthttp.StatusForbidden, typeQuota, ""},
 	codeTokenStopped:        {fasthttp.StatusForbidden, "permission_error", ""},
 	codeRevoked:             {fasthttp.StatusForbidden, "permission_error", ""},
 	codeRateLimited:         {fasthttp.StatusTooManyRequests, "rate_limit_error", "1"},
@@ -142,6 +142,13 @@ func refusalOf(err error, sent bool) *refusal {
 	return refuse(codeInternal, "the gateway failed; its log has the request id")
 }
 
+// The types of errors in OpenAI's shape. A spent budget has OpenAI's own, in
+// Anthropic's shape, too: agents know it as an end, and not as a pause.
+const (
+	typeOwn   = "ownkey_error"
+	typeQuota = "insufficient_quota"
+)
+
 // appendError appends the refusal in the shape that the dialect's SDKs parse.
 func (r *refusal) appendError(dst []byte, d wire.Dialect, requestID string) []byte {
 	if d == wire.DialectMessages {
@@ -157,7 +164,13 @@ func (r *refusal) appendError(dst []byte, d wire.Dialect, requestID string) []by
 	}
 	dst = append(dst, `{"error":{"message":"`...)
 	dst = append(dst, r.message...)
-	dst = append(dst, `","type":"ownkey_error","param":null,"code":"`...)
+	dst = append(dst, `","type":"`...)
+	if r.code == codeBudgetExhausted {
+		dst = append(dst, typeQuota...)
+	} else {
+		dst = append(dst, typeOwn...)
+	}
+	dst = append(dst, `","param":null,"code":"`...)
 	dst = append(dst, r.code...)
 	return append(dst, `"}}`...)
 }

@@ -63,7 +63,7 @@ func TestBudgetsOutliveKills(t *testing.T) {
 	if status, body := s.chat(token, "gpt-4o-mini", "Hello"); status != 200 {
 		t.Errorf("one token is left of %d: %d %s", spent+1, status, body)
 	}
-	if status, body := s.chat(token, "gpt-4o-mini", "Hello"); status != 429 || !strings.Contains(body, "budget_exhausted") {
+	if status, body := s.chat(token, "gpt-4o-mini", "Hello"); status != 403 || !strings.Contains(body, "budget_exhausted") {
 		t.Errorf("nothing is left: %d %s", status, body)
 	}
 	s.stop()

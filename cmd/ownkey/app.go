@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	stdlog "log"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -80,7 +82,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	if a.database, err = db.Open(ctx, filepath.Join(cfg.Data, databaseFile)); err != nil {
 		return a, err
 	}
-	if a.directory, err = directory.Open(ctx, a.database, directory.Options{}); err != nil {
+	if a.directory, err = directory.Open(ctx, a.database, directory.Options{Providers: slices.Collect(maps.Keys(cfg.AllProviders()))}); err != nil {
 		return a, err
 	}
 	promauto.With(a.metrics).NewCounterFunc(prometheus.CounterOpts{

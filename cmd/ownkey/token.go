@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/url"
@@ -20,15 +21,21 @@ type TokenCmd struct {
 }
 
 type tokenAnswer struct {
-	ID        string     `json:"id"`
-	Token     string     `json:"token"`
-	Label     string     `json:"label"`
-	Scopes    []string   `json:"scopes"`
-	Models    []string   `json:"models"`
-	CreatedAt *time.Time `json:"created_at"`
-	ExpiresAt *time.Time `json:"expires_at"`
-	RevokedAt *time.Time `json:"revoked_at"`
-	StoppedAt *time.Time `json:"stopped_at"`
+	ID      string   `json:"id"`
+	Token   string   `json:"token"`
+	Label   string   `json:"label"`
+	Scopes  []string `json:"scopes"`
+	Models  []string `json:"models"`
+	Bucket  string   `json:"bucket"`
+	Buckets struct {
+		Read  []string `json:"read"`
+		Write []string `json:"write"`
+	} `json:"buckets"`
+	Unconfined bool       `json:"unconfined"`
+	CreatedAt  *time.Time `json:"created_at"`
+	ExpiresAt  *time.Time `json:"expires_at"`
+	RevokedAt  *time.Time `json:"revoked_at"`
+	StoppedAt  *time.Time `json:"stopped_at"`
 }
 
 // TokenCreateCmd makes a token.
@@ -36,21 +43,57 @@ type TokenCreateCmd struct {
 	AdminFlags
 	Tenant  string        `required:"" help:"The tenant's id."`
 	Label   string        `default:"default" help:"What the token is for."`
-	Scope   []string      `help:"inference, memory or usage; all when not given. Repeatable."`
-	Model   []string      `help:"Allow only this model, or provider/model; a trailing * stands for any rest. Repeatable."`
 	Expires time.Duration `help:"Lifetime, such as 720h; for ever when not given."`
-	Memory  string        `enum:"off,on,recall,capture" default:"off" help:"What its calls do with memory where they do not say: ${enum}."`
-	Bucket  string        `help:"Bucket that it works with; default when not given."`
+	PermissionFlags
 	LimitFlags
+}
+
+// PermissionFlags are what a token may use.
+type PermissionFlags struct {
+	Scope       []string `help:"inference, memory, usage, or * for these three, which is also the default. Repeatable."`
+	Model       []string `help:"Allow only this model, or provider/model; a trailing * stands for any rest. Such a token calls only paths whose model is read, the lists of models, and its own responses. Default: *. Repeatable."`
+	Endpoint    []string `placeholder:"PATTERN" help:"Beside --model: also allow this path, such as /v1/files or /v1/files/*. Repeatable."`
+	Credential  []string `placeholder:"PATTERN" help:"Allow only credentials of this label, for calls with Ownkey-Credential and without; a trailing * stands for any rest. Default: *. Repeatable."`
+	Memory      *string  `placeholder:"MODE" help:"What its calls do with memory where they do not say: off, on, recall or capture. Default: off."`
+	Bucket      *string  `placeholder:"NAME" help:"Bucket that it works with, and the only one that it may use; a pattern with a trailing * for several. Default: default, and all."`
+	ReadBucket  []string `placeholder:"PATTERN" help:"Buckets that it may read, where they are not those of --bucket; none to read none. Repeatable."`
+	WriteBucket []string `placeholder:"PATTERN" help:"Buckets that it may write, likewise. Repeatable."`
+}
+
+// addTo puts what was named into a call.
+func (f *PermissionFlags) addTo(in map[string]any) {
+	for name, list := range map[string][]string{"scopes": f.Scope, "models": f.Model, "endpoints": f.Endpoint, "credentials": f.Credential} {
+		if len(list) > 0 {
+			in[name] = list
+		}
+	}
+	for name, value := range map[string]*string{"memory": f.Memory, "bucket": f.Bucket} {
+		if value != nil {
+			in[name] = *value
+		}
+	}
+	buckets := map[string][]string{}
+	for name, list := range map[string][]string{"read": f.ReadBucket, "write": f.WriteBucket} {
+		switch {
+		case len(list) == 1 && list[0] == "none":
+			buckets[name] = []string{}
+		case len(list) > 0:
+			buckets[name] = list
+		}
+	}
+	if len(buckets) > 0 {
+		in["buckets"] = buckets
+	}
 }
 
 // Run makes the call.
 func (c *TokenCreateCmd) Run() error {
-	in := map[string]any{"label": c.Label, "scopes": c.Scope, "models": c.Model, "memory": c.Memory, "bucket": c.Bucket}
+	in := map[string]any{"label": c.Label}
 	if c.Expires > 0 {
 		in["expires_at"] = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)
 	}
-	c.addTo(in)
+	c.PermissionFlags.addTo(in)
+	c.LimitFlags.addTo(in)
 	var t tokenAnswer
 	printed, err := c.call("POST", "/tenants/"+url.PathEscape(c.Tenant)+"/tokens", in, &t)
 	if err != nil || printed {
@@ -77,9 +120,22 @@ func (c *TokenListCmd) Run() error {
 	}
 	var rows [][]string
 	for _, t := range all.Tokens {
-		rows = append(rows, []string{t.ID, t.Label, strings.Join(t.Scopes, ","), strings.Join(t.Models, ","), day(t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt), day(t.StoppedAt)})
+		rows = append(rows, []string{t.ID, t.Label, strings.Join(t.Scopes, ","), strings.Join(t.Models, ","), t.buckets(), day(t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt), day(t.StoppedAt)})
 	}
-	return table("ID LABEL SCOPES MODELS CREATED EXPIRES REVOKED STOPPED", rows)
+	return table("ID LABEL SCOPES MODELS BUCKETS CREATED EXPIRES REVOKED STOPPED", rows)
+}
+
+// buckets says which ones a token may use: read and written apart where they
+// differ.
+func (t *tokenAnswer) buckets() string {
+	read, write := strings.Join(t.Buckets.Read, ","), strings.Join(t.Buckets.Write, ",")
+	switch {
+	case t.Unconfined:
+		return "all (unconfined)"
+	case read == write:
+		return read
+	}
+	return "read " + cmp.Or(read, "none") + "; write " + cmp.Or(write, "none")
 }
 
 // TokenUpdateCmd changes a token.
@@ -87,13 +143,15 @@ type TokenUpdateCmd struct {
 	AdminFlags
 	Tenant string `required:"" help:"The tenant's id."`
 	ID     string `arg:"" help:"The token's id, not the token."`
+	PermissionFlags
 	LimitFlags
 }
 
 // Run makes the call.
 func (c *TokenUpdateCmd) Run() error {
 	in := map[string]any{}
-	c.addTo(in)
+	c.PermissionFlags.addTo(in)
+	c.LimitFlags.addTo(in)
 	return c.change("PATCH", c.Tenant, c.ID, "", in, "updated")
 }
 

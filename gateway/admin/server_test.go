@@ -147,7 +147,17 @@ func TestLimitsOfTokensAndTenants(t *testing.T) {
 		`{"limits":{"tokens_per_month":-5}}`:     "limits.tokens_per_month",
 		`{"limits":{"requests_per_minute":1}}`:   "limits.requests_per_minute",
 		`{"limits":7}`:                           "limits",
-		`{"scopes":["inference"]}`:               "scopes",
+		`{"scopes":[]}`:                          "scopes",
+		`{"models":[]}`:                          "models",
+		`{"credentials":[]}`:                     "credentials",
+		`{"scopes":["manage"]}`:                  "scopes[0]",
+		`{"label":"x"}`:                          "label",
+		`{"bucket":"a//b"}`:                      "bucket",
+		`{"buckets":{"reed":["a"]}}`:             "buckets.reed",
+		`{"buckets":{"read":"a"}}`:               "buckets.read",
+		`{"buckets":{"read":["../x"]}}`:          "buckets.read[0]",
+		`{"endpoints":["/v1/files"]}`:            "endpoints",
+		`{"memory":"always"}`:                    "memory",
 	} {
 		status, answer, raw := p.call("PATCH", path, body)
 		e, _ := answer["error"].(map[string]any)
@@ -340,4 +350,46 @@ func TestReplacedCredentialCanComeBack(t *testing.T) {
 	p.want("POST", path+"/rollback", "", 200)
 	p.want("DELETE", path, "", 204)
 	p.want("POST", path+"/rollback", "", 404)
+}
+
+// TestPermissionsOfTokens: what a token may use is made, shown and changed over
+// the API.
+func TestPermissionsOfTokens(t *testing.T) {
+	p := newPlane(t)
+	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	f := func(got map[string]any, want string) {
+		t.Helper()
+		shown := map[string]any{}
+		for _, name := range []string{"scopes", "models", "endpoints", "credentials", "memory", "bucket", "buckets"} {
+			shown[name] = got[name]
+		}
+		if b, err := json.Marshal(shown); err != nil || string(b) != want {
+			t.Errorf("got %s, want %s", b, want)
+		}
+		if got["unconfined"] != nil {
+			t.Error("a new token is not confined")
+		}
+	}
+	const tokens = "/tenants/acme/tokens"
+	made := p.want("POST", tokens, `{}`, 201)
+	f(made, `{"bucket":"default","buckets":{"read":["*"],"write":["*"]},"credentials":["*"],"endpoints":[],"memory":"off","models":["*"],"scopes":["*"]}`)
+	f(p.want("POST", tokens, `{"scopes":["inference"],"memory":"on"}`, 201),
+		`{"bucket":"default","buckets":{"read":["default"],"write":["default"]},"credentials":["*"],"endpoints":[],"memory":"on","models":["*"],"scopes":["inference"]}`)
+	f(p.want("POST", tokens, `{"bucket":"team-a","models":["gpt-*"],"endpoints":["/v1/files*"],"credentials":["team-*"]}`, 201),
+		`{"bucket":"team-a","buckets":{"read":["team-a"],"write":["team-a"]},"credentials":["team-*"],"endpoints":["/v1/files*"],"memory":"off","models":["gpt-*"],"scopes":["*"]}`)
+	f(p.want("POST", tokens, `{"buckets":{"read":["*"],"write":[]}}`, 201),
+		`{"bucket":"default","buckets":{"read":["*"],"write":[]},"credentials":["*"],"endpoints":[],"memory":"off","models":["*"],"scopes":["*"]}`)
+	path := tokens + "/" + made["id"].(string)
+	f(p.want("PATCH", path, `{"models":["o3"],"memory":"recall","bucket":"team-*"}`, 200),
+		`{"bucket":"","buckets":{"read":["team-*"],"write":["team-*"]},"credentials":["*"],"endpoints":[],"memory":"recall","models":["o3"],"scopes":["*"]}`)
+	f(p.want("PATCH", path, `{"buckets":{"write":["team-a"]},"scopes":["memory","inference"],"endpoints":["/v1/batches"],"credentials":["a"]}`, 200),
+		`{"bucket":"","buckets":{"read":["team-*"],"write":["team-a"]},"credentials":["a"],"endpoints":["/v1/batches"],"memory":"recall","models":["o3"],"scopes":["memory","inference"]}`)
+	f(p.want("PATCH", path, `{"models":["*"],"endpoints":[],"bucket":""}`, 200),
+		`{"bucket":"default","buckets":{"read":["*"],"write":["*"]},"credentials":["a"],"endpoints":[],"memory":"recall","models":["*"],"scopes":["memory","inference"]}`)
+	for body, param := range map[string]string{`{"scopes":[]}`: "scopes", `{"models":[]}`: "models", `{"credentials":[]}`: "credentials", `{"buckets":{"read":["a"]}}`: "buckets.write"} {
+		status, answer, raw := p.call("POST", tokens, body)
+		if e, _ := answer["error"].(map[string]any); status != 400 || e["param"] != param {
+			t.Errorf("%s: %d %s", body, status, raw)
+		}
+	}
 }

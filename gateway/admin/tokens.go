@@ -9,42 +9,56 @@ import (
 )
 
 type tokenView struct {
-	ID         string           `json:"id"`
-	Token      string           `json:"token,omitempty"` // at its creation only
-	Label      string           `json:"label"`
-	Scopes     []string         `json:"scopes"`
-	Models     []string         `json:"models"`
-	Memory     string           `json:"memory"`
-	Bucket     string           `json:"bucket"`
-	Limits     directory.Limits `json:"limits"`
-	CreatedAt  *time.Time       `json:"created_at"`
-	ExpiresAt  *time.Time       `json:"expires_at"`
-	RevokedAt  *time.Time       `json:"revoked_at"`
-	StoppedAt  *time.Time       `json:"stopped_at"`
-	StopReason string           `json:"stop_reason"`
+	ID          string            `json:"id"`
+	Token       string            `json:"token,omitempty"` // at its creation only
+	Label       string            `json:"label"`
+	Scopes      []string          `json:"scopes"`
+	Models      []string          `json:"models"`
+	Endpoints   []string          `json:"endpoints"`
+	Credentials []string          `json:"credentials"`
+	Memory      string            `json:"memory"`
+	Bucket      string            `json:"bucket"`
+	Buckets     directory.Buckets `json:"buckets"`
+	Unconfined  bool              `json:"unconfined,omitempty"` // from before buckets were walls
+	Limits      directory.Limits  `json:"limits"`
+	CreatedAt   *time.Time        `json:"created_at"`
+	ExpiresAt   *time.Time        `json:"expires_at"`
+	RevokedAt   *time.Time        `json:"revoked_at"`
+	StoppedAt   *time.Time        `json:"stopped_at"`
+	StopReason  string            `json:"stop_reason"`
 }
 
 func viewToken(t *directory.Token, plain string) tokenView {
 	return tokenView{
-		t.ID, plain, t.Label, append([]string{}, t.Scopes...), append([]string{}, t.Models...), t.Memory, t.Bucket, t.Limits,
+		t.ID, plain, t.Label, append([]string{}, t.Scopes...), append([]string{}, t.Models...), append([]string{}, t.Endpoints...),
+		append([]string{}, t.Credentials...), t.Memory, t.Bucket, t.UsableBuckets(), t.Unconfined, t.Limits,
 		at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt), at(t.StoppedAt), t.StopReason,
 	}
 }
 
 func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Label     string          `json:"label"`
-		Scopes    []string        `json:"scopes"`
-		Models    []string        `json:"models"`
-		ExpiresAt *time.Time      `json:"expires_at"`
-		Memory    string          `json:"memory"`
-		Bucket    string          `json:"bucket"`
-		Limits    json.RawMessage `json:"limits"`
+		Label       string          `json:"label"`
+		Scopes      []string        `json:"scopes"`
+		Models      []string        `json:"models"`
+		Endpoints   []string        `json:"endpoints"`
+		Credentials []string        `json:"credentials"`
+		ExpiresAt   *time.Time      `json:"expires_at"`
+		Memory      string          `json:"memory"`
+		Bucket      string          `json:"bucket"`
+		Buckets     json.RawMessage `json:"buckets"`
+		Limits      json.RawMessage `json:"limits"`
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
-	n := directory.NewToken{Label: in.Label, Scopes: in.Scopes, Models: in.Models, Memory: in.Memory, Bucket: in.Bucket}
+	n := directory.NewToken{
+		Label: in.Label, Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, Memory: in.Memory, Bucket: in.Bucket,
+	}
+	var err error
+	if n.Buckets, err = readBuckets(in.Buckets); err != nil {
+		return err
+	}
 	if err := readMember(in.Limits, "limits", &n.Limits); err != nil {
 		return err
 	}
@@ -75,24 +89,44 @@ func (s *server) listTokens(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusOK, map[string]any{"tokens": views})
 }
 
-// updateToken changes a token's limits: those that are named.
+// readBuckets reads the member buckets; nil where it is left out.
+func readBuckets(raw json.RawMessage) (*directory.Buckets, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return nil, nil
+	}
+	b := &directory.Buckets{}
+	return b, readMember(raw, "buckets", b)
+}
+
+// updateToken changes what a token may use: what is named.
 func (s *server) updateToken(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
-		Limits json.RawMessage `json:"limits"`
+		Scopes      *[]string       `json:"scopes"`
+		Models      *[]string       `json:"models"`
+		Endpoints   *[]string       `json:"endpoints"`
+		Credentials *[]string       `json:"credentials"`
+		Memory      *string         `json:"memory"`
+		Bucket      *string         `json:"bucket"`
+		Buckets     json.RawMessage `json:"buckets"`
+		Limits      json.RawMessage `json:"limits"`
 	}
 	if err := read(r, &in); err != nil {
 		return err
 	}
 	tenant, id := r.PathValue("tenant"), r.PathValue("token")
-	t, err := s.Directory.Token(tenant, id)
+	var limits directory.LimitsChange
+	buckets, err := readBuckets(in.Buckets)
 	if err != nil {
 		return err
 	}
-	limits := t.Limits
 	if err := readMember(in.Limits, "limits", &limits); err != nil {
 		return err
 	}
-	if t, err = s.Directory.UpdateToken(r.Context(), tenant, id, limits); err != nil {
+	t, err := s.Directory.UpdateToken(r.Context(), tenant, id, directory.TokenChange{
+		Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, Memory: in.Memory, Bucket: in.Bucket,
+		Buckets: buckets, Limits: &limits,
+	})
+	if err != nil {
 		return err
 	}
 	s.changed("token updated", tenant, id)

@@ -29,6 +29,7 @@ const (
 	statusOK                  = 200
 	statusCreated             = 201
 	statusBadRequest          = 400
+	statusForbidden           = 403
 	statusNotFound            = 404
 	statusConflict            = 409
 	statusTooManyRequests     = 429
@@ -44,8 +45,16 @@ type Call struct {
 	Path   string // below /v1, raw
 	Query  string // raw
 	Key    string // Idempotency-Key
-	Bucket string // the token's, where a query names none
+	Bucket string // the token's, where a query names none; may be empty
+	Access Access // what the token may do with buckets
+	Dry    bool   // a query shows ids and scores, and is not billed
 	Body   wire.Text
+}
+
+// Access says which buckets a caller may use.
+type Access interface {
+	ReadsBucket(name string) bool
+	WritesBucket(name string) bool
 }
 
 // Answer is what the client gets. With a Task, it is the task that gives it.
@@ -141,11 +150,14 @@ func (a *API) Answer(ctx context.Context, c *Call) Answer {
 		}
 		in.segments = append(in.segments, s)
 	}
-	handle := a.route(&in)
-	if handle == nil {
+	found, ok := a.route(&in)
+	if !ok {
 		return fail(statusNotFound, "not_found", "no such call of the memory API; see docs/memory.md")
 	}
-	out, err := handle(ctx, &in)
+	if err := in.permitted(found.use); err != nil {
+		return failure(err)
+	}
+	out, err := found.handle(ctx, &in)
 	if err != nil {
 		return failure(err)
 	}
@@ -154,9 +166,46 @@ func (a *API) Answer(ctx context.Context, c *Call) Answer {
 
 type handler func(ctx context.Context, c *call) (Answer, error)
 
+// use is what a call does with the bucket that its path names.
+type use uint8
+
+const (
+	uses   use = 0 // none; what it names elsewhere, its handler judges
+	reads  use = 1
+	writes use = 2
+)
+
+type entry struct {
+	handle handler
+	use    use
+}
+
+// forbiddenError is a bucket that the token may not use so. field is where the
+// call names it.
+type forbiddenError struct {
+	field string
+	verb  string
+}
+
+// Error names the field and the way out.
+func (e *forbiddenError) Error() string {
+	return e.field + ": the token may not " + e.verb + " this bucket; use another, or have it allowed: ownkey token update --" + e.verb + "-bucket"
+}
+
+// permitted judges the bucket of a call's path.
+func (c *call) permitted(u use) error {
+	if u&reads != 0 && !c.Access.ReadsBucket(c.bucket()) {
+		return &forbiddenError{"path", "read"}
+	}
+	if u&writes != 0 && !c.Access.WritesBucket(c.bucket()) {
+		return &forbiddenError{"path", "write"}
+	}
+	return nil
+}
+
 // route finds what a method and path ask for. The first segment, buckets or
 // query, was seen by the gateway.
-func (a *API) route(c *call) handler {
+func (a *API) route(c *call) (entry, bool) {
 	pattern := slices.Clone(c.segments)
 	if len(pattern) > 1 {
 		pattern[1] = "B"
@@ -164,23 +213,24 @@ func (a *API) route(c *call) handler {
 	if len(pattern) > 3 && pattern[2] == "memories" {
 		pattern[3] = "M"
 	}
-	return map[string]handler{
-		"GET buckets":                       a.listBuckets,
-		"POST buckets":                      a.createBucket,
-		"DELETE buckets/B":                  a.deleteBucket,
-		"POST buckets/B/memories":           a.store,
-		"GET buckets/B/memories":            a.list,
-		"DELETE buckets/B/memories":         a.clear,
-		"GET buckets/B/memories/M":          a.get,
-		"PATCH buckets/B/memories/M":        a.update,
-		"DELETE buckets/B/memories/M":       a.delete,
-		"GET buckets/B/memories/M/history":  a.history,
-		"GET buckets/B/export":              a.export,
-		"POST buckets/B/import":             a.importAll,
-		"GET buckets/B/profile":             a.profile,
-		"POST buckets/B/profile/regenerate": a.regenerate,
-		"POST query":                        a.ask,
+	found, ok := map[string]entry{
+		"GET buckets":                       {a.listBuckets, uses},
+		"POST buckets":                      {a.createBucket, uses},
+		"DELETE buckets/B":                  {a.deleteBucket, writes},
+		"POST buckets/B/memories":           {a.store, writes},
+		"GET buckets/B/memories":            {a.list, reads},
+		"DELETE buckets/B/memories":         {a.clear, writes},
+		"GET buckets/B/memories/M":          {a.get, reads},
+		"PATCH buckets/B/memories/M":        {a.update, reads | writes}, // it answers with the memory
+		"DELETE buckets/B/memories/M":       {a.delete, writes},
+		"GET buckets/B/memories/M/history":  {a.history, reads},
+		"GET buckets/B/export":              {a.export, reads},
+		"POST buckets/B/import":             {a.importAll, writes},
+		"GET buckets/B/profile":             {a.profile, reads},
+		"POST buckets/B/profile/regenerate": {a.regenerate, reads | writes},
+		"POST query":                        {a.ask, uses},
 	}[c.Method+" "+strings.Join(pattern, "/")]
+	return found, ok
 }
 
 func (c *call) bucket() string { return c.segments[1] }
@@ -339,9 +389,12 @@ func Fail(status int, code, message, retryAfter string) Answer {
 // failure is the one place where an error of the room becomes an answer.
 func failure(err error) Answer {
 	var invalid *memory.InvalidError
+	var forbidden *forbiddenError
 	switch {
 	case errors.As(err, &invalid):
 		return fail(statusBadRequest, "invalid_request", invalid.Error())
+	case errors.As(err, &forbidden):
+		return fail(statusForbidden, "not_allowed", forbidden.Error())
 	case errors.Is(err, memory.ErrNotFound):
 		return fail(statusNotFound, "not_found", "there is no such bucket or memory")
 	case errors.Is(err, memory.ErrFull):

@@ -27,6 +27,9 @@ func (a *API) listBuckets(ctx context.Context, c *call) (Answer, error) {
 	}
 	views := make([]bucketView, 0, len(all))
 	for i := range all {
+		if !c.Access.ReadsBucket(all[i].Name) && !c.Access.WritesBucket(all[i].Name) {
+			continue
+		}
 		views = append(views, viewBucket(&all[i]))
 	}
 	return ok(statusOK, map[string]any{"buckets": views})
@@ -42,6 +45,9 @@ func (a *API) createBucket(ctx context.Context, c *call) (Answer, error) {
 	}
 	if err := memory.CheckBucket(in.Name); err != nil {
 		return Answer{}, &memory.InvalidError{Field: "name", Reason: err.(*memory.InvalidError).Reason} //nolint:forcetypeassert,errorlint // CheckBucket's
+	}
+	if !c.Access.WritesBucket(in.Name) {
+		return Answer{}, &forbiddenError{"name", "write"}
 	}
 	b, err := a.keeper.CreateBucket(ctx, c.Caller.Tenant, in.Name, in.Description)
 	if err != nil {

@@ -50,6 +50,7 @@ type queryBody struct {
 type query struct {
 	a        *API
 	caller   memory.Caller
+	dry      bool // ids and scores only; no model, no bill
 	in       queryBody
 	question memory.Question
 	found    memory.Found
@@ -62,14 +63,14 @@ type query struct {
 
 // ask searches, and answers at once if no model is wanted.
 func (a *API) ask(ctx context.Context, c *call) (Answer, error) {
-	q := &query{a: a, caller: c.Caller}
+	q := &query{a: a, caller: c.Caller, dry: c.Dry}
 	if err := c.read(&q.in, false); err != nil {
 		return Answer{}, err
 	}
 	if err := q.check(c); err != nil {
 		return Answer{}, err
 	}
-	if !q.in.Options.SkipSynthesis {
+	if !q.in.Options.SkipSynthesis && !q.dry {
 		return Answer{Task: q}, nil
 	}
 	if err := q.search(ctx); err != nil {
@@ -100,12 +101,18 @@ func (q *query) check(c *call) error {
 	case o.MaxTokens < 0:
 		return &memory.InvalidError{Field: "options.max_tokens", Reason: "must not be negative"}
 	}
+	if len(q.in.Buckets) == 0 && c.Bucket == "" {
+		return &memory.InvalidError{Field: "buckets", Reason: "must name some: the token works with no bucket of its own"}
+	}
 	if len(q.in.Buckets) == 0 {
 		q.in.Buckets = []string{c.Bucket}
 	}
 	for i, b := range q.in.Buckets {
 		if err := memory.CheckBucket(b); err != nil {
 			return &memory.InvalidError{Field: "buckets[" + strconv.Itoa(i) + "]", Reason: err.(*memory.InvalidError).Reason} //nolint:forcetypeassert,errorlint // CheckBucket's
+		}
+		if !c.Access.ReadsBucket(b) {
+			return &forbiddenError{"buckets[" + strconv.Itoa(i) + "]", "read"}
 		}
 	}
 	perBucket, err := readPerBucket(o.PerBucket, topK)
@@ -156,6 +163,9 @@ func (q *query) search(ctx context.Context) (err error) {
 	q.found.Hits = kept
 	q.profiles = map[string]string{}
 	for _, name := range q.in.Buckets {
+		if q.dry {
+			break
+		}
 		if p, err := q.a.keeper.Profile(ctx, q.caller.Tenant, name); err == nil && p.Text != "" {
 			q.profiles[name] = p.Text
 		}
@@ -202,7 +212,7 @@ func (q *query) Prepare(ctx context.Context) Answer {
 
 // Retrieval implements Task.
 func (q *query) Retrieval() Retrieval {
-	return Retrieval{Ran: q.ran, Billable: q.ran && !q.found.Cached, BucketID: q.found.BucketID, Found: len(q.found.Hits)}
+	return Retrieval{Ran: q.ran, Billable: q.ran && !q.found.Cached && !q.dry, BucketID: q.found.BucketID, Found: len(q.found.Hits)}
 }
 
 // instructions tell the model how to answer.

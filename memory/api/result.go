@@ -77,6 +77,9 @@ func (q *query) retrieved(h *memory.Hit) retrieved {
 		MemoryID: h.Memory.ID, BucketID: h.BucketID, BucketName: h.Memory.Bucket, Content: h.Memory.Content,
 		RawScore: h.Relevance, Weight: 1, WeightedScore: h.Relevance, Metadata: h.Memory.Metadata,
 	}
+	if q.dry {
+		r.Content, r.Metadata = "", nil
+	}
 	if r.Metadata == nil {
 		r.Metadata = json.RawMessage("{}")
 	}
