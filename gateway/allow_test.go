@@ -209,7 +209,9 @@ func TestBucketsAreAWall(t *testing.T) {
 			}
 		}
 	}
-	list := func(token string) string { return h.do("GET", "/v1/buckets", "", "Authorization", "Bearer "+token).body }
+	list := func(token string) string {
+		return h.do("GET", "/v1/buckets", "", "Authorization", "Bearer "+token).body
+	}
 	if own := list(tokens["own"]); !strings.Contains(own, "team-a") || strings.Contains(own, "team-b") || strings.Contains(own, "shared") {
 		t.Errorf("the list of buckets has others: %s", own)
 	}
