@@ -25,8 +25,25 @@ const (
 	// processes: a revocation is effective everywhere well within the promised
 	// two seconds.
 	pollInterval = 500 * time.Millisecond
-	// keepDeleted is how long deleted rows stay for replicas to see.
+	// stallLimit is the silence of the database after which following gives up
+	// and asks again. What takes long because it is much goes on.
+	stallLimit = 5 * time.Second
+	// beatRows are read between two signs of life.
+	beatRows = 1000
+	// progressInterval is the time between two reports of the first load.
+	progressInterval = 2 * time.Second
+	// keepDeleted is how long deleted credentials stay for replicas to see.
 	keepDeleted = 7 * 24 * time.Hour
+	// keepExpired is how long expired tokens stay in the replica: longer than any
+	// stream that they began.
+	keepExpired = 24 * time.Hour
+	// keepEnded is how long tokens that were revoked or have expired stay in the
+	// table, and so in lists.
+	keepEnded = 90 * 24 * time.Hour
+	// tidyInterval is how often both are looked for. purgeRows are deleted at
+	// once: a writer never waits long for it.
+	tidyInterval = 10 * time.Minute
+	purgeRows    = 5000
 )
 
 // Options of a directory.
@@ -37,6 +54,9 @@ type Options struct {
 	// Providers are the names that a route, and an entry of a token's models, may
 	// mean a provider by. None is any.
 	Providers []string
+	// Loading is called every two seconds while Open loads, with the number of
+	// rows so far. It may be nil.
+	Loading func(rows int)
 }
 
 // Directory answers who may call. It is safe for concurrent use.
@@ -53,12 +73,17 @@ type Directory struct {
 
 	feed     sync.Mutex // held by whoever applies changes
 	revision int64      // up to which the replica is complete; guarded by feed
+	pulled   int        // rows, by the pull that runs; guarded by feed
+	beat     func()     // called after each beatRows of them; guarded by feed
+	// lastReport of the first load.
+	lastReport time.Time
 
 	stop   context.CancelFunc
 	closed sync.WaitGroup
 }
 
-// Open migrates the database, loads the replica and begins to follow.
+// Open migrates the database, loads the replica and begins to follow. The load
+// takes as long as it takes: a million tokens are some seconds.
 func Open(ctx context.Context, database *db.DB, o Options) (*Directory, error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
@@ -70,7 +95,7 @@ func Open(ctx context.Context, database *db.DB, o Options) (*Directory, error) {
 	d := &Directory{
 		db: database, maxStaleness: o.MaxStaleness, providers: make(map[string]bool, len(o.Providers)),
 		tokens:  xsync.NewMap[tokenID, *Token](),
-		tenants: xsync.NewMap[string, *Tenant](),
+		tenants: xsync.NewMap[string, *Tenant](), lastReport: time.Now(),
 	}
 	for _, name := range o.Providers {
 		d.providers[name] = true
@@ -78,10 +103,10 @@ func Open(ctx context.Context, database *db.DB, o Options) (*Directory, error) {
 	if d.maxStaleness == 0 {
 		d.maxStaleness = 15 * time.Minute
 	}
-	if err := d.purge(ctx); err != nil {
+	if err := d.purge(ctx, time.Now()); err != nil {
 		return nil, err
 	}
-	if err := d.sync(ctx); err != nil {
+	if err := d.load(ctx, o.Loading); err != nil {
 		return nil, err
 	}
 	following, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -96,13 +121,17 @@ func (d *Directory) Close() {
 	d.closed.Wait()
 }
 
-// Ready reports whether the replica can be believed.
+// Ready reports whether the database answers.
 func (d *Directory) Ready() error {
-	if d.stale(time.Now()) || d.failing.Load() {
+	if d.Stale() || d.failing.Load() {
 		return ErrUnavailable
 	}
 	return nil
 }
+
+// Stale reports that the database has not answered for so long that the replica
+// is not believed any more.
+func (d *Directory) Stale() bool { return d.stale(time.Now()) }
 
 func (d *Directory) stale(now time.Time) bool {
 	return now.UnixNano()-d.heard.Load() > int64(d.maxStaleness)
@@ -131,7 +160,7 @@ func (d *Directory) Authenticate(presented []byte, now time.Time) (Caller, error
 	if d.stale(now) || wellFormed && !known && d.failing.Load() {
 		return Caller{}, ErrUnavailable
 	}
-	if !wellFormed || !known || !same || !token.RevokedAt.IsZero() || !token.ExpiresAt.IsZero() && !now.Before(token.ExpiresAt) {
+	if !wellFormed || !known || !same || token.ended(now) {
 		return Caller{}, ErrInvalidToken
 	}
 	tenant, ok := d.tenants.Load(token.TenantID)
@@ -144,11 +173,29 @@ func (d *Directory) Authenticate(presented []byte, now time.Time) (Caller, error
 // nobody is compared with when there is no such token.
 var nobody = &Token{}
 
-// follow asks for changes until it is stopped.
+// load fills the replica.
+func (d *Directory) load(ctx context.Context, report func(rows int)) error {
+	d.feed.Lock()
+	defer d.feed.Unlock()
+	d.pulled, d.beat = 0, func() {
+		if report != nil && time.Since(d.lastReport) >= progressInterval {
+			d.lastReport = time.Now()
+			report(d.pulled)
+		}
+	}
+	if err := d.pull(ctx); err != nil {
+		return err
+	}
+	d.heard.Store(time.Now().UnixNano())
+	return nil
+}
+
+// follow asks for changes until it is stopped, and drops what has ended.
 func (d *Directory) follow(ctx context.Context) {
 	defer crash.Exit()
-	tick := time.NewTicker(pollInterval)
+	tick, tidy := time.NewTicker(pollInterval), time.NewTicker(tidyInterval)
 	defer tick.Stop()
+	defer tidy.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -156,6 +203,10 @@ func (d *Directory) follow(ctx context.Context) {
 		case <-tick.C:
 			// The error is kept in d.failing: Ready and Authenticate tell it.
 			_ = d.sync(ctx)
+		case now := <-tidy.C:
+			d.forgetExpired(now)
+			// What is not purged now is at the next time.
+			_ = d.purge(ctx, now)
 		}
 	}
 }
@@ -164,10 +215,13 @@ func (d *Directory) follow(ctx context.Context) {
 func (d *Directory) sync(ctx context.Context) error {
 	d.feed.Lock()
 	defer d.feed.Unlock()
-	ctx, stop := context.WithTimeout(ctx, 10*pollInterval)
-	defer stop()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	stall := time.AfterFunc(stallLimit, func() { stop(context.DeadlineExceeded) })
+	defer stall.Stop()
+	d.pulled, d.beat = 0, func() { stall.Reset(stallLimit) }
 	err := d.pull(ctx)
-	if errors.Is(ctx.Err(), context.Canceled) {
+	if errors.Is(context.Cause(ctx), context.Canceled) {
 		return err // we are closing: that says nothing of the database
 	}
 	d.failing.Store(err != nil)

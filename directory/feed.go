@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -47,32 +48,45 @@ func (d *Directory) each(ctx context.Context, tx *sql.Tx, query string, scan fun
 		if err := scan(rows); err != nil {
 			return err
 		}
+		if d.pulled++; d.pulled%beatRows == 0 {
+			d.beat()
+		}
 	}
 	return rows.Err()
 }
 
+const tenantColumns = "id, name, default_provider, routes, memory, limits, created_at, deleted_at, revision"
+
+// scanTenant reads a row of tenantColumns.
+func scanTenant(scan func(...any) error) (t *Tenant, deleted bool, err error) {
+	t = &Tenant{}
+	var routes, memory, limits string
+	var created, ended int64
+	if err := scan(&t.ID, &t.Name, &t.DefaultProvider, &routes, &memory, &limits, &created, &ended, &t.revision); err != nil {
+		return nil, false, err
+	}
+	if err := json.Unmarshal([]byte(routes), &t.Routes); err != nil {
+		return nil, false, fmt.Errorf("routes of tenant %s: %w", t.ID, err)
+	}
+	if err := json.Unmarshal([]byte(memory), &t.Memory); err != nil {
+		return nil, false, fmt.Errorf("memory settings of tenant %s: %w", t.ID, err)
+	}
+	if err := json.Unmarshal([]byte(limits), &t.Limits); err != nil {
+		return nil, false, fmt.Errorf("limits of tenant %s: %w", t.ID, err)
+	}
+	t.CreatedAt = fromUnix(created)
+	return t, ended > 0, nil
+}
+
 func (d *Directory) pullTenants(ctx context.Context, tx *sql.Tx) error {
-	const query = "SELECT id, name, default_provider, routes, memory, limits, created_at, deleted_at, revision FROM tenants"
-	return d.each(ctx, tx, query, func(rows *sql.Rows) error {
-		t := &Tenant{}
-		var routes, memory, limits string
-		var created, deleted int64
-		if err := rows.Scan(&t.ID, &t.Name, &t.DefaultProvider, &routes, &memory, &limits, &created, &deleted, &t.revision); err != nil {
+	return d.each(ctx, tx, "SELECT "+tenantColumns+" FROM tenants", func(rows *sql.Rows) error {
+		t, deleted, err := scanTenant(rows.Scan)
+		if err != nil {
 			return err
 		}
-		if err := json.Unmarshal([]byte(routes), &t.Routes); err != nil {
-			return fmt.Errorf("routes of tenant %s: %w", t.ID, err)
-		}
-		if err := json.Unmarshal([]byte(memory), &t.Memory); err != nil {
-			return fmt.Errorf("memory settings of tenant %s: %w", t.ID, err)
-		}
-		if err := json.Unmarshal([]byte(limits), &t.Limits); err != nil {
-			return fmt.Errorf("limits of tenant %s: %w", t.ID, err)
-		}
-		t.CreatedAt = fromUnix(created)
 		held, ok := d.tenants.Load(t.ID)
 		switch {
-		case deleted > 0:
+		case deleted:
 			d.tenants.Delete(t.ID)
 		case !ok:
 			d.tenants.Store(t.ID, t)
@@ -85,39 +99,54 @@ func (d *Directory) pullTenants(ctx context.Context, tx *sql.Tx) error {
 }
 
 func (d *Directory) pullCredentials(ctx context.Context, tx *sql.Tx) error {
-	const query = "SELECT id, tenant_id, provider, label, base_url, host, organization, project, sealed, fingerprint, key_version, keyring," +
+	const query = "SELECT id, tenant_id, provider, label, base_url, host, organization, project, sealed, fingerprint, key_version, keyring, address, key_name," +
 		" created_at, updated_at, deleted_at, revision FROM credentials"
-	return d.each(ctx, tx, query, func(rows *sql.Rows) error {
-		c := &Credential{}
+	changed := map[string][]*credentialChange{}
+	err := d.each(ctx, tx, query, func(rows *sql.Rows) error {
+		c := &credentialChange{}
 		var created, updated, deleted int64
 		if err := rows.Scan(&c.ID, &c.TenantID, &c.Provider, &c.Label, &c.BaseURL, &c.Host, &c.Organization, &c.Project, &c.Sealed,
-			&c.Fingerprint, &c.KeyVersion, &c.Keyring, &created, &updated, &deleted, &c.Generation); err != nil {
+			&c.Fingerprint, &c.KeyVersion, &c.Keyring, &c.Address, &c.Key, &created, &updated, &deleted, &c.Generation); err != nil {
 			return err
 		}
-		c.CreatedAt, c.UpdatedAt = fromUnix(created), fromUnix(updated)
-		if t, ok := d.tenants.Load(c.TenantID); ok {
-			d.tenants.Store(t.ID, t.with(c, deleted > 0))
-		}
+		c.CreatedAt, c.UpdatedAt, c.gone = fromUnix(created), fromUnix(updated), deleted > 0
+		changed[c.TenantID] = append(changed[c.TenantID], c)
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	for id, changes := range changed {
+		if t, ok := d.tenants.Load(id); ok {
+			d.tenants.Store(id, t.with(changes))
+		}
+	}
+	return nil
 }
 
-// with gives the tenant with one credential changed or gone.
-func (t *Tenant) with(c *Credential, gone bool) *Tenant {
-	next := *t
-	next.credentials = slices.Clone(t.credentials)
-	i := slices.IndexFunc(next.credentials, func(held *Credential) bool { return held.ID == c.ID })
-	switch {
-	case i >= 0 && next.credentials[i].Generation >= c.Generation:
-		return t
-	case i >= 0 && gone:
-		next.credentials = slices.Delete(next.credentials, i, i+1)
-	case i >= 0:
-		next.credentials[i] = c
-	case !gone:
-		next.credentials = append(next.credentials, c)
+// credentialChange is a credential as it is from now on, or gone.
+type credentialChange struct {
+	Credential
+	gone bool
+}
+
+// with gives the tenant with credentials changed or gone.
+func (t *Tenant) with(changes []*credentialChange) *Tenant {
+	held := make(map[string]*Credential, len(t.credentials)+len(changes))
+	for _, c := range t.credentials {
+		held[c.ID] = c
 	}
-	slices.SortFunc(next.credentials, func(a, b *Credential) int {
+	for _, c := range changes {
+		switch h := held[c.ID]; {
+		case h != nil && h.Generation >= c.Generation:
+		case c.gone:
+			delete(held, c.ID)
+		default:
+			held[c.ID] = &c.Credential
+		}
+	}
+	next := *t
+	next.credentials = slices.SortedFunc(maps.Values(held), func(a, b *Credential) int {
 		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Label, b.Label))
 	})
 	return &next
@@ -145,6 +174,7 @@ func scanToken(scan func(...any) error) (*Token, error) {
 }
 
 func (d *Directory) pullTokens(ctx context.Context, tx *sql.Tx) error {
+	now := time.Now()
 	return d.each(ctx, tx, "SELECT "+tokenColumns+" FROM tokens", func(rows *sql.Rows) error {
 		t, err := scanToken(rows.Scan)
 		if err != nil {
@@ -153,10 +183,36 @@ func (d *Directory) pullTokens(ctx context.Context, tx *sql.Tx) error {
 		t.ofProvider = d.ofProvider(t.Models)
 		var id tokenID
 		copy(id[:], t.ID)
-		if held, ok := d.tokens.Load(id); !ok || held.revision < t.revision {
+		held, ok := d.tokens.Load(id)
+		switch {
+		case ok && held.revision >= t.revision:
+		case t.forgotten(now):
+			d.tokens.Delete(id)
+		default:
 			d.tokens.Store(id, t)
 		}
 		return nil
+	})
+}
+
+// ended reports whether a token can never be used again.
+func (t *Token) ended(now time.Time) bool {
+	return !t.RevokedAt.IsZero() || !t.ExpiresAt.IsZero() && !now.Before(t.ExpiresAt)
+}
+
+// forgotten reports whether a token that has ended is not even looked for any
+// more: an expired one is, by the streams that it has begun (Revoked).
+func (t *Token) forgotten(now time.Time) bool { return t.ended(now) && t.ended(now.Add(-keepExpired)) }
+
+// forgetExpired drops what has expired since it was read.
+func (d *Directory) forgetExpired(now time.Time) {
+	d.feed.Lock()
+	defer d.feed.Unlock()
+	d.tokens.Range(func(id tokenID, t *Token) bool {
+		if t.forgotten(now) {
+			d.tokens.Delete(id)
+		}
+		return true
 	})
 }
 

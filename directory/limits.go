@@ -127,7 +127,7 @@ func (d *Directory) Revoked(tenant, token, credential string) bool {
 	}
 	var id tokenID
 	copy(id[:], token)
-	if held, ok := d.tokens.Load(id); !ok || !held.RevokedAt.IsZero() || held.Stopped() {
+	if held, ok := d.tokens.Load(id); !ok || held.Stopped() {
 		return true
 	}
 	if credential == "" {
@@ -146,5 +146,5 @@ func (d *Directory) Usable(token string, now time.Time) bool {
 	var id tokenID
 	copy(id[:], token)
 	t, ok := d.tokens.Load(id)
-	return ok && t.RevokedAt.IsZero() && (t.ExpiresAt.IsZero() || now.Before(t.ExpiresAt))
+	return ok && !t.ended(now)
 }

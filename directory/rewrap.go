@@ -12,8 +12,11 @@ type SealedRow struct {
 	CredentialID string
 	TenantID     string
 	Provider     string
+	BaseURL      string
 	Host         string
+	Address      string // empty: the secret is bound to Host
 	Keyring      string
+	Key          string
 	Sealed       string
 	KeyVersion   int
 	Fingerprint  string
@@ -24,8 +27,8 @@ type SealedRow struct {
 // SealedRows lists a tenant's ciphertexts as the database has them, those to
 // go back to included.
 func (d *Directory) SealedRows(ctx context.Context, tenantID string) (all []SealedRow, err error) {
-	const query = "SELECT id, tenant_id, provider, host, keyring, sealed, key_version, fingerprint, 0 FROM credentials WHERE tenant_id = ?1 AND deleted_at = 0" +
-		" UNION ALL SELECT c.id, c.tenant_id, c.provider, r.host, r.keyring, r.sealed, r.key_version, r.fingerprint, 1" +
+	const query = "SELECT id, tenant_id, provider, base_url, host, address, keyring, key_name, sealed, key_version, fingerprint, 0 FROM credentials WHERE tenant_id = ?1 AND deleted_at = 0" +
+		" UNION ALL SELECT c.id, c.tenant_id, c.provider, r.base_url, r.host, r.address, r.keyring, r.key_name, r.sealed, r.key_version, r.fingerprint, 1" +
 		" FROM replaced_credentials r JOIN credentials c ON c.id = r.credential_id WHERE c.tenant_id = ?1 AND c.deleted_at = 0"
 	rows, err := d.db.Read.QueryContext(ctx, query, tenantID)
 	if err != nil {
@@ -34,7 +37,7 @@ func (d *Directory) SealedRows(ctx context.Context, tenantID string) (all []Seal
 	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var r SealedRow
-		if err := rows.Scan(&r.CredentialID, &r.TenantID, &r.Provider, &r.Host, &r.Keyring, &r.Sealed, &r.KeyVersion, &r.Fingerprint, &r.Replaced); err != nil {
+		if err := rows.Scan(&r.CredentialID, &r.TenantID, &r.Provider, &r.BaseURL, &r.Host, &r.Address, &r.Keyring, &r.Key, &r.Sealed, &r.KeyVersion, &r.Fingerprint, &r.Replaced); err != nil {
 			return nil, unavailable(err)
 		}
 		all = append(all, r)
@@ -62,11 +65,11 @@ func (d *Directory) Reseal(ctx context.Context, rows []Resealed) (replaced int, 
 			var done sql.Result
 			var err error
 			if a.Replaced {
-				done, err = tx.ExecContext(ctx, "UPDATE replaced_credentials SET sealed = ?, key_version = ?, keyring = ?, fingerprint = ?"+
-					" WHERE credential_id = ? AND sealed = ?", a.Sealed, a.KeyVersion, a.Keyring, a.Fingerprint, a.CredentialID, r.Before.Sealed)
+				done, err = tx.ExecContext(ctx, "UPDATE replaced_credentials SET sealed = ?, key_version = ?, keyring = ?, key_name = ?, address = ?, fingerprint = ?"+
+					" WHERE credential_id = ? AND sealed = ?", a.Sealed, a.KeyVersion, a.Keyring, a.Key, a.Address, a.Fingerprint, a.CredentialID, r.Before.Sealed)
 			} else {
-				done, err = tx.ExecContext(ctx, "UPDATE credentials SET sealed = ?, key_version = ?, keyring = ?, fingerprint = ?, revision = ?"+
-					" WHERE id = ? AND sealed = ? AND deleted_at = 0", a.Sealed, a.KeyVersion, a.Keyring, a.Fingerprint, revision, a.CredentialID, r.Before.Sealed)
+				done, err = tx.ExecContext(ctx, "UPDATE credentials SET sealed = ?, key_version = ?, keyring = ?, key_name = ?, address = ?, fingerprint = ?, revision = ?"+
+					" WHERE id = ? AND sealed = ? AND deleted_at = 0", a.Sealed, a.KeyVersion, a.Keyring, a.Key, a.Address, a.Fingerprint, revision, a.CredentialID, r.Before.Sealed)
 			}
 			if err := one(done, err); err == nil {
 				replaced++

@@ -20,6 +20,11 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: a row of that name is there already.
 	ErrExists = errors.New("already exists")
+	// ErrChanged: the row is not any more what the change was made for.
+	ErrChanged = errors.New("changed by somebody else meanwhile")
+	// ErrErasing: a deletion is done, and what was deleted is still in the
+	// database's files until a reader has ended.
+	ErrErasing = errors.New("deleted; the files still hold it for a moment")
 	// ErrAmbiguous: several credentials, and none of them is the default.
 	ErrAmbiguous = errors.New("several credentials and none is named default")
 	// ErrNotAllowed: the token may not use it.
@@ -57,15 +62,19 @@ type Route struct {
 
 // Credential is a tenant's sealed secret for a provider. It is a snapshot.
 type Credential struct {
-	ID           string
-	TenantID     string
-	Provider     string
-	Label        string
-	BaseURL      string // of this credential; empty for the provider's own
-	Host         string // host:port that the secret is bound to
+	ID       string
+	TenantID string
+	Provider string
+	Label    string
+	BaseURL  string // of this credential; empty for the provider's own
+	Host     string // host:port of its address
+	// Address is what the secret is bound to: scheme://host:port/base-path.
+	// Empty in rows from before a rewrap, whose secrets are bound to Host.
+	Address      string
 	Organization string
 	Project      string
 	Keyring      string // that sealed it
+	Key          string // name of the key in it; empty for the one named after the tenant alone
 	Sealed       string
 	Fingerprint  string
 	KeyVersion   int

@@ -16,7 +16,7 @@ func (d *Directory) CreateToken(ctx context.Context, tenantID string, n NewToken
 	if err != nil {
 		return "", nil, err
 	}
-	return d.insertToken(ctx, tenantID, plain, n)
+	return d.insertToken(ctx, tenantID, plain, n, false)
 }
 
 // EnsureToken gives the token that belongs to a seed of TokenSeedBytes
@@ -28,16 +28,20 @@ func (d *Directory) EnsureToken(ctx context.Context, tenantID string, seed []byt
 		return "", nil, err
 	}
 	id, _ := idOf([]byte(plain))
-	if held, ok := d.tokens.Load(id); ok {
-		if held.TenantID != tenantID || !held.RevokedAt.IsZero() {
-			return "", nil, ErrInvalidToken
-		}
-		return plain, held, nil
+	held, err := d.stored(ctx, string(id[:]))
+	if errors.Is(err, ErrNotFound) {
+		return d.insertToken(ctx, tenantID, plain, n, true)
 	}
-	return d.insertToken(ctx, tenantID, plain, n)
+	if err != nil {
+		return "", nil, err
+	}
+	if held.TenantID != tenantID || held.ended(time.Now()) {
+		return "", nil, ErrInvalidToken
+	}
+	return plain, held, nil
 }
 
-func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n NewToken) (string, *Token, error) {
+func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n NewToken, seeded bool) (string, *Token, error) {
 	if _, err := d.Tenant(tenantID); err != nil {
 		return "", nil, err
 	}
@@ -52,9 +56,9 @@ func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n N
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, endpoints, credentials, buckets, memory, bucket, limits,"+
-			" created_at, expires_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			" created_at, expires_at, seeded, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			string(id[:]), tenantID, t.Label, digest[:], encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), t.Buckets.text(),
-			t.Memory, t.Bucket, t.Limits.text(), now, toUnix(t.ExpiresAt), revision)
+			t.Memory, t.Bucket, t.Limits.text(), now, toUnix(t.ExpiresAt), seeded, revision)
 		return err
 	})
 	if err != nil {
@@ -154,7 +158,7 @@ func (d *Directory) UpdateToken(ctx context.Context, tenantID, id string, c Toke
 	if err != nil {
 		return nil, err
 	}
-	return d.Token(tenantID, id)
+	return d.Token(ctx, tenantID, id)
 }
 
 // StopToken refuses a token's calls until ResumeToken. reason is in words of
@@ -177,15 +181,29 @@ func (d *Directory) changeToken(ctx context.Context, tenantID, id, set string, v
 	if err != nil {
 		return nil, err
 	}
-	return d.Token(tenantID, id)
+	return d.Token(ctx, tenantID, id)
 }
 
-// Token gives a tenant's token by its id, revoked or not.
-func (d *Directory) Token(tenantID, id string) (*Token, error) {
-	var key tokenID
-	copy(key[:], id)
-	if t, ok := d.tokens.Load(key); ok && t.ID == id && t.TenantID == tenantID {
-		return t, nil
+// Token gives a tenant's token by its id, also one that has ended, as the
+// database has it.
+func (d *Directory) Token(ctx context.Context, tenantID, id string) (*Token, error) {
+	t, err := d.stored(ctx, id)
+	if err == nil && t.TenantID != tenantID {
+		err = fmt.Errorf("token %w", ErrNotFound)
 	}
-	return nil, fmt.Errorf("token %w", ErrNotFound)
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (d *Directory) stored(ctx context.Context, id string) (*Token, error) {
+	t, err := scanToken(d.db.Read.QueryRowContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE id = ?", id).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, fmt.Errorf("token %w", ErrNotFound)
+	}
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	return t, nil
 }

@@ -27,7 +27,7 @@ func (d *Directory) write(ctx context.Context, change func(tx *sql.Tx, revision,
 	}
 	if err := change(tx, revision, time.Now().Unix()); err != nil {
 		var invalid *InvalidError
-		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.As(err, &invalid) {
+		if errors.Is(err, ErrNotFound) || errors.Is(err, ErrExists) || errors.Is(err, ErrChanged) || errors.As(err, &invalid) {
 			return err
 		}
 		return unavailable(err)
@@ -100,49 +100,52 @@ type TenantChange struct {
 	DefaultProvider *string
 	Routes          *[]Route
 	Memory          *MemoryChange
-	Limits          *Limits
+	Limits          *LimitsChange
 }
 
-// UpdateTenant changes a tenant.
-func (d *Directory) UpdateTenant(ctx context.Context, id string, c TenantChange) (*Tenant, error) {
-	if err := d.checkProviders(&c); err != nil {
-		return nil, err
-	}
-	t, err := d.Tenant(id)
-	if err != nil {
-		return nil, err
-	}
-	next := *t
+func (c *TenantChange) applyTo(t *Tenant) error {
 	if c.Name != nil {
-		next.Name = *c.Name
+		t.Name = *c.Name
 	}
 	if c.DefaultProvider != nil {
-		next.DefaultProvider = *c.DefaultProvider
-		if next.DefaultProvider != "" {
-			if err := check("default_provider", next.DefaultProvider, providerName); err != nil {
-				return nil, err
+		t.DefaultProvider = *c.DefaultProvider
+		if t.DefaultProvider != "" {
+			if err := check("default_provider", t.DefaultProvider, providerName); err != nil {
+				return err
 			}
 		}
 	}
 	if c.Routes != nil {
-		next.Routes = *c.Routes
+		t.Routes = *c.Routes
 	}
-	if err := checkRoutes(next.Routes); err != nil {
+	if err := checkRoutes(t.Routes); err != nil {
+		return err
+	}
+	if err := c.Memory.applyTo(&t.Memory); err != nil {
+		return err
+	}
+	return c.Limits.applyTo(&t.Limits)
+}
+
+// UpdateTenant changes a tenant. What does not change is as the database has it
+// in the transaction that writes: two changes at once are both applied.
+func (d *Directory) UpdateTenant(ctx context.Context, id string, c TenantChange) (*Tenant, error) {
+	if err := d.checkProviders(&c); err != nil {
 		return nil, err
 	}
-	if err := c.Memory.applyTo(&next.Memory); err != nil {
-		return nil, err
-	}
-	if c.Limits != nil {
-		next.Limits = *c.Limits
-	}
-	if err := next.Limits.check(); err != nil {
-		return nil, err
-	}
-	err = d.write(ctx, func(tx *sql.Tx, revision, _ int64) error {
-		return one(tx.ExecContext(ctx, "UPDATE tenants SET name = ?, default_provider = ?, routes = ?, memory = ?, limits = ?, revision = ?"+
-			" WHERE id = ? AND deleted_at = 0",
-			next.Name, next.DefaultProvider, encode(next.Routes), next.Memory.text(), next.Limits.text(), revision, id))
+	err := d.write(ctx, func(tx *sql.Tx, revision, _ int64) error {
+		t, deleted, err := scanTenant(tx.QueryRowContext(ctx, "SELECT "+tenantColumns+" FROM tenants WHERE id = ?", id).Scan)
+		if errors.Is(err, sql.ErrNoRows) || deleted {
+			return fmt.Errorf("tenant %w", ErrNotFound)
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.applyTo(t); err != nil {
+			return err
+		}
+		return one(tx.ExecContext(ctx, "UPDATE tenants SET name = ?, default_provider = ?, routes = ?, memory = ?, limits = ?, revision = ? WHERE id = ?",
+			t.Name, t.DefaultProvider, encode(t.Routes), t.Memory.text(), t.Limits.text(), revision, id))
 	})
 	if err != nil {
 		return nil, err
@@ -150,11 +153,24 @@ func (d *Directory) UpdateTenant(ctx context.Context, id string, c TenantChange)
 	return d.Tenant(id)
 }
 
-// DeleteTenant ends a tenant with its tokens and credentials; ciphertexts are
-// overwritten. With shred it is noted that the tenant's key is to be destroyed
-// (PendingShreds).
+// erase ends a deletion: ciphertexts are in no file any more when it returns.
+// ErrErasing when a reader holds that up; the deletion stands, and erasing goes
+// on behind it.
+func (d *Directory) erase(ctx context.Context, deletion error) error {
+	if deletion != nil {
+		return deletion
+	}
+	if err := d.db.Erase(ctx); err != nil {
+		return fmt.Errorf("%w: %w", ErrErasing, err)
+	}
+	return nil
+}
+
+// DeleteTenant ends a tenant with its tokens and credentials, whose ciphertexts
+// are erased before it returns (ErrErasing). With shred it is noted that the
+// tenant's keys are to be destroyed (PendingShreds).
 func (d *Directory) DeleteTenant(ctx context.Context, id string, shred bool) error {
-	return d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
+	return d.erase(ctx, d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
 		if err := one(tx.ExecContext(ctx, "UPDATE tenants SET deleted_at = ?, shred = ?, revision = ? WHERE id = ? AND deleted_at = 0", now, shred, revision, id)); err != nil {
 			return err
 		}
@@ -165,7 +181,7 @@ func (d *Directory) DeleteTenant(ctx context.Context, id string, shred bool) err
 		_, tokens := tx.ExecContext(ctx, "UPDATE tokens SET revoked_at = ?, revision = ? WHERE tenant_id = ? AND revoked_at = 0", now, revision, id)
 		_, credentials := tx.ExecContext(ctx, "UPDATE credentials SET deleted_at = ?, sealed = '', revision = ? WHERE tenant_id = ? AND deleted_at = 0", now, revision, id)
 		return errors.Join(tokens, credentials)
-	})
+	}))
 }
 
 // CredentialID gives the id under which a credential is, or will be, stored:
@@ -190,8 +206,22 @@ func (d *Directory) CredentialID(tenantID, provider, label string) (string, erro
 	return id.String(), nil
 }
 
+// unchanged reports ErrChanged unless the id is still the one of the name: a
+// secret is sealed for an id, so it cannot be stored under another.
+func unchanged(ctx context.Context, tx *sql.Tx, c *Credential) error {
+	var stale bool
+	err := tx.QueryRowContext(ctx, "SELECT EXISTS (SELECT 1 FROM credentials WHERE deleted_at = 0 AND tenant_id = ? AND provider = ? AND label = ? AND id <> ?"+
+		" UNION ALL SELECT 1 FROM credentials WHERE deleted_at > 0 AND id = ?)", c.TenantID, c.Provider, c.Label, c.ID, c.ID).Scan(&stale)
+	if err == nil && stale {
+		return ErrChanged
+	}
+	return err
+}
+
 // PutCredential stores a sealed credential under the id that CredentialID
 // gave, in place of the one that is there, which is kept to go back to.
+// ErrChanged when the name has got, or lost, its id meanwhile: CredentialID
+// gives another one then.
 func (d *Directory) PutCredential(ctx context.Context, c Credential) (*Credential, error) {
 	if err := errors.Join(check("provider", c.Provider, providerName), check("label", c.Label, labelName),
 		check("organization", c.Organization, headerValue), check("project", c.Project, headerValue)); err != nil {
@@ -204,18 +234,24 @@ func (d *Directory) PutCredential(ctx context.Context, c Credential) (*Credentia
 		if err := liveTenant(ctx, tx, c.TenantID); err != nil {
 			return err
 		}
+		if err := unchanged(ctx, tx, &c); err != nil {
+			return err
+		}
 		if err := keepReplaced(ctx, tx, &c, now); err != nil {
 			return err
 		}
 		_, err := tx.ExecContext(ctx, "INSERT INTO credentials (id, tenant_id, provider, label, base_url, host, organization, project, sealed,"+
-			" fingerprint, key_version, keyring, created_at, updated_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
+			" fingerprint, key_version, keyring, address, key_name, created_at, updated_at, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"+
 			" ON CONFLICT (id) DO UPDATE SET base_url = excluded.base_url, host = excluded.host, organization = excluded.organization,"+
 			" project = excluded.project, sealed = excluded.sealed, fingerprint = excluded.fingerprint, key_version = excluded.key_version,"+
-			" keyring = excluded.keyring,"+
+			" keyring = excluded.keyring, address = excluded.address, key_name = excluded.key_name,"+
 			" updated_at = excluded.updated_at, revision = excluded.revision WHERE deleted_at = 0",
-			c.ID, c.TenantID, c.Provider, c.Label, c.BaseURL, c.Host, c.Organization, c.Project, c.Sealed, c.Fingerprint, c.KeyVersion, c.Keyring, now, now, revision)
+			c.ID, c.TenantID, c.Provider, c.Label, c.BaseURL, c.Host, c.Organization, c.Project, c.Sealed, c.Fingerprint, c.KeyVersion, c.Keyring, c.Address, c.Key, now, now, revision)
 		return err
 	})
+	if errors.Is(err, ErrChanged) {
+		return nil, errors.Join(err, d.sync(ctx)) // the next CredentialID is to know
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -226,25 +262,41 @@ func (d *Directory) PutCredential(ctx context.Context, c Credential) (*Credentia
 	return t.Credential(c.Provider, c.Label)
 }
 
-// DeleteCredential ends a credential; its ciphertext is overwritten.
+// DeleteCredential ends a credential, whose ciphertext is erased before it
+// returns (ErrErasing).
 func (d *Directory) DeleteCredential(ctx context.Context, tenantID, provider, label string) error {
-	return d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
+	return d.erase(ctx, d.write(ctx, func(tx *sql.Tx, revision, now int64) error {
 		const replaced = "DELETE FROM replaced_credentials WHERE credential_id IN (SELECT id FROM credentials WHERE tenant_id = ? AND provider = ? AND label = ? AND deleted_at = 0)"
 		if _, err := tx.ExecContext(ctx, replaced, tenantID, provider, label); err != nil {
 			return err
 		}
 		return one(tx.ExecContext(ctx, "UPDATE credentials SET deleted_at = ?, sealed = '', revision = ?"+
 			" WHERE tenant_id = ? AND provider = ? AND label = ? AND deleted_at = 0", now, revision, tenantID, provider, label))
-	})
+	}))
 }
 
-// purge removes credentials that were deleted so long ago that every replica
-// has seen it. Tenants stay, since their ids are never given out again, and so
-// do revoked tokens: EnsureToken could make the same one again.
-func (d *Directory) purge(ctx context.Context) error {
-	before := time.Now().Add(-keepDeleted).Unix()
-	if _, err := d.db.Write.ExecContext(ctx, "DELETE FROM credentials WHERE deleted_at > 0 AND deleted_at < ?", before); err != nil {
-		return unavailable(err)
+// purge removes what ended so long ago that every replica has seen it, and
+// nobody looks for it any more. Tenants stay, since their ids are never given
+// out again, and so do tokens that EnsureToken could make again.
+func (d *Directory) purge(ctx context.Context, now time.Time) error {
+	deleted, ended := now.Add(-keepDeleted).Unix(), now.Add(-keepEnded).Unix()
+	for _, p := range []struct {
+		query  string
+		before int64
+	}{
+		{"DELETE FROM credentials WHERE id IN (SELECT id FROM credentials WHERE deleted_at > 0 AND deleted_at < ?1 LIMIT ?2)", deleted},
+		{"DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE revoked_at > 0 AND revoked_at < ?1 AND seeded = 0 LIMIT ?2)", ended},
+		{"DELETE FROM tokens WHERE id IN (SELECT id FROM tokens WHERE expires_at > 0 AND expires_at < ?1 AND seeded = 0 LIMIT ?2)", ended},
+	} {
+		for n := int64(purgeRows); n == purgeRows; {
+			r, err := d.db.Write.ExecContext(ctx, p.query, p.before, purgeRows)
+			if err != nil {
+				return unavailable(err)
+			}
+			if n, err = r.RowsAffected(); err != nil {
+				return unavailable(err)
+			}
+		}
 	}
 	return nil
 }
@@ -268,19 +320,27 @@ func (d *Directory) Tenants() []*Tenant {
 	return all
 }
 
-// Tokens lists a tenant's tokens, oldest first, with those revoked.
-func (d *Directory) Tokens(tenantID string) ([]*Token, error) {
+// Tokens lists a tenant's tokens, oldest first, with those that were revoked or
+// have expired in the last 90 days. It asks the database.
+func (d *Directory) Tokens(ctx context.Context, tenantID string) (all []*Token, err error) {
 	if _, err := d.Tenant(tenantID); err != nil {
 		return nil, err
 	}
-	var all []*Token
-	d.tokens.Range(func(_ tokenID, t *Token) bool {
-		if t.TenantID == tenantID {
-			all = append(all, t)
+	rows, err := d.db.Read.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE tenant_id = ? ORDER BY created_at, id", tenantID)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for rows.Next() {
+		t, err := scanToken(rows.Scan)
+		if err != nil {
+			return nil, unavailable(err)
 		}
-		return true
-	})
-	slices.SortFunc(all, func(a, b *Token) int { return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.ID, b.ID)) })
+		all = append(all, t)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, unavailable(err)
+	}
 	return all, nil
 }
 
