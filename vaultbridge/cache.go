@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/dgraph-io/ristretto/v2"
@@ -33,6 +34,7 @@ type Cache struct {
 	grace   time.Duration
 	onGrace func()
 	entries *ristretto.Cache[string, *entry]
+	until   atomic.Int64 // Unix nanoseconds: when the last secret in memory ends
 	flights singleflight.Group
 }
 
@@ -155,6 +157,10 @@ func (c *Cache) Credential(ctx context.Context, ref *Ref) (Lease, error) {
 	return c.Fresh(ctx, ref) // ristretto had no room and wiped it before we got here
 }
 
+// Holds reports whether there is, or was a moment ago, a secret in memory that
+// goes on to be used while the key store cannot be reached.
+func (c *Cache) Holds(now time.Time) bool { return now.UnixNano() < c.until.Load() }
+
 // Fresh unseals for one lease alone, whatever is in memory.
 func (c *Cache) Fresh(ctx context.Context, ref *Ref) (Lease, error) {
 	credential, err := c.unseal(ctx, ref)
@@ -186,6 +192,8 @@ func (c *Cache) unsealOnce(ctx context.Context, ref *Ref) (*entry, error) {
 		life := jitter(c.ttl)
 		e := &entry{Credential: credential, generation: shared.Generation, fresh: time.Now().Add(life)}
 		e.expiry = time.AfterFunc(life+c.grace, credential.Wipe)
+		for end, held := time.Now().Add(life+c.grace).UnixNano(), c.until.Load(); end > held && !c.until.CompareAndSwap(held, end); held = c.until.Load() {
+		}
 		c.entries.SetWithTTL(shared.Context.CredentialID, e, 1, c.ttl+c.grace)
 		return e, nil
 	})

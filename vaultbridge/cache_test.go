@@ -53,7 +53,7 @@ func newGraceCache(t *testing.T, o CacheOptions) (*Cache, *counting, *Ref) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return c, k, &Ref{Bound: Bound{testContext, seal(t, l, testContext, "sk-test").Blob}, Keyring: LocalName, Generation: 1}
+	return c, k, &Ref{Bound: Bound{Context: testContext, Blob: seal(t, l, testContext, "sk-test").Blob}, Keyring: LocalName, Generation: 1}
 }
 
 func lease(t *testing.T, c *Cache, ref *Ref) (secret string, hit bool) {
@@ -227,7 +227,7 @@ func TestCredentialDoesNotPrint(t *testing.T) {
 func TestUnsealErrorIsPassedOn(t *testing.T) {
 	c, _, ref := newCache(t, time.Minute)
 	bad := *ref
-	bad.Context.Host = "elsewhere:443"
+	bad.Context.Address = "elsewhere:443"
 	if _, err := c.Credential(context.Background(), &bad); !errors.Is(err, ErrUnsealable) {
 		t.Errorf("got %v", err)
 	}
@@ -320,7 +320,7 @@ func benchCache(b *testing.B) (*Cache, *Ref) {
 	sealed, _ := l.Seal(context.Background(), testContext, []byte("sk-test"))
 	ring, _ := NewRing(l, nil)
 	c, _ := NewCache(ring, CacheOptions{TTL: time.Minute})
-	ref := &Ref{Bound: Bound{testContext, sealed.Blob}, Keyring: LocalName}
+	ref := &Ref{Bound: Bound{Context: testContext, Blob: sealed.Blob}, Keyring: LocalName}
 	_, _ = c.Credential(context.Background(), ref)
 	c.entries.Wait()
 	return c, ref

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/vault/api"
+	"github.com/ownkey/ownkey/internal/secretfile"
 )
 
 const (
@@ -114,10 +115,9 @@ func newTransport(caFile string, l *Login) (*http.Transport, error) {
 	if l.CertFile != "" {
 		// Read for each handshake: such certificates are replaced often.
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			c, err := tls.LoadX509KeyPair(l.CertFile, l.KeyFile)
-			return &c, err
+			return certificateOf(l)
 		}
-		if _, err := tls.LoadX509KeyPair(l.CertFile, l.KeyFile); err != nil {
+		if _, err := certificateOf(l); err != nil {
 			return nil, fmt.Errorf("cannot use client certificate: %w", err)
 		}
 	}
@@ -126,6 +126,21 @@ func newTransport(caFile string, l *Login) (*http.Transport, error) {
 		MaxIdleConns: idleConns, MaxIdleConnsPerHost: idleConns, MaxConnsPerHost: 2 * idleConns, IdleConnTimeout: 5 * time.Minute,
 		TLSNextProto: map[string]func(string, *tls.Conn) http.RoundTripper{}, Proxy: nil, DisableCompression: true,
 	}, nil
+}
+
+// certificateOf reads the certificate that an identity logs in with.
+func certificateOf(l *Login) (*tls.Certificate, error) {
+	certificate, err := os.ReadFile(l.CertFile)
+	if err != nil {
+		return nil, err
+	}
+	key, err := secretfile.Read(l.KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	defer clear(key)
+	c, err := tls.X509KeyPair(certificate, key)
+	return &c, err
 }
 
 // wipingConn zeroes the space that it is given to read into before it waits
@@ -168,16 +183,21 @@ const (
 	ReasonThrottled   Reason = "throttled"   // 429: a quota of Vault's
 	ReasonFailing     Reason = "failing"     // any other answer that is of no use, or nothing to log in with
 	ReasonLogin       Reason = "no_login"    // this identity never got a token
+	ReasonRefused     Reason = "refused"     // a login's role id or secret id
+	ReasonLockedOut   Reason = "locked_out"  // a login, whatever it presents: too many were refused
 )
 
 // reasonOf sorts an error of vault/api. Its text can hold addresses and Vault's
 // own words, which may quote us: it goes no further.
 func reasonOf(err error) Reason {
+	var refused *loginError
 	var answer *api.ResponseError
 	var status statusError
 	var network net.Error
 	var transport *url.Error
 	switch {
+	case errors.As(err, &refused):
+		return refused.reason
 	case errors.As(err, &answer):
 		return reasonOfStatus(answer.StatusCode)
 	case errors.As(err, &status):

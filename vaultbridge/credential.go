@@ -108,14 +108,14 @@ func (c *Credential) MarshalJSON() ([]byte, error) { return nil, errMarshal }
 // MarshalText always fails.
 func (c *Credential) MarshalText() ([]byte, error) { return nil, errMarshal }
 
-// Reseal opens a blob with one keyring and seals it with another. The
-// plaintext is wiped before it returns.
-func Reseal(ctx context.Context, from, to Keyring, b Bound) (sealed Sealed, err error) {
+// Reseal decrypts a blob with one keyring and encrypts it with another, or the
+// same, for a context of its own. The plaintext is wiped before it returns.
+func Reseal(ctx context.Context, from, to Keyring, b Bound, at Context) (sealed Sealed, err error) {
 	credential, err := from.Unseal(ctx, b)
 	if err != nil {
 		return Sealed{}, err
 	}
 	defer credential.Wipe()
-	credential.Use(func(secret []byte) { sealed, err = to.Seal(ctx, b.Context, secret) })
+	credential.Use(func(secret []byte) { sealed, err = to.Seal(ctx, at, secret) })
 	return sealed, err
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/vault/api"
 )
@@ -61,8 +62,8 @@ func temptations(mount string) []string {
 }
 
 // Examine proves what can be proven about the running identities and Vault's
-// settings. Tenants are those whose keys are looked at.
-func (t *Transit) Examine(ctx context.Context, tenants []string) []Finding {
+// settings. keys are the names of tenants' keys that are looked at.
+func (t *Transit) Examine(ctx context.Context, keys []string) []Finding {
 	findings := make([]Finding, 0, 8)
 	add := func(check string, err error, detail string) {
 		f := Finding{Check: check, OK: err == nil, Detail: detail}
@@ -71,8 +72,14 @@ func (t *Transit) Examine(ctx context.Context, tenants []string) []Finding {
 		}
 		findings = append(findings, f)
 	}
-	add("vault answers", t.Ready(ctx), t.o.Address)
+	add("vault answers", t.health(ctx), t.o.Address)
+	skew, err := t.skew(ctx)
+	add("clock agrees with Vault's", err, fmt.Sprintf("%v apart", skew))
 	for _, s := range t.sessions() {
+		if err := s.loggedIn(); err != nil {
+			add(s.identity+" identity: is logged in", fmt.Errorf("%s: %w", reasonOf(err), err), "")
+			continue
+		}
 		add(s.identity+" identity: can do its work and no more", s.examine(ctx, t.o.Mount),
 			fmt.Sprintf("%d duties, %d other paths refused", len(duties(t.o.Mount)[s.identity]), len(temptations(t.o.Mount))-s.overlap(t.o.Mount)))
 	}
@@ -82,9 +89,25 @@ func (t *Transit) Examine(ctx context.Context, tenants []string) []Finding {
 	}
 	add("audit device is on", t.examineAudit(ctx), "every call is logged; "+UnsealHeader+" in clear")
 	add("key of fingerprints", t.examineFingerprintKey(ctx), fingerprintKey+" is of type hmac")
-	unfit := t.examineKeys(ctx, tenants)
-	add("keys of tenants", unfit, fmt.Sprintf("%d keys: %s, derived, not exportable", len(tenants), keyType))
+	unfit := t.examineKeys(ctx, keys)
+	add("keys of tenants", unfit, fmt.Sprintf("%d keys: %s, derived, not exportable", len(keys), keyType))
 	return findings
+}
+
+// mostSkew between our clock and Vault's, which tells whole seconds: the lives of
+// tokens and secret ids are compared across them.
+const mostSkew = 5 * time.Second
+
+func (t *Transit) skew(ctx context.Context) (time.Duration, error) {
+	health, err := t.data.client.Sys().HealthWithContext(ctx)
+	if err != nil {
+		return 0, &unavailable{reasonOf(err)}
+	}
+	skew := time.Until(time.Unix(health.ServerTimeUTC, 0)).Abs().Round(time.Second)
+	if skew > mostSkew {
+		return skew, fmt.Errorf("Vault's and ours are %v apart; synchronize them", skew)
+	}
+	return skew, nil
 }
 
 // capabilities asks what the session's own token may do.
@@ -208,10 +231,10 @@ func (t *Transit) examineFingerprintKey(ctx context.Context) error {
 // maxNamed keys are named in a finding; the rest is counted.
 const maxNamed = 10
 
-func (t *Transit) examineKeys(ctx context.Context, tenants []string) error {
+func (t *Transit) examineKeys(ctx context.Context, keys []string) error {
 	var wrong []string
-	for _, tenant := range tenants {
-		k, err := t.readKey(ctx, keyPrefix+tenant)
+	for _, key := range keys {
+		k, err := t.readKey(ctx, key)
 		why := k.unfit()
 		switch {
 		case err != nil:
@@ -220,7 +243,7 @@ func (t *Transit) examineKeys(ctx context.Context, tenants []string) error {
 			why = "deletion_allowed is true"
 		}
 		if why != "" {
-			wrong = append(wrong, keyPrefix+tenant+": "+why)
+			wrong = append(wrong, key+": "+why)
 		}
 	}
 	if len(wrong) == 0 {

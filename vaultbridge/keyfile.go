@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+
+	"github.com/ownkey/ownkey/internal/secretfile"
 )
 
 // keyFileHeader opens a new file, for the person who finds it.
@@ -17,25 +19,11 @@ const keyFileHeader = "# Ownkey master key. Whoever has this file and the databa
 	"# Keep it secret and keep a copy: without it no credential can be opened again.\n" +
 	"# One version a line; the highest one seals.\n"
 
-// maxKeyFileBytes is far more than a file of versions needs.
-const maxKeyFileBytes = 64 << 10
-
 // OpenLocal opens a master key file: lines of "v<version> <32 bytes in
-// base64>". It must be a regular file that nobody but its owner can read;
-// anything else is ErrKeyFile, with the reason.
+// base64>". Package secretfile says who may be able to read it; anything else is
+// ErrKeyFile, with the reason.
 func OpenLocal(path string) (*Local, error) {
-	info, err := os.Lstat(path)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrKeyFile, err)
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%w: %s is not a regular file", ErrKeyFile, path)
-	case info.Mode().Perm()&0o077 != 0:
-		return nil, fmt.Errorf("%w: others can access %s (mode %04o); run: chmod 600 %s", ErrKeyFile, path, info.Mode().Perm(), path)
-	case info.Size() > maxKeyFileBytes:
-		return nil, fmt.Errorf("%w: %s is too large to be one", ErrKeyFile, path)
-	}
-	content, err := os.ReadFile(path)
+	content, err := secretfile.Read(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrKeyFile, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // What can go wrong with a keyring. Test with errors.Is.
@@ -24,24 +25,32 @@ var (
 )
 
 // Context says where a sealed credential may be used. All four must be the
-// same when it is unsealed: a row that is moved to another tenant, credential,
-// provider or host does not open.
+// same when it is decrypted: a row that is moved to another tenant, credential,
+// provider or address does not open.
 type Context struct {
 	Tenant       string
 	CredentialID string
 	Provider     string
-	Host         string // host:port in lower case
+	// Address is scheme://host:port/base-path in the one spelling that
+	// upstream.Address gives. Credentials that were stored before schemes and
+	// paths were bound have host:port alone, until a rewrap.
+	Address string
 }
 
-// contextVersion begins the encoding, so that another one can never be
-// mistaken for it.
-const contextVersion = "ownkey-context-v1"
+// Versions begin the encoding, so that one can never be mistaken for another.
+const (
+	contextOfHost    = "ownkey-context-v1" // the address is host:port
+	contextOfAddress = "ownkey-context-v2"
+)
 
 // Bytes encodes the context unambiguously: a version, then each part with its
 // length as four bytes, big-endian, before it.
 func (c Context) Bytes() []byte {
-	b := []byte(contextVersion)
-	for _, part := range [...]string{c.Tenant, c.CredentialID, c.Provider, c.Host} {
+	b := []byte(contextOfHost)
+	if strings.Contains(c.Address, "://") {
+		b = []byte(contextOfAddress)
+	}
+	for _, part := range [...]string{c.Tenant, c.CredentialID, c.Provider, c.Address} {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(part))) //nolint:gosec // names are short
 		b = append(b, part...)
 	}
@@ -51,6 +60,7 @@ func (c Context) Bytes() []byte {
 // Sealed is a credential as it is stored.
 type Sealed struct {
 	Keyring    string // name of the keyring that sealed it
+	Key        string // name of the key, where tenants have their own; see KeyName
 	Blob       string
 	KeyVersion int
 	// Fingerprint names the secret without giving it away: 16 hexadecimal
@@ -63,6 +73,8 @@ type Sealed struct {
 type Bound struct {
 	Context Context
 	Blob    string
+	// Key is the key that sealed it, as Sealed had it.
+	Key string
 }
 
 // Keyring is what seals credentials. Implementations are safe for concurrent
@@ -75,6 +87,8 @@ type Keyring interface {
 	Seal(ctx context.Context, c Context, plaintext []byte) (Sealed, error)
 	// Unseal opens a blob.
 	Unseal(ctx context.Context, b Bound) (*Credential, error)
+	// Key is the name of the key that seals for a tenant, as Sealed has it.
+	Key(tenant string) string
 	// Newest is the key version that seals for a tenant; 0 when the tenant has
 	// no key yet.
 	Newest(ctx context.Context, tenant string) (int, error)
@@ -85,10 +99,12 @@ type Keyring interface {
 	Rewrap(ctx context.Context, tenant string, blobs []Bound) ([]Sealed, error)
 	// Retire makes blobs of versions below oldest useless.
 	Retire(ctx context.Context, tenant string, oldest int) error
-	// Destroy ends a tenant's key for good. To destroy it again is no error.
-	Destroy(ctx context.Context, tenant string) error
-	// Ready reports whether the key store answers.
-	Ready(ctx context.Context) error
+	// Destroy ends keys of a tenant for good: those of these names, as Sealed
+	// had them. To destroy one again is no error.
+	Destroy(ctx context.Context, tenant string, keys ...string) error
+	// Ready reports whether the key store is usable, as far as it is known
+	// without asking it.
+	Ready() error
 	// Close ends what the keyring runs in the background.
 	Close()
 }

@@ -24,10 +24,15 @@ import (
 type liar struct {
 	*httptest.Server
 	keyring *Transit
+	metrics *prometheus.Registry
+	token   string // file
 	calls   atomic.Int64
 	ids     sync.Map // header of each call → true
 	answer  func(w http.ResponseWriter, r *http.Request, items []item)
 	events  chan Event
+	probes  atomic.Int64
+	sealed  atomic.Bool
+	ahead   time.Duration // of its clock
 }
 
 type item struct {
@@ -39,16 +44,17 @@ type item struct {
 // newLiar starts one with a keyring whose unseals have a deadline.
 func newLiar(t *testing.T, deadline time.Duration, answer func(w http.ResponseWriter, r *http.Request, items []item)) *liar {
 	t.Helper()
-	l := &liar{answer: answer, events: make(chan Event, 100)}
+	l := &liar{answer: answer, events: make(chan Event, 100), metrics: prometheus.NewRegistry()}
 	l.Server = httptest.NewServer(http.HandlerFunc(l.serve))
 	t.Cleanup(l.Close)
 	token := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(token, []byte("hvs.token\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	l.token = token
 	k, err := NewTransit(context.Background(), TransitOptions{
 		Name: "liar", Address: l.URL, Mount: "transit", Timeout: deadline, Data: Login{Method: MethodTokenFile, TokenFile: token},
-		Journal: func(Unsealing) {}, Notify: func(e Event) { l.events <- e }, Metrics: prometheus.NewRegistry(),
+		Journal: func(Unsealing) {}, Notify: func(e Event) { l.events <- e }, Metrics: l.metrics,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +65,11 @@ func newLiar(t *testing.T, deadline time.Duration, answer func(w http.ResponseWr
 }
 
 func (l *liar) serve(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "sys/health") {
+		l.probes.Add(1)
+		fmt.Fprintf(w, `{"initialized":true,"sealed":%v,"server_time_utc":%d}`, l.sealed.Load(), time.Now().Add(l.ahead).Unix())
+		return
+	}
 	if !strings.Contains(r.URL.Path, "/decrypt/") {
 		fmt.Fprint(w, `{"data":{"ttl":0,"renewable":false}}`) // lookup-self
 		return
@@ -92,7 +103,7 @@ func result(reference string) string {
 const someBlob = "vault:v3:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 func (l *liar) unseal() error {
-	c, err := l.keyring.Unseal(context.Background(), Bound{testContext, someBlob})
+	c, err := l.keyring.Unseal(context.Background(), Bound{Context: testContext, Blob: someBlob})
 	if err == nil {
 		c.Use(func(b []byte) {
 			if string(b) != "sk-test" {

@@ -23,6 +23,7 @@ const (
 	// not begin so.
 	fingerprintInfo = "ownkey-fingerprint-v1"
 	deriveInfo      = "ownkey-derive-v1:"
+	digestInfo      = "ownkey-digest-v1"
 	fingerprintLen  = 8 // bytes: collisions among one tenant's credentials are out of reach
 )
 
@@ -119,6 +120,16 @@ func (l *Local) Derive(purpose string, n int) []byte {
 	return l.expand(deriveInfo+purpose, n)
 }
 
+// Digests tell the versions of the master key from others, and give nothing of
+// them away.
+func (l *Local) Digests() map[int]string {
+	digests := make(map[int]string, len(l.keys))
+	for version, master := range l.keys {
+		digests[version] = hex.EncodeToString(expand(master, digestInfo, fingerprintLen))
+	}
+	return digests
+}
+
 // oldest is the version that everything derived for good hangs on.
 func (l *Local) oldest() int {
 	oldest := l.newest
@@ -129,12 +140,19 @@ func (l *Local) oldest() int {
 }
 
 func (l *Local) expand(info string, n int) []byte {
-	key, err := hkdf.Key(sha256.New, l.keys[l.oldest()], nil, info, n)
+	return expand(l.keys[l.oldest()], info, n)
+}
+
+func expand(master []byte, info string, n int) []byte {
+	key, err := hkdf.Key(sha256.New, master, nil, info, n)
 	if err != nil {
 		panic("BUG: more derived bytes than HKDF gives: " + err.Error())
 	}
 	return key
 }
+
+// Key is empty: no tenant has a key of its own.
+func (l *Local) Key(string) string { return "" }
 
 // Newest is the highest version in the file.
 func (l *Local) Newest(context.Context, string) (int, error) { return l.newest, nil }
@@ -147,7 +165,7 @@ func (l *Local) Rotate(context.Context, string) (int, error) { return 0, ErrUnsu
 func (l *Local) Rewrap(ctx context.Context, _ string, blobs []Bound) ([]Sealed, error) {
 	all := make([]Sealed, 0, len(blobs))
 	for _, b := range blobs {
-		sealed, err := Reseal(ctx, l, l, b)
+		sealed, err := Reseal(ctx, l, l, b, b.Context)
 		if err != nil {
 			return nil, err
 		}
@@ -161,10 +179,10 @@ func (l *Local) Rewrap(ctx context.Context, _ string, blobs []Bound) ([]Sealed, 
 func (l *Local) Retire(context.Context, string, int) error { return nil }
 
 // Destroy is ErrUnsupported: there is one master key for all tenants.
-func (l *Local) Destroy(context.Context, string) error { return ErrUnsupported }
+func (l *Local) Destroy(context.Context, string, ...string) error { return ErrUnsupported }
 
 // Ready is always true: the keys are in memory.
-func (l *Local) Ready(context.Context) error { return nil }
+func (l *Local) Ready() error { return nil }
 
 // Close has nothing to end.
 func (l *Local) Close() {}

@@ -63,10 +63,10 @@ func FuzzLocal(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, secret []byte, tenant, id, host, blob string, at uint16, flip byte) {
-		ctx, c := context.Background(), Context{Tenant: tenant, CredentialID: id, Provider: "openai", Host: host}
+		ctx, c := context.Background(), Context{Tenant: tenant, CredentialID: id, Provider: "openai", Address: host}
 		refused := func(what string, c Context, blob string) {
 			t.Helper()
-			if got, err := l.Unseal(ctx, Bound{c, blob}); !errors.Is(err, ErrUnsealable) || got != nil {
+			if got, err := l.Unseal(ctx, Bound{Context: c, Blob: blob}); !errors.Is(err, ErrUnsealable) || got != nil {
 				t.Fatalf("%s: %q opens, %v", what, blob, err)
 			}
 		}
@@ -83,10 +83,10 @@ func FuzzLocal(f *testing.F) {
 			changed[int(at)%len(changed)] ^= flip
 			refused("a changed blob", c, string(changed))
 		}
-		if other := (Context{Tenant: id, CredentialID: tenant, Provider: "openai", Host: host}); other != c {
+		if other := (Context{Tenant: id, CredentialID: tenant, Provider: "openai", Address: host}); other != c {
 			refused("names that are exchanged", other, sealed.Blob)
 		}
-		refused("names that run together", Context{Tenant: tenant + id, Provider: "openai", Host: "x" + host}, sealed.Blob)
+		refused("names that run together", Context{Tenant: tenant + id, Provider: "openai", Address: "x" + host}, sealed.Blob)
 	})
 }
 
@@ -95,9 +95,13 @@ func FuzzLocal(f *testing.F) {
 func FuzzContext(f *testing.F) {
 	f.Add("acme", "cred_1", "openai", "api.openai.com:443")
 	f.Add("", "\x00\x00\x00\x01a", "", "\xff")
-	f.Fuzz(func(t *testing.T, tenant, id, provider, host string) {
-		want := []string{tenant, id, provider, host}
-		b, ok := bytes.CutPrefix(Context{tenant, id, provider, host}.Bytes(), []byte(contextVersion))
+	f.Add("acme", "cred_1", "openai", "https://api.openai.com:443/v1")
+	f.Fuzz(func(t *testing.T, tenant, id, provider, address string) {
+		want, version := []string{tenant, id, provider, address}, contextOfHost
+		if strings.Contains(address, "://") {
+			version = contextOfAddress
+		}
+		b, ok := bytes.CutPrefix(Context{tenant, id, provider, address}.Bytes(), []byte(version))
 		var got []string
 		for ok && len(b) >= 4 {
 			n := binary.BigEndian.Uint32(b)

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-var testContext = Context{Tenant: "acme", CredentialID: "cred_1", Provider: "openai", Host: "api.openai.com:443"}
+var testContext = Context{Tenant: "acme", CredentialID: "cred_1", Provider: "openai", Address: "https://api.openai.com:443/v1"}
 
 func newLocal(t *testing.T) (*Local, string) {
 	t.Helper()
@@ -28,7 +28,7 @@ func newLocal(t *testing.T) (*Local, string) {
 
 func opened(t *testing.T, l *Local, c Context, blob string) string {
 	t.Helper()
-	credential, err := l.Unseal(context.Background(), Bound{c, blob})
+	credential, err := l.Unseal(context.Background(), Bound{Context: c, Blob: blob})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func TestBlobOpensOnlyInItsContext(t *testing.T) {
 	}
 	f := func(name string, c Context, blob string) {
 		t.Helper()
-		if _, err := l.Unseal(context.Background(), Bound{c, blob}); !errors.Is(err, ErrUnsealable) {
+		if _, err := l.Unseal(context.Background(), Bound{Context: c, Blob: blob}); !errors.Is(err, ErrUnsealable) {
 			t.Errorf("%s: got %v, want ErrUnsealable", name, err)
 		}
 	}
@@ -94,8 +94,8 @@ func TestBlobOpensOnlyInItsContext(t *testing.T) {
 	f("another tenant", changed(func(c *Context) { c.Tenant = "other" }), blob)
 	f("another credential", changed(func(c *Context) { c.CredentialID = "cred_2" }), blob)
 	f("another provider", changed(func(c *Context) { c.Provider = "groq" }), blob)
-	f("another host", changed(func(c *Context) { c.Host = "evil.example:443" }), blob)
-	f("parts that run together", Context{Tenant: "acmecred_1", Provider: "openai", Host: "api.openai.com:443"}, blob)
+	f("another host", changed(func(c *Context) { c.Address = "evil.example:443" }), blob)
+	f("parts that run together", Context{Tenant: "acmecred_1", Provider: "openai", Address: "https://api.openai.com:443/v1"}, blob)
 	raw, _ := base64.StdEncoding.DecodeString(strings.TrimPrefix(blob, "ownkey:v1:"))
 	for _, at := range []int{0, 12, len(raw) - 1} { // nonce, ciphertext, tag
 		raw[at] ^= 1

@@ -3,11 +3,13 @@ package vaultbridge
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
+	"net/http"
 
 	"github.com/hashicorp/vault/api"
+	"github.com/ownkey/ownkey/internal/secretfile"
 )
 
 // Method is a way to log in to Vault.
@@ -58,7 +60,8 @@ func (s *session) logIn(ctx context.Context) (*api.Secret, error) {
 	case MethodTokenFile:
 		return s.tokenFromFile(ctx)
 	case MethodAppRole:
-		return s.present(ctx, map[string]any{"role_id": fromFile(l.RoleIDFile), "secret_id": fromFile(l.SecretIDFile)})
+		secret, err := s.present(ctx, map[string]any{"role_id": fromFile(l.RoleIDFile), "secret_id": fromFile(l.SecretIDFile)})
+		return secret, appRoleError(err)
 	case MethodKubernetes:
 		file := l.JWTFile
 		if file == "" {
@@ -72,6 +75,38 @@ func (s *session) logIn(ctx context.Context) (*api.Secret, error) {
 	}
 	return nil, fmt.Errorf("cannot log in to Vault: there is no method %q", l.Method)
 }
+
+// appRoleError tells refusals of an AppRole login from other failures. Vault
+// answers 400 to a role id or secret id that is not, or not any more, valid. 403
+// is what it answers to a role that it has locked out, after five refusals by
+// default and for fifteen minutes, without looking at what is presented (Vault
+// documentation, "User lockout").
+func appRoleError(err error) error {
+	switch statusOf(err) {
+	case http.StatusBadRequest:
+		return &loginError{ReasonRefused, "Vault refused the secret id or role id: put a valid one into its file; the old one is not presented again"}
+	case http.StatusForbidden:
+		return &loginError{ReasonLockedOut, "Vault has locked the role out after too many refused logins; it ends by itself, by default after 15 minutes"}
+	}
+	return err
+}
+
+// ids is a digest of what an AppRole login would present now, to see when it
+// changes.
+func (s *session) ids() [sha256.Size]byte {
+	role, _ := readSecretFile(s.login.RoleIDFile) // a login tells what is wrong
+	secret, _ := readSecretFile(s.login.SecretIDFile)
+	return sha256.Sum256([]byte(role + "\n" + secret))
+}
+
+// loginError is a login that Vault answered with a refusal.
+type loginError struct {
+	reason Reason
+	text   string
+}
+
+// Error says what happened and the way out.
+func (e *loginError) Error() string { return e.text }
 
 // fromFile is a value that stands in a file.
 type fromFile string
@@ -125,7 +160,7 @@ func (s *session) tokenFromFile(ctx context.Context) (*api.Secret, error) {
 }
 
 func readSecretFile(path string) (string, error) {
-	b, err := os.ReadFile(path)
+	b, err := secretfile.Read(path)
 	if err != nil {
 		return "", fmt.Errorf("cannot log in to Vault: %w", err)
 	}

@@ -37,7 +37,7 @@ func (v *vault) write(name, content string) (path string) {
 // roundTrip seals with one identity and opens with the other.
 func roundTrip(t *testing.T, k Keyring) Bound {
 	t.Helper()
-	b := Bound{testContext, mustSeal(t, k, testContext, "sk-test").Blob}
+	b := Bound{Context: testContext, Blob: mustSeal(t, k, testContext, "sk-test").Blob}
 	if got, _ := mustOpen(t, k, b.Context, b.Blob); got != "sk-test" {
 		t.Errorf("opened as %q", got)
 	}
@@ -96,7 +96,7 @@ done`)
 	// The file is read at each login: one for another audience is refused.
 	v.write("jwt", signJWT(t, key, map[string]any{"sub": "gateway", "aud": "elsewhere"}))
 	k := v.keyring(func(o *TransitOptions) { o.Data = login("data") })
-	if _, err := k.Unseal(t.Context(), Bound{testContext, mustSeal(t, k, testContext, "sk-test").Blob}); !errors.Is(err, ErrUnavailable) {
+	if _, err := k.Unseal(t.Context(), Bound{Context: testContext, Blob: mustSeal(t, k, testContext, "sk-test").Blob}); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("with a JWT for another audience: %v", err)
 	}
 }

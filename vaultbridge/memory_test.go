@@ -31,7 +31,7 @@ func TestPlaintextIsGoneFromMemory(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close()
-	ref := &Ref{Bound: Bound{testContext, blob}, Keyring: "vault", Generation: 1}
+	ref := &Ref{Bound: Bound{Context: testContext, Blob: blob}, Keyring: "vault", Generation: 1}
 	for range 50 {
 		l, err := c.Credential(context.Background(), ref)
 		if err != nil {

@@ -9,7 +9,6 @@ import (
 
 // meters are the key path's metrics. Their labels are words from fixed lists.
 type meters struct {
-	away     atomic.Bool
 	reason   atomic.Value // Reason: the last failure's
 	seconds  prometheus.Histogram
 	hedges   prometheus.Counter
@@ -25,7 +24,7 @@ type meters struct {
 // sense for a client that waits is some seconds.
 var vaultBuckets = []float64{.0005, .001, .002, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-func (m *meters) init(to prometheus.Registerer, name string) {
+func (m *meters) init(to prometheus.Registerer, name string, s *state) {
 	m.reason.Store(ReasonLogin)
 	with := promauto.With(prometheus.WrapRegistererWith(prometheus.Labels{"keyring": name}, to))
 	m.seconds = with.NewHistogram(prometheus.HistogramOpts{
@@ -50,7 +49,7 @@ func (m *meters) init(to prometheus.Registerer, name string) {
 	with.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ownkey_vault_available", Help: "1 while the keyring's Vault can be used, 0 otherwise.",
 	}, func() float64 {
-		if m.away.Load() {
+		if s.now() != "" {
 			return 0
 		}
 		return 1

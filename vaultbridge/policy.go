@@ -3,6 +3,7 @@ package vaultbridge
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // DataPolicy lets the data plane open credentials and nothing else.
@@ -46,11 +47,14 @@ path "sys/config/auditing/request-headers/ownkey-unseal-id" {
 `, mount)
 }
 
+// SecretIDLife is how long the secret ids live that SetupScript makes.
+const SecretIDLife = 90 * 24 * time.Hour
+
 // SetupScript is what a Vault operator runs once, with the vault program: the
 // transit engine, the audit device, both policies, and an AppRole for each
 // identity. It may be run again.
 func SetupScript(mount, auditFile string) string {
-	return strings.NewReplacer("{mount}", mount, "{audit}", auditFile, "{header}", strings.ToLower(UnsealHeader),
+	return strings.NewReplacer("{mount}", mount, "{audit}", auditFile, "{header}", strings.ToLower(UnsealHeader), "{ttl}", fmt.Sprintf("%dh", SecretIDLife/time.Hour),
 		"{data}", DataPolicy(mount), "{admin}", AdminPolicy(mount)).Replace(setupScript)
 }
 
@@ -75,14 +79,27 @@ vault policy write ownkey-admin - <<'POLICY'
 # How they log in. AppRole here; Kubernetes, JWT, TLS certificates, token files
 # and Vault Agent work as well (docs/config.md, keyring.vault.data.method).
 vault auth list | grep -q '^approle/' || vault auth enable approle
-vault write auth/approle/role/ownkey-data  token_policies=ownkey-data  token_ttl=1h token_max_ttl=24h
-vault write auth/approle/role/ownkey-admin token_policies=ownkey-admin token_ttl=1h token_max_ttl=24h
+for identity in data admin; do
+  vault write auth/approle/role/ownkey-$identity token_policies=ownkey-$identity \
+    token_ttl=1h token_max_ttl=24h secret_id_ttl={ttl}
+done
 
 # What the gateway reads at each login. Put the four files where only it can
-# read them, and name them in the configuration file.
+# read them, and name them in the configuration file. A secret id ends after
+# {ttl}: before that, run this again where the files are. It writes new secret
+# ids in their place and ends the old ones; the gateway needs no restart.
 umask 077
 for identity in data admin; do
-  vault read  -field=role_id   auth/approle/role/ownkey-$identity/role-id      > ownkey-$identity.role-id
-  vault write -field=secret_id -f auth/approle/role/ownkey-$identity/secret-id > ownkey-$identity.secret-id
+  role=auth/approle/role/ownkey-$identity file=ownkey-$identity.secret-id
+  vault read -field=role_id $role/role-id > ownkey-$identity.role-id
+  vault write -field=secret_id -f $role/secret-id > $file.new
+  if [ -s $file ]; then
+    mv $file $file.old
+    mv $file.new $file
+    vault write $role/secret-id/destroy secret_id=@$file.old || echo "the old secret id had ended already" >&2
+    rm $file.old
+  else
+    mv $file.new $file
+  fi
 done
 `

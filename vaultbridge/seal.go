@@ -21,7 +21,7 @@ func (t *Transit) Seal(ctx context.Context, c Context, secret []byte) (Sealed, e
 	if err := t.ensureKey(ctx, c.Tenant); err != nil {
 		return Sealed{}, err
 	}
-	s := Sealed{Keyring: t.o.Name}
+	s := Sealed{Keyring: t.o.Name, Key: t.Key(c.Tenant)}
 	err := t.ask(ctx, func(ctx context.Context, _ *api.Client) error {
 		body := plaintextBody(`{"context":"`+base64.StdEncoding.EncodeToString(c.Bytes())+`","plaintext":"`, secret)
 		defer clear(body)
@@ -31,7 +31,7 @@ func (t *Transit) Seal(ctx context.Context, c Context, secret []byte) (Sealed, e
 				KeyVersion int    `json:"key_version"`
 			} `json:"data"`
 		}
-		if err := t.postFor(ctx, t.path("encrypt", keyPrefix+c.Tenant), body, &a); err != nil {
+		if err := t.postFor(ctx, t.path("encrypt", t.own(c.Tenant)), body, &a); err != nil {
 			return err
 		}
 		s.Blob, s.KeyVersion = a.Data.Ciphertext, a.Data.KeyVersion
@@ -162,21 +162,21 @@ func (t *Transit) ensureKey(ctx context.Context, tenant string) error {
 	if _, ok := t.checked.Load(tenant); ok {
 		return nil
 	}
-	k, err := t.readKey(ctx, keyPrefix+tenant)
+	k, err := t.readKey(ctx, t.own(tenant))
 	if errors.Is(err, errNoKey) {
 		err = t.ask(ctx, func(ctx context.Context, c *api.Client) error {
-			_, err := c.Logical().WriteWithContext(ctx, t.path("keys", keyPrefix+tenant), map[string]any{"type": keyType, "derived": true})
+			_, err := c.Logical().WriteWithContext(ctx, t.path("keys", t.own(tenant)), map[string]any{"type": keyType, "derived": true})
 			return err
 		})
 		if err == nil {
-			k, err = t.readKey(ctx, keyPrefix+tenant)
+			k, err = t.readKey(ctx, t.own(tenant))
 		}
 	}
 	if err != nil {
 		return err
 	}
 	if why := k.unfit(); why != "" {
-		return fmt.Errorf("%w %s%s: %s", ErrKeySettings, keyPrefix, tenant, why)
+		return fmt.Errorf("%w %s: %s", ErrKeySettings, t.own(tenant), why)
 	}
 	t.checked.Store(tenant, true)
 	return nil
@@ -184,7 +184,7 @@ func (t *Transit) ensureKey(ctx context.Context, tenant string) error {
 
 // Newest is the latest version of the tenant's key.
 func (t *Transit) Newest(ctx context.Context, tenant string) (int, error) {
-	k, err := t.readKey(ctx, keyPrefix+tenant)
+	k, err := t.readKey(ctx, t.own(tenant))
 	if errors.Is(err, errNoKey) {
 		return 0, nil
 	}
@@ -197,7 +197,7 @@ func (t *Transit) Rotate(ctx context.Context, tenant string) (int, error) {
 		return 0, err
 	}
 	err := t.ask(ctx, func(ctx context.Context, c *api.Client) error {
-		_, err := c.Logical().WriteWithContext(ctx, t.path("keys", keyPrefix+tenant)+"/rotate", nil)
+		_, err := c.Logical().WriteWithContext(ctx, t.path("keys", t.own(tenant))+"/rotate", nil)
 		return err
 	})
 	if err != nil {
@@ -206,7 +206,8 @@ func (t *Transit) Rotate(ctx context.Context, tenant string) (int, error) {
 	return t.Newest(ctx, tenant)
 }
 
-// Rewrap has Vault re-encrypt blobs: no plaintext leaves it.
+// Rewrap has Vault re-encrypt blobs: no plaintext leaves it. It can do so under
+// the same key only: a blob of another one is ErrUnsealable.
 func (t *Transit) Rewrap(ctx context.Context, tenant string, blobs []Bound) ([]Sealed, error) {
 	all := make([]Sealed, 0, len(blobs))
 	for len(blobs) > 0 {
@@ -228,6 +229,9 @@ func (t *Transit) rewrapBatch(ctx context.Context, tenant string, blobs []Bound)
 	}
 	items := make([]item, 0, len(blobs))
 	for _, b := range blobs {
+		if b.Key != t.Key(tenant) {
+			return nil, ErrUnsealable
+		}
 		items = append(items, item{b.Blob, b.Context.Bytes()})
 	}
 	body, err := json.Marshal(map[string]any{"batch_input": items})
@@ -243,7 +247,7 @@ func (t *Transit) rewrapBatch(ctx context.Context, tenant string, blobs []Bound)
 				} `json:"batch_results"`
 			} `json:"data"`
 		}
-		err := t.postFor(ctx, t.path("rewrap", keyPrefix+tenant), body, &a)
+		err := t.postFor(ctx, t.path("rewrap", t.own(tenant)), body, &a)
 		if statusOf(err) == http.StatusBadRequest {
 			return ErrUnsealable
 		}
@@ -258,7 +262,7 @@ func (t *Transit) rewrapBatch(ctx context.Context, tenant string, blobs []Bound)
 			if !ok || r.Error != "" {
 				return ErrUnsealable
 			}
-			all = append(all, Sealed{Keyring: t.o.Name, Blob: r.Ciphertext, KeyVersion: version})
+			all = append(all, Sealed{Keyring: t.o.Name, Key: t.Key(tenant), Blob: r.Ciphertext, KeyVersion: version})
 		}
 		return nil
 	})
@@ -267,36 +271,49 @@ func (t *Transit) rewrapBatch(ctx context.Context, tenant string, blobs []Bound)
 
 // Retire raises the key's min_decryption_version; it never lowers it.
 func (t *Transit) Retire(ctx context.Context, tenant string, oldest int) error {
-	k, err := t.readKey(ctx, keyPrefix+tenant)
+	k, err := t.readKey(ctx, t.own(tenant))
 	if err != nil || k.MinDecryptionVersion >= oldest {
 		return err
 	}
-	return t.configure(ctx, tenant, map[string]any{"min_decryption_version": oldest})
+	return t.configure(ctx, t.own(tenant), map[string]any{"min_decryption_version": oldest})
 }
 
-// Destroy deletes the tenant's key with all its versions: nothing that it has
-// sealed opens again, wherever a copy lies.
-func (t *Transit) Destroy(ctx context.Context, tenant string) error {
+// Destroy deletes keys of a tenant with all their versions: nothing that they
+// have sealed opens again, wherever a copy lies.
+func (t *Transit) Destroy(ctx context.Context, tenant string, keys ...string) error {
 	t.checked.Delete(tenant)
-	_, err := t.readKey(ctx, keyPrefix+tenant)
+	for _, key := range keys {
+		name, err := KeyName(tenant, key)
+		if err == nil {
+			err = t.destroy(ctx, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Transit) destroy(ctx context.Context, key string) error {
+	_, err := t.readKey(ctx, key)
 	if errors.Is(err, errNoKey) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := t.configure(ctx, tenant, map[string]any{"deletion_allowed": true}); err != nil {
+	if err := t.configure(ctx, key, map[string]any{"deletion_allowed": true}); err != nil {
 		return err
 	}
 	return t.ask(ctx, func(ctx context.Context, c *api.Client) error {
-		_, err := c.Logical().DeleteWithContext(ctx, t.path("keys", keyPrefix+tenant))
+		_, err := c.Logical().DeleteWithContext(ctx, t.path("keys", key))
 		return err
 	})
 }
 
-func (t *Transit) configure(ctx context.Context, tenant string, settings map[string]any) error {
+func (t *Transit) configure(ctx context.Context, key string, settings map[string]any) error {
 	return t.ask(ctx, func(ctx context.Context, c *api.Client) error {
-		_, err := c.Logical().WriteWithContext(ctx, t.path("keys", keyPrefix+tenant)+"/config", settings)
+		_, err := c.Logical().WriteWithContext(ctx, t.path("keys", key)+"/config", settings)
 		return err
 	})
 }

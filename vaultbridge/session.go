@@ -16,11 +16,15 @@ const (
 	// Between two tries to log in: doubled from one to the next.
 	minLoginPause = 500 * time.Millisecond
 	maxLoginPause = 30 * time.Second
+	// lockedOutPause is the time between two tries of a role that Vault has
+	// locked out.
+	lockedOutPause = time.Minute
 	// A token that is refused so soon after a login was not worth it: the next
 	// one waits longer.
 	soon = time.Minute
-	// tokenFilePoll is how often a token file is looked at.
-	tokenFilePoll = 5 * time.Second
+	// filePoll is how often a file is looked at whose change is waited for: a
+	// token, or what takes the place of a refused secret id.
+	filePoll = 5 * time.Second
 )
 
 // Event is a change of state that an operator wants to read once.
@@ -41,8 +45,9 @@ type session struct {
 	login    Login
 	client   *api.Client // holds the token
 	notify   func(Event)
-	ready    atomic.Bool   // it has had a token, or needs none
-	first    chan struct{} // closed after the first try
+	ready    atomic.Bool           // it has had a token, or needs none
+	failed   atomic.Pointer[error] // of the last login; nil when it went well
+	first    chan struct{}         // closed after the first try
 	refused  chan struct{}
 	stop     context.CancelFunc
 	done     sync.WaitGroup
@@ -80,12 +85,14 @@ func (s *session) keep(ctx context.Context) {
 	var failing time.Time // since when; zero for not
 	for first := true; ctx.Err() == nil; first = false {
 		began := time.Now()
+		ids := s.ids()
 		try, done := context.WithTimeout(ctx, loginTimeout)
 		secret, err := s.logIn(try)
 		done()
 		if ctx.Err() != nil {
 			return
 		}
+		s.note(err)
 		switch {
 		case err != nil && failing.IsZero():
 			failing = began
@@ -104,16 +111,43 @@ func (s *session) keep(ctx context.Context) {
 			pause = minLoginPause
 			continue
 		}
-		sleep(ctx, jitter(pause))
-		pause = min(2*pause, s.maxPause())
+		switch {
+		case err != nil && reasonOf(err) == ReasonRefused:
+			for s.ids() == ids && ctx.Err() == nil { // the same again would lock the role out
+				sleep(ctx, filePoll)
+			}
+			pause = minLoginPause
+		case err != nil && reasonOf(err) == ReasonLockedOut:
+			sleep(ctx, jitter(lockedOutPause))
+		default:
+			sleep(ctx, jitter(pause))
+			pause = min(2*pause, s.maxPause())
+		}
 	}
+}
+
+// note keeps what came of a login, for those who ask later.
+func (s *session) note(err error) {
+	if err == nil {
+		s.failed.Store(nil)
+		return
+	}
+	s.failed.Store(&err)
+}
+
+// loggedIn is what came of the last login.
+func (s *session) loggedIn() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // maxPause is short where nothing is logged in: to read a file again costs
 // Vault nothing.
 func (s *session) maxPause() time.Duration {
 	if s.login.Method == MethodTokenFile {
-		return tokenFilePoll
+		return filePoll
 	}
 	return maxLoginPause
 }
@@ -147,7 +181,7 @@ func (s *session) hold(ctx context.Context, secret *api.Secret, first bool) (ref
 	}
 	var look <-chan time.Time
 	if s.login.Method == MethodTokenFile {
-		tick := time.NewTicker(tokenFilePoll)
+		tick := time.NewTicker(filePoll)
 		defer tick.Stop()
 		look = tick.C
 	}

@@ -94,7 +94,7 @@ func TestKeyringStartsBeforeVault(t *testing.T) {
 	if _, err := k.Unseal(t.Context(), b); !errors.Is(err, ErrUnavailable) || reasonIn(err) != ReasonLogin {
 		t.Errorf("without Vault: %v", err)
 	}
-	if err := k.Ready(t.Context()); !errors.Is(err, ErrUnavailable) {
+	if err := k.Ready(); !errors.Is(err, ErrUnavailable) {
 		t.Errorf("ready without Vault: %v", err)
 	}
 	if _, err := k.Seal(t.Context(), testContext, []byte("sk-test")); !errors.Is(err, ErrUnavailable) {
@@ -178,7 +178,7 @@ const (
 )
 
 // validBlob looks like one of Vault's.
-var validBlob = Bound{testContext, "vault:v1:AAAA"}
+var validBlob = Bound{Context: testContext, Blob: "vault:v1:AAAA"}
 
 // TestNamespaceComesFromTheOptionsOnly: so do the address and the token. The
 // environment is an operator's shell, or a pod's, and may speak of another Vault.
@@ -254,7 +254,7 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 			if _, err := k.Seal(t.Context(), testContext, []byte("sk-test")); !errors.Is(err, ErrUnavailable) {
 				t.Errorf("%d, %s: seal: %v", status, what, err)
 			}
-			_ = k.Ready(t.Context())
+			_ = k.Ready()
 		}
 	}
 	if n := calls.Load(); n > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	// keyPrefix stands before a tenant's id in the name of its transit key.
+	// keyPrefix begins the name of every tenant's transit key.
 	keyPrefix = "ownkey-"
 	// fingerprintKey makes fingerprints. No tenant's key can have its name:
 	// an underscore stands where theirs has a dash.
@@ -38,11 +39,15 @@ type Unsealing struct {
 
 // TransitOptions say where Vault is and who we are to it.
 type TransitOptions struct {
-	Name      string // stored with each row
-	Address   string // http(s)://host:port, or unix:///path of Vault Agent's listener
-	Namespace string
-	Mount     string // of the transit engine
-	CAFile    string // PEM; empty for the system's authorities
+	Name string // stored with each row
+	// Installation is a part of the names of the keys that it makes, so that
+	// two installations on one Vault never share one. Lower-case letters and
+	// digits; empty for names without it, as all were once.
+	Installation string
+	Address      string // http(s)://host:port, or unix:///path of Vault Agent's listener
+	Namespace    string
+	Mount        string // of the transit engine
+	CAFile       string // PEM; empty for the system's authorities
 	// Timeout is the deadline of an unseal.
 	Timeout time.Duration
 	// Data may decrypt and nothing else. Admin may do all but decrypt; its
@@ -65,6 +70,9 @@ type Transit struct {
 	data    *session
 	admin   *session // nil without
 	breaker *gobreaker.CircuitBreaker[[]byte]
+	state   state
+	stop    context.CancelFunc // of the probes
+	probes  sync.WaitGroup
 	meters  meters
 
 	lines lines
@@ -84,8 +92,9 @@ const (
 // try of each identity, not for its success: a gateway may start before its
 // Vault does.
 func NewTransit(ctx context.Context, o TransitOptions) (*Transit, error) {
-	t := &Transit{o: o}
-	t.meters.init(o.Metrics, o.Name)
+	t := &Transit{o: o, stop: func() {}}
+	t.state.heard(ReasonLogin, time.Now())
+	t.meters.init(o.Metrics, o.Name, &t.state)
 	t.breaker = gobreaker.NewCircuitBreaker[[]byte](t.breakerSettings())
 	var err error
 	if t.data, err = newSession(ctx, "data", &o, o.Data); err != nil {
@@ -105,6 +114,9 @@ func NewTransit(ctx context.Context, o TransitOptions) (*Transit, error) {
 			return nil, ctx.Err()
 		}
 	}
+	t.probe(ctx)
+	ctx, t.stop = context.WithCancel(context.WithoutCancel(ctx))
+	t.probes.Go(func() { t.watch(ctx) })
 	return t, nil
 }
 
@@ -123,10 +135,8 @@ func (t *Transit) breakerSettings() gobreaker.Settings {
 			switch {
 			case from == gobreaker.StateClosed:
 				since = time.Now()
-				t.meters.away.Store(true)
 				t.o.Notify(Event{Identity: "data", What: "vault", Reason: t.meters.lastReason()})
 			case to == gobreaker.StateClosed:
-				t.meters.away.Store(false)
 				t.o.Notify(Event{Identity: "data", What: "vault", Good: true, After: time.Since(since)})
 			}
 		},
@@ -142,6 +152,8 @@ func (t *Transit) sessions() []*session {
 
 // Close stops renewing. Vault revokes the tokens when their time is up.
 func (t *Transit) Close() {
+	t.stop()
+	t.probes.Wait()
 	for _, s := range t.sessions() {
 		if s != nil {
 			s.close()
@@ -152,8 +164,17 @@ func (t *Transit) Close() {
 // Name is the configured name.
 func (t *Transit) Name() string { return t.o.Name }
 
-// Ready reports whether Vault is unsealed and knows us.
-func (t *Transit) Ready(ctx context.Context) error {
+// Ready reports whether Vault is usable, as far as it is known: it was asked in
+// the last second or so, and is not asked again.
+func (t *Transit) Ready() error {
+	if reason := t.state.now(); reason != "" {
+		return &unavailable{reason}
+	}
+	return nil
+}
+
+// health asks Vault whether it is open and, of us, whether we are logged in.
+func (t *Transit) health(ctx context.Context) error {
 	if !t.data.ready.Load() {
 		return &unavailable{ReasonLogin}
 	}
@@ -167,6 +188,44 @@ func (t *Transit) Ready(ctx context.Context) error {
 		return &unavailable{ReasonSealed}
 	}
 	return nil
+}
+
+// Key is the name of the key that seals for a tenant.
+func (t *Transit) Key(tenant string) string {
+	if t.o.Installation == "" {
+		return ""
+	}
+	return keyPrefix + t.o.Installation + keySeparator + tenant
+}
+
+// keySeparator is in no tenant's id and in no installation's: no key of one
+// form has a name of the other.
+const keySeparator = "."
+
+// KeyName gives the name that a tenant's key has in Vault, from the one stored
+// with a row: empty is ownkey-<tenant>, from before installations had keys of
+// their own. Anything but a key of this tenant is ErrUnsealable: the name
+// becomes a part of a path.
+func KeyName(tenant, stored string) (string, error) {
+	if stored == "" {
+		return keyPrefix + tenant, nil
+	}
+	middle, tail := strings.CutSuffix(stored, keySeparator+tenant)
+	installation, head := strings.CutPrefix(middle, keyPrefix)
+	if !head || !tail || installation == "" || strings.ContainsFunc(installation, notOfInstallation) {
+		return "", fmt.Errorf("%w: its key is of another tenant", ErrUnsealable)
+	}
+	return stored, nil
+}
+
+func notOfInstallation(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }
+
+// own is the name in Vault of the key that seals for a tenant.
+func (t *Transit) own(tenant string) string {
+	if key := t.Key(tenant); key != "" {
+		return key
+	}
+	return keyPrefix + tenant
 }
 
 func (t *Transit) path(operation, key string) string { return t.o.Mount + "/" + operation + "/" + key }

@@ -30,6 +30,7 @@ const (
 // pending is an unseal that someone waits for.
 type pending struct {
 	bound      Bound
+	key        string // its name in Vault
 	id         string
 	began      time.Time
 	done       chan struct{}
@@ -37,14 +38,14 @@ type pending struct {
 	err        error
 }
 
-// lines are the unseals that wait, by tenant: Vault's batches are of one key,
-// and every tenant has its own.
+// lines are the unseals that wait, by key: Vault's batches are of one, and every
+// tenant has its own.
 type lines struct {
-	mu       sync.Mutex
-	byTenant map[string]*line
+	mu    sync.Mutex
+	byKey map[string]*line
 }
 
-// line is one tenant's. It is there while a goroutine works on it.
+// line is one key's. It is there while a goroutine works on it.
 type line struct{ waiting []*pending }
 
 // Unseal opens a blob with the tenant's key. The first miss of a tenant goes to
@@ -54,7 +55,11 @@ func (t *Transit) Unseal(_ context.Context, b Bound) (*Credential, error) {
 	if _, ok := transitVersion(b.Blob); !ok {
 		return nil, ErrUnsealable
 	}
-	p := &pending{bound: b, id: newUnsealID(), began: time.Now(), done: make(chan struct{})}
+	key, err := KeyName(b.Context.Tenant, b.Key)
+	if err != nil {
+		return nil, err
+	}
+	p := &pending{bound: b, key: key, id: newUnsealID(), began: time.Now(), done: make(chan struct{})}
 	t.enqueue(p) //nolint:contextcheck // others may share the call: it ends by its own deadline
 	<-p.done     // never later than the deadline
 	return p.credential, p.err
@@ -77,28 +82,27 @@ func notBase64(r rune) bool {
 }
 
 func (t *Transit) enqueue(p *pending) {
-	tenant := p.bound.Context.Tenant
 	t.lines.mu.Lock()
 	defer t.lines.mu.Unlock()
-	l, working := t.lines.byTenant[tenant]
+	l, working := t.lines.byKey[p.key]
 	if !working {
 		l = &line{}
-		if t.lines.byTenant == nil {
-			t.lines.byTenant = map[string]*line{}
+		if t.lines.byKey == nil {
+			t.lines.byKey = map[string]*line{}
 		}
-		t.lines.byTenant[tenant] = l
-		go t.work(tenant, l)
+		t.lines.byKey[p.key] = l
+		go t.work(p.key, l)
 	}
 	l.waiting = append(l.waiting, p)
 }
 
 // take gives the next batch; none ends the line.
-func (t *Transit) take(tenant string, l *line) []*pending {
+func (t *Transit) take(key string, l *line) []*pending {
 	t.lines.mu.Lock()
 	defer t.lines.mu.Unlock()
 	n := min(len(l.waiting), maxBatch)
 	if n == 0 {
-		delete(t.lines.byTenant, tenant)
+		delete(t.lines.byKey, key)
 		return nil
 	}
 	batch := l.waiting[:n:n]
@@ -106,15 +110,15 @@ func (t *Transit) take(tenant string, l *line) []*pending {
 	return batch
 }
 
-// work sends a tenant's batches until nobody waits. A call that hangs does not
+// work sends a key's batches until nobody waits. A call that hangs does not
 // hold up the next one for longer than it takes to be hedged.
-func (t *Transit) work(tenant string, l *line) {
+func (t *Transit) work(key string, l *line) {
 	defer crash.Exit()
-	for batch := t.take(tenant, l); batch != nil; batch = t.take(tenant, l) {
+	for batch := t.take(key, l); batch != nil; batch = t.take(key, l) {
 		answered := make(chan struct{})
 		go func() {
 			defer crash.Exit()
-			t.open(tenant, batch)
+			t.open(key, batch)
 			close(answered)
 		}()
 		patience := time.NewTimer(t.hedgeDelay())
@@ -129,10 +133,10 @@ func (t *Transit) work(tenant string, l *line) {
 func (t *Transit) hedgeDelay() time.Duration { return max(t.o.Timeout/hedgeAfter, minHedge) }
 
 // open asks Vault for a batch and hands out what it gives.
-func (t *Transit) open(tenant string, batch []*pending) {
+func (t *Transit) open(key string, batch []*pending) {
 	fault.At("vaultbridge.open")
 	began := time.Now()
-	raw, err := t.breaker.Execute(func() ([]byte, error) { return t.decrypt(tenant, batch) })
+	raw, err := t.breaker.Execute(func() ([]byte, error) { return t.decrypt(key, batch) })
 	switch {
 	case errors.Is(err, gobreaker.ErrOpenState), errors.Is(err, gobreaker.ErrTooManyRequests):
 		err = &unavailable{t.meters.lastReason()}
@@ -143,6 +147,7 @@ func (t *Transit) open(tenant string, batch []*pending) {
 	}
 	if err == nil {
 		t.meters.seconds.Observe(time.Since(began).Seconds())
+		t.state.heard("", time.Now())
 	}
 	t.meters.decrypts(batch, err)
 	for _, p := range batch {
@@ -155,7 +160,7 @@ func (t *Transit) open(tenant string, batch []*pending) {
 
 // decrypt asks once, and a second time when the first takes too long. The
 // answer is the caller's.
-func (t *Transit) decrypt(tenant string, batch []*pending) ([]byte, error) {
+func (t *Transit) decrypt(key string, batch []*pending) ([]byte, error) {
 	if !t.data.ready.Load() {
 		return nil, t.failed(&unavailable{ReasonLogin})
 	}
@@ -170,7 +175,7 @@ func (t *Transit) decrypt(tenant string, batch []*pending) ([]byte, error) {
 	answers := make(chan answer, 2)
 	ask := func(ids string) {
 		defer crash.Exit()
-		raw, err := t.data.post(ctx, t.path("decrypt", keyPrefix+tenant), body, UnsealHeader, ids, limit)
+		raw, err := t.data.post(ctx, t.path("decrypt", key), body, UnsealHeader, ids, limit)
 		answers <- answer{raw, err}
 	}
 	go ask(ids)
@@ -217,6 +222,7 @@ func (t *Transit) failed(err error) error {
 	if known.reason == ReasonDenied {
 		t.data.distrust()
 	}
+	t.state.heard(known.reason, time.Now())
 	t.meters.failure(known.reason)
 	return known
 }

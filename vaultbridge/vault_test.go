@@ -78,7 +78,7 @@ func mustSeal(t *testing.T, k Keyring, c Context, secret string) Sealed {
 
 func mustOpen(t *testing.T, k Keyring, c Context, blob string) (secret string, credential *Credential) {
 	t.Helper()
-	credential, err := k.Unseal(context.Background(), Bound{c, blob})
+	credential, err := k.Unseal(context.Background(), Bound{Context: c, Blob: blob})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,12 +102,12 @@ func TestTransitSealsForOneContextOnly(t *testing.T) {
 		"shift": {"acme", "cred_1", "opena", "iapi.openai.com:443"},
 	} {
 		mustSeal(t, k, c, "sk-elsewhere") // the other place is a real one
-		if _, err := k.Unseal(context.Background(), Bound{c, s.Blob}); !errors.Is(err, ErrUnsealable) {
+		if _, err := k.Unseal(context.Background(), Bound{Context: c, Blob: s.Blob}); !errors.Is(err, ErrUnsealable) {
 			t.Errorf("moved to another %s: %v", what, err)
 		}
 	}
 	for _, blob := range []string{"", "vault:v1:", "vault:v9:" + s.Blob[9:], s.Blob[:len(s.Blob)-8], "ownkey:v1:AAAA", `vault:v1:"},{"ciphertext":"`} {
-		if _, err := k.Unseal(context.Background(), Bound{testContext, blob}); !errors.Is(err, ErrUnsealable) {
+		if _, err := k.Unseal(context.Background(), Bound{Context: testContext, Blob: blob}); !errors.Is(err, ErrUnsealable) {
 			t.Errorf("blob %.20q: %v", blob, err)
 		}
 	}
@@ -125,7 +125,7 @@ func TestTransitRotatesRewrapsAndRetires(t *testing.T) {
 	for i := range 3 * maxBatch / 2 {
 		c := testContext
 		c.CredentialID = fmt.Sprint("cred_", i)
-		blobs = append(blobs, Bound{c, mustSeal(t, k, c, fmt.Sprint("sk-", i)).Blob})
+		blobs = append(blobs, Bound{Context: c, Blob: mustSeal(t, k, c, fmt.Sprint("sk-", i)).Blob})
 	}
 	if version, err := k.Rotate(ctx, "acme"); version != 2 || err != nil {
 		t.Fatal(version, err)
@@ -154,7 +154,7 @@ func TestTransitRotatesRewrapsAndRetires(t *testing.T) {
 	if err := k.Destroy(ctx, "acme"); err != nil {
 		t.Errorf("again: %v", err)
 	}
-	if _, err := k.Unseal(ctx, Bound{blobs[0].Context, all[0].Blob}); !errors.Is(err, ErrUnsealable) {
+	if _, err := k.Unseal(ctx, Bound{Context: blobs[0].Context, Blob: all[0].Blob}); !errors.Is(err, ErrUnsealable) {
 		t.Errorf("after its key was destroyed: %v", err)
 	}
 	if version, err := k.Newest(ctx, "acme"); version != 0 || err != nil {
@@ -188,7 +188,7 @@ func TestMissesOfOneTenantGoTogether(t *testing.T) {
 	for i := range blobs {
 		c := testContext
 		c.CredentialID = fmt.Sprint("cred_", i)
-		blobs[i] = Bound{c, mustSeal(t, k, c, fmt.Sprint("sk-", i)).Blob}
+		blobs[i] = Bound{Context: c, Blob: mustSeal(t, k, c, fmt.Sprint("sk-", i)).Blob}
 	}
 	before := v.Decrypts()
 	var all sync.WaitGroup
@@ -215,7 +215,7 @@ func TestMissesOfOneTenantGoTogether(t *testing.T) {
 	for i, b := range blobs[:10] {
 		good.Go(func() { mustOpen(t, k, b.Context, b.Blob) })
 		bad.Go(func() {
-			if _, err := k.Unseal(context.Background(), Bound{blobs[i+1].Context, b.Blob}); !errors.Is(err, ErrUnsealable) {
+			if _, err := k.Unseal(context.Background(), Bound{Context: blobs[i+1].Context, Blob: b.Blob}); !errors.Is(err, ErrUnsealable) {
 				t.Error(err)
 			}
 		})

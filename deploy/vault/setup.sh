@@ -49,13 +49,26 @@ POLICY
 # How they log in. AppRole here; Kubernetes, JWT, TLS certificates, token files
 # and Vault Agent work as well (docs/config.md, keyring.vault.data.method).
 vault auth list | grep -q '^approle/' || vault auth enable approle
-vault write auth/approle/role/ownkey-data  token_policies=ownkey-data  token_ttl=1h token_max_ttl=24h
-vault write auth/approle/role/ownkey-admin token_policies=ownkey-admin token_ttl=1h token_max_ttl=24h
+for identity in data admin; do
+  vault write auth/approle/role/ownkey-$identity token_policies=ownkey-$identity \
+    token_ttl=1h token_max_ttl=24h secret_id_ttl=2160h
+done
 
 # What the gateway reads at each login. Put the four files where only it can
-# read them, and name them in the configuration file.
+# read them, and name them in the configuration file. A secret id ends after
+# 2160h: before that, run this again where the files are. It writes new secret
+# ids in their place and ends the old ones; the gateway needs no restart.
 umask 077
 for identity in data admin; do
-  vault read  -field=role_id   auth/approle/role/ownkey-$identity/role-id      > ownkey-$identity.role-id
-  vault write -field=secret_id -f auth/approle/role/ownkey-$identity/secret-id > ownkey-$identity.secret-id
+  role=auth/approle/role/ownkey-$identity file=ownkey-$identity.secret-id
+  vault read -field=role_id $role/role-id > ownkey-$identity.role-id
+  vault write -field=secret_id -f $role/secret-id > $file.new
+  if [ -s $file ]; then
+    mv $file $file.old
+    mv $file.new $file
+    vault write $role/secret-id/destroy secret_id=@$file.old || echo "the old secret id had ended already" >&2
+    rm $file.old
+  else
+    mv $file.new $file
+  fi
 done
