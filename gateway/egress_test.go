@@ -22,10 +22,10 @@ func (h *house) storeAt(label, baseURL, secret string) {
 		h.t.Fatal(err)
 	}
 	host := strings.TrimSuffix(strings.TrimPrefix(baseURL, "http://"), "/v1")
-	sealed, err := h.keyring.Seal(ctx, vaultbridge.Context{Tenant: "acme", CredentialID: id, Provider: "main", Host: host}, []byte(secret))
+	sealed, err := h.keyring.Seal(ctx, vaultbridge.Context{Tenant: "acme", CredentialID: id, Provider: "main", Address: baseURL}, []byte(secret))
 	if err == nil {
 		_, err = h.directory.PutCredential(ctx, directory.Credential{
-			ID: id, TenantID: "acme", Provider: "main", Label: label, BaseURL: baseURL, Host: host, Keyring: sealed.Keyring, Sealed: sealed.Blob,
+			ID: id, TenantID: "acme", Provider: "main", Label: label, BaseURL: baseURL, Host: host, Address: baseURL, Keyring: sealed.Keyring, Sealed: sealed.Blob,
 			KeyVersion: sealed.KeyVersion, Fingerprint: sealed.Fingerprint,
 		})
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -194,41 +193,6 @@ func (g *Gateway) maxBodyBytes(pinned []byte) int64 {
 		return p.MaxBodyBytes
 	}
 	return g.limits.MaxBodyBytes
-}
-
-// target is where a credential's requests go. The credential was sealed for
-// one host; anywhere else it does not open, and the call is refused before
-// anything is dialed.
-func (g *Gateway) target(p *Provider, c *directory.Credential) (*upstream.Target, error) {
-	t := p.Target
-	if c.BaseURL != "" {
-		var err error
-		if t, err = g.ownTarget(p, c.BaseURL); err != nil {
-			return nil, err
-		}
-	}
-	if t.HostPort != c.Host {
-		return nil, refuse(codeCredentialUnusable, "the credential for provider "+p.Name+
-			" was stored for another host than the provider's present one; store it again: ownkey credential put")
-	}
-	return t, nil
-}
-
-func (g *Gateway) ownTarget(p *Provider, baseURL string) (*upstream.Target, error) {
-	key := p.Name + " " + baseURL
-	if t, ok := g.targets.Load(key); ok {
-		return t.(*upstream.Target), nil //nolint:forcetypeassert // only ownTarget stores
-	}
-	base, err := url.Parse(baseURL)
-	if err != nil {
-		return nil, fmt.Errorf("cannot parse stored base URL: %w", err)
-	}
-	egress := g.egress
-	if upstream.HostPort(base) == p.Target.HostPort {
-		egress = nil // the operator's own choice, another path
-	}
-	t, _ := g.targets.LoadOrStore(key, g.upstream.NewTarget(base, p.Roots, egress, p.Target.Limits))
-	return t.(*upstream.Target), nil //nolint:forcetypeassert // see above
 }
 
 func (r *request) credentialError(err error) error {

@@ -267,10 +267,15 @@ func (r *request) unseal() error {
 // refOf binds a stored credential to the address that is about to be dialed,
 // not to the one that its row claims.
 func refOf(c *directory.Credential, t *upstream.Target) vaultbridge.Ref {
+	address := t.Address
+	if c.Address == "" {
+		address = t.HostPort // of a row from before; target has looked at the rest
+	}
 	return vaultbridge.Ref{
 		Bound: vaultbridge.Bound{
-			Context: vaultbridge.Context{Tenant: c.TenantID, CredentialID: c.ID, Provider: c.Provider, Host: t.HostPort},
+			Context: vaultbridge.Context{Tenant: c.TenantID, CredentialID: c.ID, Provider: c.Provider, Address: address},
 			Blob:    c.Sealed,
+			Key:     c.Key,
 		},
 		Keyring:    c.Keyring,
 		Generation: c.Generation,

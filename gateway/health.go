@@ -1,14 +1,10 @@
 package gateway
 
 import (
-	"context"
 	"time"
 
 	"github.com/valyala/fasthttp"
 )
-
-// readyTimeout bounds the question to the keyring.
-const readyTimeout = time.Second
 
 // health answers the paths that need no token and leave no record: /healthz, and
 // / for clients that ask whether anything is there (Claude Code: HEAD /), say
@@ -26,25 +22,78 @@ func (g *Gateway) health(ctx *fasthttp.RequestCtx) bool {
 	return true
 }
 
+// ready answers whether calls succeed. What is known is enough for it: no store
+// and no Vault is asked, however often somebody asks us.
 func (g *Gateway) ready(ctx *fasthttp.RequestCtx) {
-	wait, stop := context.WithTimeout(context.Background(), readyTimeout)
-	defer stop()
-	store, keyring, ledger := g.directory.Ready(), g.ring.Current().Ready(wait), g.journal.Ready()
-	status, word := fasthttp.StatusOK, "ok"
+	parts := [...]struct {
+		name  string
+		state part
+	}{
+		{"store", g.storeState()}, {"keyring", g.keyringState(time.Now())}, {"ledger", stateOf(g.journal.Ready())},
+	}
+	worst := partOK
+	for _, p := range parts {
+		worst = max(worst, p.state)
+	}
+	status, word := fasthttp.StatusOK, worst.String()
 	switch {
 	case g.draining.Load():
 		status, word = fasthttp.StatusServiceUnavailable, "draining"
-	case store != nil || keyring != nil || ledger != nil:
+	case worst == partDown:
 		status, word = fasthttp.StatusServiceUnavailable, "unavailable"
 	}
-	writeJSON(ctx, status, `{"status":"`+word+`","store":"`+part(store)+`","keyring":"`+part(keyring)+`","ledger":"`+part(ledger)+`","records":"`+g.records()+`"}`)
+	body := `{"status":"` + word + `"`
+	for _, p := range parts {
+		body += `,"` + p.name + `":"` + p.state.String() + `"`
+	}
+	writeJSON(ctx, status, body+`,"records":"`+g.records()+`"}`)
 }
 
-func part(err error) string {
+// part is the state of one part, the worse the higher.
+type part int
+
+const (
+	partOK part = iota
+	// partDegraded does not work, and calls go on with what is in memory.
+	partDegraded
+	partDown
+)
+
+// String gives the state's word.
+func (p part) String() string { return [...]string{"ok", "degraded", "down"}[p] }
+
+func stateOf(err error) part {
 	if err != nil {
-		return "down"
+		return partDown
 	}
-	return "ok"
+	return partOK
+}
+
+// storeState: while the database is silent, tokens that are known go on for a
+// time.
+func (g *Gateway) storeState() part {
+	switch {
+	case g.directory.Ready() == nil:
+		return partOK
+	case g.directory.Stale():
+		return partDown
+	}
+	return partDegraded
+}
+
+// keyringState: while a key store cannot be used, credentials in memory go on
+// for their time and its grace.
+func (g *Gateway) keyringState(now time.Time) part {
+	for i, k := range g.ring.All() {
+		switch {
+		case k.Ready() == nil:
+		case i > 0 || g.credentials.Holds(now): // what the one before has sealed is a part of all, if any
+			return partDegraded
+		default:
+			return partDown
+		}
+	}
+	return partOK
 }
 
 func writeJSON(ctx *fasthttp.RequestCtx, status int, body string) {

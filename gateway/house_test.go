@@ -57,8 +57,8 @@ type house struct {
 	keeper    *memory.Keeper
 	gateway   *gateway.Gateway
 	logged    sync.Mutex
-	log       bytes.Buffer      // guarded by logged
-	hosts     map[string]string // host:port of each provider
+	log       bytes.Buffer        // guarded by logged
+	bases     map[string]*url.URL // of each provider
 }
 
 const (
@@ -100,7 +100,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	for _, c := range change {
 		c(&o)
 	}
-	h := &house{t: t, dir: t.TempDir(), hosts: map[string]string{}}
+	h := &house{t: t, dir: t.TempDir(), bases: map[string]*url.URL{}}
 	ctx := context.Background()
 	var err error
 	check := func(err error) {
@@ -124,14 +124,13 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	h.ring = h.makeRing(o.vault, &log)
 	cache, err := vaultbridge.NewCache(h.ring, o.cache)
 	check(err)
-	h.walker = rotation.New(ctx, rotation.Options{Directory: h.directory, Ring: h.ring, Log: &log, Rate: 2000, Settle: time.Second})
 	h.client = upstream.NewClient()
 	base, err := url.Parse(cmp.Or(o.provider, h.provider.URL()))
 	check(err)
 	dead := &url.URL{Scheme: "http", Host: "127.0.0.1:1", Path: "/v1"}
 	provider := func(name string, u *url.URL, header string) *gateway.Provider {
 		target := h.client.NewTarget(u, nil, nil, o.limits)
-		h.hosts[name] = target.HostPort
+		h.bases[name] = u
 		return &gateway.Provider{Name: name, Target: target, CredentialHeader: header, MaxBodyBytes: o.maxBody}
 	}
 	h.openMemory(&o)
@@ -157,6 +156,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		TLS:      o.tls,
 		Timeouts: o.timeouts,
 	})
+	h.walker = rotation.New(ctx, rotation.Options{Directory: h.directory, Ring: h.ring, Log: &log, Rate: 2000, Rebind: h.gateway.Rebind, Settle: time.Second})
 	h.keeper.Start(h.gateway)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
@@ -280,13 +280,14 @@ func (h *house) storeWith(k vaultbridge.Keyring, tenant, provider, label, secret
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	bound := vaultbridge.Context{Tenant: tenant, CredentialID: id, Provider: provider, Host: h.hosts[provider]}
+	bound := vaultbridge.Context{Tenant: tenant, CredentialID: id, Provider: provider, Address: upstream.Address(h.bases[provider])}
 	sealed, err := k.Seal(ctx, bound, []byte(secret))
 	if err != nil {
 		h.t.Fatal(err)
 	}
 	c, err := h.directory.PutCredential(ctx, directory.Credential{
-		ID: id, TenantID: tenant, Provider: provider, Label: label, Host: bound.Host, Keyring: sealed.Keyring, Sealed: sealed.Blob,
+		ID: id, TenantID: tenant, Provider: provider, Label: label, Host: upstream.HostPort(h.bases[provider]), Address: bound.Address,
+		Keyring: sealed.Keyring, Key: sealed.Key, Sealed: sealed.Blob,
 		KeyVersion: sealed.KeyVersion, Fingerprint: sealed.Fingerprint,
 	})
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/internal/memsearch"
+	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
 )
 
@@ -50,10 +51,10 @@ func TestSecretLeavesNothingInMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := vaultbridge.Context{Tenant: "acme", CredentialID: id, Provider: "main", Host: h.hosts["main"]}
+	at := vaultbridge.Context{Tenant: "acme", CredentialID: id, Provider: "main", Address: upstream.Address(h.bases["main"])}
 	blob := v.Script("vault write -field=ciphertext transit/encrypt/ownkey-acme context=" + base64.StdEncoding.EncodeToString(at.Bytes()) + " plaintext=$(base64 -w0 secret)")
 	_, err = h.directory.PutCredential(context.Background(), directory.Credential{
-		ID: id, TenantID: "acme", Provider: "main", Label: "unseen", Host: at.Host, Keyring: "vault", Sealed: strings.TrimSpace(blob), KeyVersion: 1,
+		ID: id, TenantID: "acme", Provider: "main", Label: "unseen", Host: upstream.HostPort(h.bases["main"]), Address: at.Address, Keyring: "vault", Sealed: strings.TrimSpace(blob), KeyVersion: 1,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/upstream"
+	"github.com/ownkey/ownkey/vaultbridge"
 )
 
 // TestCredential asks a provider for its list of models with a sealed
@@ -19,6 +20,28 @@ func (g *Gateway) TestCredential(ctx context.Context, sealed *directory.Credenti
 		return 0, errors.New(refusalOf(err, false).message)
 	}
 	return status, nil
+}
+
+// OpensCredential reports whether a stored credential can be decrypted for the
+// address that it would be sent to. Nothing is sent. The error's text is a public
+// sentence.
+func (g *Gateway) OpensCredential(ctx context.Context, stored *directory.Credential) error {
+	provider := g.providers[stored.Provider]
+	if provider == nil {
+		return errors.New("the configuration has no provider " + stored.Provider)
+	}
+	target, err := g.target(provider, stored)
+	if err == nil {
+		ref := refOf(stored, target)
+		var lease vaultbridge.Lease
+		if lease, err = g.credentials.Fresh(ctx, &ref); err == nil {
+			lease.Release()
+		}
+	}
+	if err != nil {
+		return errors.New(refusalOf(err, false).message)
+	}
+	return nil
 }
 
 func (g *Gateway) probe(ctx context.Context, stored *directory.Credential) (int, error) {

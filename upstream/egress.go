@@ -51,7 +51,7 @@ func (e *Egress) within(ip netip.Addr) bool {
 }
 
 // ErrClearText is a base URL that would send a credential in clear.
-var ErrClearText = errors.New("must begin with https://; http:// is for addresses that the operator allows (egress.allow)")
+var ErrClearText = errors.New("must begin with https://; http:// is for hosts and addresses that the operator names (providers, egress.allow)")
 
 // ErrNotPublic is a base URL that leads into a network which is not the
 // public one.
@@ -73,9 +73,6 @@ func (e *Egress) Check(scheme, hostPort string) error {
 	case err == nil && !public(ip):
 		return ErrNotPublic
 	case scheme != "https":
-		if err != nil && len(e.prefixes) > 0 {
-			return nil // what it resolves to is judged when it is dialed
-		}
 		return ErrClearText
 	}
 	return nil

@@ -30,6 +30,8 @@ type Limits struct {
 // that a connection needs, and the connections that wait for the next request.
 // Its fields are set once; it is safe for concurrent use.
 type Target struct {
+	// Address is what a credential for it is bound to; see Address.
+	Address string
 	// HostPort is what is dialed, always with a port, in lower case.
 	HostPort string
 	// Host is the Host header: HostPort without a default port.
@@ -53,9 +55,10 @@ type Target struct {
 // lead anywhere: a host that the operator has chosen.
 func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, egress *Egress, limits Limits) *Target {
 	t := &Target{
+		Address:  Address(base),
 		HostPort: HostPort(base),
 		Host:     strings.ToLower(base.Host),
-		BasePath: strings.TrimRight(base.EscapedPath(), "/"),
+		BasePath: basePath(base),
 		Limits:   limits,
 	}
 	if base.Scheme == "https" {
@@ -68,8 +71,17 @@ func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, egress *Egress, 
 	return t
 }
 
-// HostPort is the address that requests to a base URL are sent to, in the one
-// spelling that credentials are bound to: lower case, always with a port.
+// Address is everything that decides where requests to a base URL go, and
+// whether in clear: scheme://host:port/base-path, in the one spelling that
+// credentials are bound to.
+func Address(base *url.URL) string { return Origin(base) + basePath(base) }
+
+// Origin is the part of Address before the path.
+func Origin(base *url.URL) string { return base.Scheme + "://" + HostPort(base) }
+
+func basePath(base *url.URL) string { return strings.TrimRight(base.EscapedPath(), "/") }
+
+// HostPort is what requests to a base URL dial: lower case, always with a port.
 func HostPort(base *url.URL) string {
 	port := base.Port()
 	switch {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -20,9 +21,11 @@ type credentialView struct {
 	Label        string     `json:"label"`
 	BaseURL      string     `json:"base_url"`
 	Host         string     `json:"host"`
+	Address      string     `json:"address"` // what the secret is bound to; empty for host alone
 	Organization string     `json:"organization"`
 	Project      string     `json:"project"`
 	Keyring      string     `json:"keyring"`
+	Key          string     `json:"key"` // its name in Vault; empty where tenants have no keys of their own
 	Fingerprint  string     `json:"fingerprint"`
 	KeyVersion   int        `json:"key_version"`
 	CreatedAt    *time.Time `json:"created_at"`
@@ -38,9 +41,13 @@ type replacedView struct {
 }
 
 func viewCredential(c *directory.Credential) credentialView {
+	key := ""
+	if c.Keyring != vaultbridge.LocalName {
+		key, _ = vaultbridge.KeyName(c.TenantID, c.Key) // what is nobody's key is not named
+	}
 	return credentialView{
-		ID: c.ID, Provider: c.Provider, Label: c.Label, BaseURL: c.BaseURL, Host: c.Host, Organization: c.Organization, Project: c.Project,
-		Keyring: c.Keyring, Fingerprint: c.Fingerprint, KeyVersion: c.KeyVersion, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt),
+		ID: c.ID, Provider: c.Provider, Label: c.Label, BaseURL: c.BaseURL, Host: c.Host, Address: c.Address,
+		Organization: c.Organization, Project: c.Project, Keyring: c.Keyring, Key: key, Fingerprint: c.Fingerprint, KeyVersion: c.KeyVersion, CreatedAt: at(c.CreatedAt), UpdatedAt: at(c.UpdatedAt),
 	}
 }
 
@@ -119,23 +126,21 @@ func (s *server) putCredential(w http.ResponseWriter, r *http.Request) error {
 		BaseURL: in.BaseURL, Organization: in.Organization, Project: in.Project,
 	}
 	var err error
-	if next.Host, err = s.host(next.Provider, in.BaseURL); err != nil {
-		return err
-	}
-	if next.ID, err = s.Directory.CredentialID(next.TenantID, next.Provider, next.Label); err != nil {
+	if next.Address, next.Host, err = s.address(next.Provider, in.BaseURL); err != nil {
 		return err
 	}
 	if in.Test {
+		if next.ID, err = s.Directory.CredentialID(next.TenantID, next.Provider, next.Label); err != nil {
+			return err
+		}
 		if err := s.tryCredential(r.Context(), next, in.Secret); err != nil {
 			return err
 		}
 	}
-	ctx, stop := context.WithTimeout(r.Context(), sealTime)
-	defer stop()
-	if err := s.seal(ctx, &next, in.Secret); err != nil {
-		return err
+	c, err := s.store(r.Context(), next, in.Secret)
+	if errors.Is(err, directory.ErrChanged) { // somebody stored or deleted it at the same moment; ours is the later one
+		c, err = s.store(r.Context(), next, in.Secret)
 	}
-	c, err := s.Directory.PutCredential(ctx, next)
 	if err != nil {
 		return err
 	}
@@ -143,9 +148,23 @@ func (s *server) putCredential(w http.ResponseWriter, r *http.Request) error {
 	return s.writeCredential(w, r, c)
 }
 
+// store seals a secret for the id that its name has now, and stores it.
+func (s *server) store(ctx context.Context, next directory.Credential, secret []byte) (*directory.Credential, error) {
+	ctx, stop := context.WithTimeout(ctx, sealTime)
+	defer stop()
+	var err error
+	if next.ID, err = s.Directory.CredentialID(next.TenantID, next.Provider, next.Label); err != nil {
+		return nil, err
+	}
+	if err := s.seal(ctx, &next, secret); err != nil {
+		return nil, err
+	}
+	return s.Directory.PutCredential(ctx, next)
+}
+
 func (s *server) seal(ctx context.Context, c *directory.Credential, secret []byte) error {
-	sealed, err := s.Ring.Current().Seal(ctx, vaultbridge.Context{Tenant: c.TenantID, CredentialID: c.ID, Provider: c.Provider, Host: c.Host}, secret)
-	c.Keyring, c.Sealed, c.KeyVersion, c.Fingerprint = sealed.Keyring, sealed.Blob, sealed.KeyVersion, sealed.Fingerprint
+	sealed, err := s.Ring.Current().Seal(ctx, vaultbridge.Context{Tenant: c.TenantID, CredentialID: c.ID, Provider: c.Provider, Address: c.Address}, secret)
+	c.Keyring, c.Key, c.Sealed, c.KeyVersion, c.Fingerprint = sealed.Keyring, sealed.Key, sealed.Blob, sealed.KeyVersion, sealed.Fingerprint
 	return err
 }
 
@@ -168,15 +187,20 @@ func (s *server) tryCredential(ctx context.Context, c directory.Credential, secr
 	return nil
 }
 
-func (s *server) host(provider, baseURL string) (string, error) {
-	host, err := s.Host(provider, baseURL)
+// address gives what a credential is to be bound to, and its host:port.
+func (s *server) address(provider, baseURL string) (address, host string, err error) {
+	address, err = s.Address(provider, baseURL)
 	switch {
 	case errors.Is(err, ErrUnknownProvider):
-		return "", &failure{http.StatusBadRequest, "unknown_provider", "provider", "there is no such provider; add it to the configuration's providers"}
+		return "", "", &failure{http.StatusBadRequest, "unknown_provider", "provider", "there is no such provider; add it to the configuration's providers"}
 	case err != nil:
-		return "", &failure{http.StatusBadRequest, "invalid_request", "base_url", "base_url: " + err.Error()}
+		return "", "", &failure{http.StatusBadRequest, "invalid_request", "base_url", "base_url: " + err.Error()}
 	}
-	return host, nil
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", "", err
+	}
+	return address, u.Host, nil
 }
 
 func (s *server) find(r *http.Request) (*directory.Credential, error) {
@@ -212,12 +236,12 @@ func (s *server) deleteCredential(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	if err := s.Directory.DeleteCredential(r.Context(), c.TenantID, c.Provider, c.Label); err != nil {
+	err = s.Directory.DeleteCredential(r.Context(), c.TenantID, c.Provider, c.Label)
+	if err != nil && !errors.Is(err, directory.ErrErasing) {
 		return err
 	}
 	s.changed("credential deleted", c.TenantID, c.ID)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
+	return writeDeleted(w, err)
 }
 
 // testCredential tells whether the provider accepts a stored credential, by
@@ -234,7 +258,7 @@ func (s *server) testCredential(w http.ResponseWriter, r *http.Request) error {
 	}
 	ok := status >= 200 && status < 300
 	if ok {
-		if err := s.Directory.ForgetReplaced(r.Context(), c.ID); err != nil {
+		if err := s.Directory.ForgetReplaced(r.Context(), c); err != nil && !errors.Is(err, directory.ErrErasing) {
 			return err
 		}
 	}

@@ -78,8 +78,8 @@ var plainName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$`)
 // audit writes down a call: which one, about whom, from where, and its end.
 func (s *server) audit(r *http.Request, status int, took time.Duration) {
 	level := zerolog.InfoLevel
-	if r.Method == http.MethodGet {
-		level = zerolog.DebugLevel // what changes nothing, and scrapers of metrics
+	if r.Pattern == metricsCall {
+		level = zerolog.DebugLevel // scrapers ask several times a minute
 	}
 	e := s.Log.WithLevel(level)
 	if s.Log.GetLevel() > level {
@@ -90,7 +90,7 @@ func (s *server) audit(r *http.Request, status int, took time.Duration) {
 			e.Str(part, value)
 		}
 	}
-	e.Str("call", r.Pattern).Int("status", status).Str("from", remote(r)).Dur("took_ms", took).Msg("admin call")
+	e.Str("actor", s.actor).Str("call", r.Pattern).Int("status", status).Str("from", remote(r)).Dur("took_ms", took).Msg("admin call")
 }
 
 func remote(r *http.Request) string {

@@ -1,6 +1,8 @@
 package admin_test
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -13,6 +15,8 @@ import (
 func TestAdminCallsAreGuarded(t *testing.T) {
 	p := newPlane(t)
 	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	digest := sha256.Sum256([]byte("oka_test"))
+	actor := fmt.Sprintf("admin-token:%x", digest[:4])
 	refused, slowed := 0, 0
 	for range 200 {
 		switch status, _, raw := p.as("Bearer oka_guess", "DELETE", "/tenants/acme", ""); status {
@@ -36,6 +40,9 @@ func TestAdminCallsAreGuarded(t *testing.T) {
 	}
 	if !strings.Contains(log, `"call":"PATCH /admin/v1/tenants/{tenant}","status":200,"from":"127.0.0.1"`) || !strings.Contains(log, `"tenant":"acme"`) {
 		t.Errorf("the call is not written down: %s", log)
+	}
+	if read := `"level":"info","tenant":"acme","actor":"` + actor + `","call":"GET /admin/v1/tenants/{tenant}","status":200`; !strings.Contains(log, read) {
+		t.Errorf("a call that only reads is not written down as %s: %s", read, log)
 	}
 	if strings.Contains(log, "secret") || strings.Contains(log, "oka_") {
 		t.Errorf("the log quotes a caller: %s", log)

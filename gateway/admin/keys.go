@@ -2,7 +2,9 @@ package admin
 
 import (
 	"errors"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
@@ -80,7 +82,8 @@ func (s *server) getRewrap(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusOK, viewRewrap(job))
 }
 
-// doctor tells what can be proven about the key path as it runs.
+// doctor tells what can be proven about the key path, and the stores, as they
+// are now.
 func (s *server) doctor(w http.ResponseWriter, r *http.Request) error {
 	findings := []vaultbridge.Finding{}
 	for _, k := range s.Ring.All() {
@@ -92,14 +95,17 @@ func (s *server) doctor(w http.ResponseWriter, r *http.Request) error {
 			})
 			continue
 		}
-		tenants, err := s.tenantsSealedBy(r, k.Name())
+		keys, err := s.keysOf(r, k.Name())
 		if err != nil {
 			return err
 		}
-		for _, f := range transit.Examine(r.Context(), tenants) {
+		for _, f := range transit.Examine(r.Context(), keys) {
 			f.Check = "keyring " + k.Name() + ": " + f.Check
 			findings = append(findings, f)
 		}
+	}
+	if s.Examine != nil {
+		findings = append(findings, s.Examine(r.Context())...)
 	}
 	ok := true
 	for _, f := range findings {
@@ -108,20 +114,19 @@ func (s *server) doctor(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusOK, map[string]any{"ok": ok, "findings": findings})
 }
 
-// tenantsSealedBy lists the tenants that have a row of a keyring.
-func (s *server) tenantsSealedBy(r *http.Request, keyring string) ([]string, error) {
-	var ids []string
+// keysOf lists the keys that have sealed a row of a keyring.
+func (s *server) keysOf(r *http.Request, keyring string) ([]string, error) {
+	seen := map[string]bool{}
 	for _, t := range s.Directory.Tenants() {
 		all, err := s.Directory.Credentials(t.ID)
 		if err != nil {
 			continue // deleted meanwhile
 		}
 		for _, c := range all {
-			if c.Keyring == keyring {
-				ids = append(ids, t.ID)
-				break
+			if name, err := vaultbridge.KeyName(t.ID, c.Key); err == nil && c.Keyring == keyring {
+				seen[name] = true
 			}
 		}
 	}
-	return ids, r.Context().Err()
+	return slices.Sorted(maps.Keys(seen)), r.Context().Err()
 }

@@ -13,6 +13,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -32,10 +33,13 @@ import (
 	"golang.org/x/time/rate"
 )
 
+// metricsCall is the one call that is not written down at the usual level.
+const metricsCall = "GET /metrics"
+
 // maxBodyBytes is far more than any admin call needs.
 const maxBodyBytes = 1 << 20
 
-// ErrUnknownProvider is what Options.Host returns for a name that is in no
+// ErrUnknownProvider is what Options.Address returns for a name that is in no
 // table.
 var ErrUnknownProvider = errors.New("there is no such provider")
 
@@ -58,11 +62,14 @@ type Options struct {
 	Quarantine *quarantine.File
 	// Token is what admin calls present.
 	Token config.Secret
+	// Examine looks at what doctor tells of besides the keyrings: stores, disks,
+	// clocks. It may be nil.
+	Examine func(ctx context.Context) []vaultbridge.Finding
 	// Pprof serves profiles.
 	Pprof bool
-	// Host gives the host:port that a credential is bound to: that of baseURL,
-	// or of the provider where it is empty.
-	Host func(provider, baseURL string) (string, error)
+	// Address gives what a credential is bound to, scheme://host:port/base-path:
+	// that of baseURL, or of the provider where it is empty.
+	Address func(provider, baseURL string) (string, error)
 	// Test makes one cheap call with a sealed credential and gives the
 	// provider's status.
 	Test func(ctx context.Context, sealed *directory.Credential) (status int, err error)
@@ -71,6 +78,7 @@ type Options struct {
 type server struct {
 	Options
 	digest   [sha256.Size]byte
+	actor    string        // who has the token, for the log: the beginning of its digest
 	calls    *rate.Limiter // of all who have the token
 	failures *rate.Limiter // of all who have not
 }
@@ -79,6 +87,7 @@ type server struct {
 func New(o Options) http.Handler {
 	s := &server{Options: o, calls: rate.NewLimiter(callsPerSecond, 2*callsPerSecond), failures: rate.NewLimiter(failuresPerSecond, 2*failuresPerSecond)}
 	o.Token.Use(func(value []byte) { s.digest = sha256.Sum256(value) })
+	s.actor = fmt.Sprintf("admin-token:%x", s.digest[:4])
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /admin/v1/tenants":                                                  s.createTenant,
@@ -117,7 +126,7 @@ func New(o Options) http.Handler {
 			}
 		})
 	}
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
+	mux.Handle(metricsCall, promhttp.HandlerFor(o.Metrics, promhttp.HandlerOpts{}))
 	if o.Pprof {
 		mux.HandleFunc("GET /debug/pprof/{profile}", profile)
 	}
@@ -148,6 +157,8 @@ func failureOf(err error) *failure {
 		return &failure{http.StatusNotFound, "not_found", "", "there is no such tenant, token or credential"}
 	case errors.Is(err, directory.ErrExists):
 		return &failure{http.StatusConflict, "already_exists", "id", "the id is taken, or was and is never given out again"}
+	case errors.Is(err, directory.ErrChanged):
+		return &failure{http.StatusConflict, "conflict", "", "it was changed by somebody else at the same moment; look at it and try again"}
 	case errors.Is(err, directory.ErrUnavailable):
 		return &failure{http.StatusServiceUnavailable, "store_unavailable", "", "the tenant store can not be reached; try again"}
 	case errors.Is(err, invoice.ErrMonth), errors.Is(err, invoice.ErrNotBegun), errors.Is(err, invoice.ErrNoTenantYet):

@@ -67,19 +67,19 @@ func newPlaneWith(t *testing.T, change func(*admin.Options), keyrings ...vaultbr
 	if err != nil {
 		t.Fatal(err)
 	}
-	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Settle: 10 * time.Millisecond})
+	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Rebind: func(_, _, _ string) string { return "" }, Settle: 10 * time.Millisecond})
 	o := admin.Options{
 		Directory: p.directory, Ring: ring, Walker: walker, Invoices: newBook(t, p, database), Usage: usage, Metrics: prometheus.NewRegistry(), Log: &log, Token: config.NewSecret("oka_test"),
-		Host: func(provider, baseURL string) (string, error) {
+		Address: func(provider, baseURL string) (string, error) {
 			switch {
 			case provider != "openai":
 				return "", admin.ErrUnknownProvider
 			case baseURL == "":
-				return "api.openai.com:443", nil
+				return "https://api.openai.com:443/v1", nil
 			case !strings.HasPrefix(baseURL, "https://"):
 				return "", errors.New("must begin with https://")
 			}
-			return "example.com:443", nil
+			return "https://example.com:443", nil
 		},
 		Test: func(context.Context, *directory.Credential) (int, error) { return p.status, nil },
 	}
@@ -203,7 +203,7 @@ func TestLifeOfATenant(t *testing.T) {
 		t.Fatal(err)
 	}
 	opened, err := p.keyring.Unseal(context.Background(), vaultbridge.Bound{
-		Context: vaultbridge.Context{Tenant: "acme", CredentialID: c.ID, Provider: "openai", Host: "api.openai.com:443"}, Blob: c.Sealed,
+		Context: vaultbridge.Context{Tenant: "acme", CredentialID: c.ID, Provider: "openai", Address: "https://api.openai.com:443/v1"}, Blob: c.Sealed,
 	})
 	if err != nil {
 		t.Fatal(err)

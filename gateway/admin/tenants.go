@@ -83,15 +83,12 @@ func (s *server) updateTenant(w http.ResponseWriter, r *http.Request) error {
 	if err := read(r, &in); err != nil {
 		return err
 	}
-	t, err := s.Directory.Tenant(r.PathValue("tenant"))
-	if err != nil {
-		return err
-	}
-	limits, memory := t.Limits, directory.MemoryChange{}
+	var limits directory.LimitsChange
+	var memory directory.MemoryChange
 	if err := errors.Join(readMember(in.Memory, "memory", &memory), readMember(in.Limits, "limits", &limits)); err != nil {
 		return err
 	}
-	t, err = s.Directory.UpdateTenant(r.Context(), t.ID, directory.TenantChange{
+	t, err := s.Directory.UpdateTenant(r.Context(), r.PathValue("tenant"), directory.TenantChange{
 		Name: in.Name, DefaultProvider: in.DefaultProvider, Routes: in.Routes, Memory: &memory, Limits: &limits,
 	})
 	if err != nil {
@@ -143,27 +140,48 @@ func (s *server) deleteTenant(w http.ResponseWriter, r *http.Request) error {
 	}
 	err := s.Directory.DeleteTenant(r.Context(), tenant, shred == "true")
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, directory.ErrErasing):
 		s.changed("tenant deleted", tenant, tenant)
 	case shred == "true" && errors.Is(err, directory.ErrNotFound) && s.shredPending(r.Context(), tenant):
 	default:
 		return err
 	}
 	if shred == "true" {
-		if err := s.Walker.Shred(r.Context(), tenant); err != nil {
+		if err := s.shred(r.Context(), tenant); err != nil {
 			return &failure{
 				http.StatusServiceUnavailable, "vault_unavailable", "",
 				"the tenant is deleted; its key is not destroyed yet, because the key store can not be used. The gateway goes on trying; repeat the call to see",
 			}
 		}
 	}
+	return writeDeleted(w, err)
+}
+
+// writeDeleted answers to a deletion: 204 when nothing of it is in the store's
+// files any more, 202 when a reader, such as a backup, holds that up.
+func writeDeleted(w http.ResponseWriter, err error) error {
+	if errors.Is(err, directory.ErrErasing) {
+		return write(w, http.StatusAccepted, map[string]any{"deleted": true, "erased": false})
+	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 func (s *server) shredPending(ctx context.Context, tenant string) bool {
-	ids, err := s.Directory.PendingShreds(ctx)
-	return err == nil && slices.Contains(ids, tenant)
+	pending, err := s.Directory.PendingShreds(ctx)
+	return err == nil && slices.ContainsFunc(pending, func(p directory.Shred) bool { return p.TenantID == tenant })
+}
+
+// shred destroys the keys of a tenant whose deletion has noted that; it is no
+// error when that is done already.
+func (s *server) shred(ctx context.Context, tenant string) error {
+	pending, err := s.Directory.PendingShreds(ctx)
+	for _, p := range pending {
+		if p.TenantID == tenant {
+			err = s.Walker.Shred(ctx, p)
+		}
+	}
+	return err
 }
 
 // mayShred refuses to promise what the keyrings can not do: rows under a

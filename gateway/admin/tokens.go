@@ -78,7 +78,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) listTokens(w http.ResponseWriter, r *http.Request) error {
-	tokens, err := s.Directory.Tokens(r.PathValue("tenant"))
+	tokens, err := s.Directory.Tokens(r.Context(), r.PathValue("tenant"))
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (u *UsageAPI) answer(ctx context.Context, tenant, rawQuery string) (*usageV
 	if err != nil {
 		return nil, unreadable(err)
 	}
-	u.label(tenant, q.By, rows)
+	u.label(ctx, tenant, q.By, rows)
 	return &usageView{tenant, q.From, q.To, q.By, append([]usage.Row{}, rows...)}, nil
 }
 
@@ -124,13 +124,13 @@ func parseTime(param, s string) (time.Time, error) {
 
 // label names ids as people do. Those of a tenant that was deleted have no
 // names any more.
-func (u *UsageAPI) label(tenant string, by usage.By, rows []usage.Row) {
+func (u *UsageAPI) label(ctx context.Context, tenant string, by usage.By, rows []usage.Row) {
 	labels := map[string]string{}
 	for _, t := range u.Directory.Tenants() {
 		switch {
 		case tenant != "" && t.ID != tenant:
 		case by == usage.ByToken:
-			tokens, _ := u.Directory.Tokens(t.ID)
+			tokens, _ := u.Directory.Tokens(ctx, t.ID)
 			for _, token := range tokens {
 				labels[token.ID] = token.Label
 			}

@@ -18,6 +18,9 @@ import (
 	"github.com/rs/zerolog"
 )
 
+// address is what rows are bound to.
+const address = "https://h:443/v1"
+
 // store is a directory with tenants, and keyrings to seal their rows.
 type store struct {
 	t         *testing.T
@@ -102,13 +105,13 @@ func (s *store) put(k vaultbridge.Keyring, tenant, secret string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	sealed, err := k.Seal(ctx, vaultbridge.Context{Tenant: tenant, CredentialID: id, Provider: "openai", Host: "h:443"}, []byte(secret))
+	sealed, err := k.Seal(ctx, vaultbridge.Context{Tenant: tenant, CredentialID: id, Provider: "openai", Address: address}, []byte(secret))
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	_, err = s.directory.PutCredential(ctx, directory.Credential{
-		ID: id, TenantID: tenant, Provider: "openai", Label: "default", Host: "h:443",
-		Keyring: sealed.Keyring, Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion, Fingerprint: sealed.Fingerprint,
+		ID: id, TenantID: tenant, Provider: "openai", Label: "default", Host: "h:443", Address: address,
+		Keyring: sealed.Keyring, Key: sealed.Key, Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion, Fingerprint: sealed.Fingerprint,
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -122,7 +125,7 @@ func (s *store) walker(rate int, current, previous vaultbridge.Keyring) *Walker 
 		s.t.Fatal(err)
 	}
 	log := zerolog.Nop()
-	w := New(context.Background(), Options{Directory: s.directory, Ring: ring, Log: &log, Rate: rate, Settle: 50 * time.Millisecond})
+	w := New(context.Background(), Options{Directory: s.directory, Ring: ring, Log: &log, Rate: rate, Rebind: func(_, _, _ string) string { return address }, Settle: 50 * time.Millisecond})
 	s.t.Cleanup(w.Close)
 	return w
 }
@@ -364,7 +367,7 @@ func TestNewCredentialWinsOverARewrap(t *testing.T) {
 	s.put(k, tenantName(0), "sk-newest")
 	var changes []directory.Resealed
 	for i := range rows {
-		changes = append(changes, resealed(&rows[i], vaultbridge.Sealed{Keyring: "local", Blob: "stale", KeyVersion: 9}))
+		changes = append(changes, resealed(&rows[i], address, vaultbridge.Sealed{Keyring: "local", Blob: "stale", KeyVersion: 9}))
 	}
 	if n, err := s.directory.Reseal(context.Background(), changes); n != 0 || err != nil {
 		t.Errorf("%d rows were overwritten, %v", n, err)
@@ -408,7 +411,7 @@ func TestShredIsNotClaimedWithoutAnAdminIdentity(t *testing.T) {
 		t.Fatal(err)
 	}
 	w := s.walker(1000, transitOn(t, v, "vault", false), nil)
-	if err := w.Shred(ctx, tenantName(0)); !errors.Is(err, vaultbridge.ErrUnsupported) {
+	if err := w.Shred(ctx, directory.Shred{TenantID: tenantName(0), Unnamed: true}); !errors.Is(err, vaultbridge.ErrUnsupported) {
 		t.Errorf("got %v", err)
 	}
 	w.Close()

@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -105,8 +106,8 @@ func (w *walk) saveRegularly(ctx context.Context, stop context.CancelFunc) {
 	}
 }
 
-// rewrapTenant gives every row of a tenant that is not of the current keyring's
-// newest version a new ciphertext.
+// rewrapTenant gives every row of a tenant a new ciphertext that is not of the
+// newest version of the key that seals now, or not bound to a whole address.
 func (w *walk) rewrapTenant(ctx context.Context, tenant string) error {
 	rows, err := w.directory.SealedRows(ctx, tenant)
 	if err != nil || len(rows) == 0 {
@@ -120,7 +121,7 @@ func (w *walk) rewrapTenant(ctx context.Context, tenant string) error {
 	var old, foreign []directory.SealedRow
 	for _, r := range rows {
 		switch {
-		case r.Keyring != current.Name():
+		case r.Keyring != current.Name(), r.Key != current.Key(tenant), w.addressOf(&r) != r.Address:
 			foreign = append(foreign, r)
 		case r.KeyVersion < newest:
 			old = append(old, r)
@@ -141,11 +142,18 @@ func (w *walk) rewrapTenant(ctx context.Context, tenant string) error {
 	return nil
 }
 
-func bound(r *directory.SealedRow) vaultbridge.Bound {
-	return vaultbridge.Bound{
-		Context: vaultbridge.Context{Tenant: r.TenantID, CredentialID: r.CredentialID, Provider: r.Provider, Host: r.Host},
-		Blob:    r.Sealed,
+// addressOf is what a row's secret is to be bound to: what it is bound to, if
+// that is a whole address. Empty: host:port alone, since there is no address.
+func (w *walk) addressOf(r *directory.SealedRow) string {
+	if r.Address != "" {
+		return r.Address
 	}
+	return w.rebind(r.Provider, r.BaseURL, r.Host)
+}
+
+func bound(r *directory.SealedRow) vaultbridge.Bound {
+	at := vaultbridge.Context{Tenant: r.TenantID, CredentialID: r.CredentialID, Provider: r.Provider, Address: cmp.Or(r.Address, r.Host)}
+	return vaultbridge.Bound{Context: at, Blob: r.Sealed, Key: r.Key}
 }
 
 // rewrapRows rewraps rows together; when one of them does not open, one by one.
@@ -175,21 +183,23 @@ func (w *walk) rewrapRows(ctx context.Context, tenant string, rows []directory.S
 	changes := make([]directory.Resealed, len(rows))
 	for i, s := range sealed {
 		s.Fingerprint = rows[i].Fingerprint
-		changes[i] = resealed(&rows[i], s)
+		changes[i] = resealed(&rows[i], rows[i].Address, s)
 	}
 	return w.store(ctx, changes)
 }
 
-// moveRow opens a row with the keyring that sealed it and seals it with the
-// current one.
+// moveRow decrypts a row with what sealed it and encrypts it with the current
+// keyring, for its whole address.
 func (w *walk) moveRow(ctx context.Context, r *directory.SealedRow) error {
 	if err := w.limiter.Wait(ctx); err != nil {
 		return err
 	}
 	from, err := w.ring.Of(r.Keyring)
 	var sealed vaultbridge.Sealed
+	before, after := bound(r), *r
+	after.Address = w.addressOf(r)
 	if err == nil {
-		sealed, err = vaultbridge.Reseal(ctx, from, w.ring.Current(), bound(r))
+		sealed, err = vaultbridge.Reseal(ctx, from, w.ring.Current(), before, bound(&after).Context)
 	}
 	if errors.Is(err, vaultbridge.ErrUnsealable) || errors.Is(err, vaultbridge.ErrKeySettings) {
 		w.unusable(r, err)
@@ -198,12 +208,12 @@ func (w *walk) moveRow(ctx context.Context, r *directory.SealedRow) error {
 	if err != nil {
 		return err
 	}
-	return w.store(ctx, []directory.Resealed{resealed(r, sealed)})
+	return w.store(ctx, []directory.Resealed{resealed(r, after.Address, sealed)})
 }
 
-func resealed(r *directory.SealedRow, s vaultbridge.Sealed) directory.Resealed {
+func resealed(r *directory.SealedRow, address string, s vaultbridge.Sealed) directory.Resealed {
 	after := *r
-	after.Keyring, after.Sealed, after.KeyVersion, after.Fingerprint = s.Keyring, s.Blob, s.KeyVersion, s.Fingerprint
+	after.Address, after.Keyring, after.Key, after.Sealed, after.KeyVersion, after.Fingerprint = address, s.Keyring, s.Key, s.Blob, s.KeyVersion, s.Fingerprint
 	return directory.Resealed{Before: *r, After: after}
 }
 
@@ -238,7 +248,7 @@ func (w *walk) retireTenant(ctx context.Context, tenant string) error {
 		return err
 	}
 	for _, r := range rows {
-		if r.Keyring != current.Name() || r.KeyVersion < newest {
+		if r.Keyring != current.Name() || r.Key != current.Key(tenant) || r.KeyVersion < newest {
 			return nil // rotated again, or not to be opened
 		}
 	}

@@ -44,6 +44,9 @@ type Options struct {
 	Log       *zerolog.Logger
 	// Rate is how many rows are rewrapped in a second, at most.
 	Rate int
+	// Rebind gives the address that a secret is to be bound to which is bound to
+	// host:port alone; empty for none. See gateway.Gateway.Rebind.
+	Rebind func(provider, baseURL, host string) string
 	// Settle replaces DefaultSettle, for tests.
 	Settle time.Duration
 }
@@ -54,6 +57,7 @@ type Walker struct {
 	ring      *vaultbridge.Ring
 	log       *zerolog.Logger
 	limiter   *rate.Limiter
+	rebind    func(provider, baseURL, host string) string
 	settle    time.Duration
 	name      string // of this process, among those on the database
 	wake      chan struct{}
@@ -65,7 +69,7 @@ type Walker struct {
 func New(ctx context.Context, o Options) *Walker {
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	w := &Walker{
-		directory: o.Directory, ring: o.Ring, log: o.Log, settle: o.Settle, stop: stop,
+		directory: o.Directory, ring: o.Ring, log: o.Log, settle: o.Settle, rebind: o.Rebind, stop: stop,
 		limiter: rate.NewLimiter(rate.Limit(o.Rate), max(o.Rate, batchRows)),
 		name:    uuid.NewString(), wake: make(chan struct{}, 1),
 	}
@@ -108,33 +112,37 @@ func (w *Walker) work(ctx context.Context) {
 
 // shredPending destroys the keys that a deletion has asked for.
 func (w *Walker) shredPending(ctx context.Context) {
-	ids, err := w.directory.PendingShreds(ctx)
+	pending, err := w.directory.PendingShreds(ctx)
 	if err != nil {
 		return // the directory tells its own troubles
 	}
-	for _, id := range ids {
-		if err := w.Shred(ctx, id); err != nil && ctx.Err() == nil {
-			w.log.Warn().Str("tenant", id).Err(err).Msg("key of deleted tenant is not destroyed yet")
+	for _, s := range pending {
+		if err := w.Shred(ctx, s); err != nil && ctx.Err() == nil {
+			w.log.Warn().Str("tenant", s.TenantID).Err(err).Msg("key of deleted tenant is not destroyed yet")
 		}
 	}
 }
 
-// Shred destroys the key of a deleted tenant in every Vault on the ring. The
-// local keyring has no key of one tenant; who asks for a shred is told so
-// before.
-func (w *Walker) Shred(ctx context.Context, tenant string) error {
+// Shred destroys the keys of a deleted tenant in every Vault on the ring. The
+// local keyring has no key of one tenant, and refuses a shred before it is
+// noted.
+func (w *Walker) Shred(ctx context.Context, s directory.Shred) error {
 	for _, k := range w.ring.All() {
 		if k.Name() == vaultbridge.LocalName {
 			continue
 		}
-		if err := k.Destroy(ctx, tenant); err != nil {
+		keys := []string{k.Key(s.TenantID)}
+		if s.Unnamed {
+			keys = append(keys, "")
+		}
+		if err := k.Destroy(ctx, s.TenantID, keys...); err != nil {
 			return err
 		}
 	}
-	if err := w.directory.Shredded(ctx, tenant); err != nil {
+	if err := w.directory.Shredded(ctx, s.TenantID); err != nil {
 		return err
 	}
-	w.log.Info().Str("tenant", tenant).Msg("key of deleted tenant destroyed")
+	w.log.Info().Str("tenant", s.TenantID).Msg("key of deleted tenant destroyed")
 	return nil
 }
 

@@ -122,7 +122,7 @@ func (b *Books) AddVaultLog(r io.Reader) error {
 			return errNotJSON
 		}
 		if tenant, ok := strings.CutPrefix(l.Request.Path, b.prefix); ok && l.Type == "response" {
-			b.judge(&l, tenant)
+			b.judge(&l, tenant[strings.LastIndexByte(tenant, '.')+1:]) // behind the installation, if the key's name has one
 		}
 		return nil
 	})

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,6 +105,16 @@ type State struct {
 func (s *Store) State() State {
 	segments, bytes, oldest := s.spool.state()
 	return State{segments, bytes, oldest, s.taken.Load(), s.failures.Load(), s.rejected.Load(), s.quarantined.Load()}
+}
+
+// Look asks the server for what tells it from another one, the time at which its
+// schema was made, and for its clock.
+func (s *Store) Look(ctx context.Context) (made, clock time.Time, err error) {
+	query := "SELECT min(applied_at), now64(3) FROM " + s.client.schema.name("schema_versions")
+	if err := s.client.conn.QueryRow(ctx, query).Scan(&made, &clock); err != nil {
+		return made, clock, fmt.Errorf("cannot reach ClickHouse: %w", err)
+	}
+	return made.UTC(), clock.UTC(), nil
 }
 
 // sends notes a success, and says so after failures.
