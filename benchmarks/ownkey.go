@@ -34,7 +34,7 @@ type ownkey struct {
 
 const (
 	providerKey = "sk-bench"
-	adminToken  = "oka_benchmark"
+	adminToken  = "oka_benchmark_0123456789"
 	adminEnv    = "OWNKEY_ADMIN_TOKEN=" + adminToken
 )
 
@@ -203,12 +203,13 @@ func tenant(ctx context.Context, d *directory.Directory, keyring vaultbridge.Key
 	if err != nil {
 		return err
 	}
-	s, err := keyring.Seal(ctx, vaultbridge.Context{Tenant: id, CredentialID: credential, Provider: "bench", Host: host}, []byte(providerKey))
+	at := "http://" + host + "/v1"
+	s, err := keyring.Seal(ctx, vaultbridge.Context{Tenant: id, CredentialID: credential, Provider: "bench", Address: at}, []byte(providerKey))
 	if err != nil {
 		return err
 	}
 	_, err = d.PutCredential(ctx, directory.Credential{
-		ID: credential, TenantID: id, Provider: "bench", Label: "default", Host: host,
+		ID: credential, TenantID: id, Provider: "bench", Label: "default", Host: host, Address: at,
 		Keyring: s.Keyring, Sealed: s.Blob, KeyVersion: s.KeyVersion, Fingerprint: s.Fingerprint,
 	})
 	return err

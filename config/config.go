@@ -48,18 +48,30 @@ type Config struct {
 type Admin struct {
 	// Address of the admin plane, HOST:PORT. Keep it off public networks.
 	Listen string `yaml:"listen"`
-	// Token that admin calls present. Required.
+	// Token that admin calls present. Required: at least 16 characters, as
+	// `openssl rand -hex 32` prints.
 	Token Secret `yaml:"token"`
+	// TLS of the admin plane. Without it, keep the plane on loopback or behind
+	// something that speaks TLS.
+	TLS AdminTLS `yaml:"tls"`
 	// Serve Go's profiles under /debug/pprof/ to holders of the token. Profiles
 	// hold names of functions and sizes, no contents of memory.
 	Pprof bool `yaml:"pprof"`
 }
 
+// AdminTLS is what the admin plane shows to its clients.
+type AdminTLS struct {
+	// Certificate chain, PEM. It is read again when it has changed.
+	CertFile string `yaml:"cert_file"`
+	// Its key, PEM.
+	KeyFile string `yaml:"key_file"`
+}
+
 // Keyring is what seals and unseals credentials.
 type Keyring struct {
 	// Master key file of the local keyring; `ownkey keygen` makes one. It must
-	// be readable by its owner only and lie outside data, so that no backup of
-	// the database brings its key along. This or vault.address is required.
+	// lie outside data, so that no backup of the database brings its key along.
+	// This or vault.address is required.
 	MasterKeyFile string `yaml:"master_key_file"`
 	// HashiCorp Vault's transit engine, in place of the local keyring;
 	// `ownkey vault policy` prints how to set it up.

@@ -14,7 +14,7 @@ import (
 var update = flag.Bool("update", false, "write golden files")
 
 func env(name string) (string, bool) {
-	v, ok := map[string]string{"OWNKEY_ADMIN_TOKEN": "oka_test", "CLICKHOUSE_PASSWORD": "x", "OWNKEY_WEBHOOK_SECRET": "y", "PORT": "9000", "EMPTY": ""}[name]
+	v, ok := map[string]string{"OWNKEY_ADMIN_TOKEN": "oka_test_0123456789", "CLICKHOUSE_PASSWORD": "x", "OWNKEY_WEBHOOK_SECRET": "y", "PORT": "9000", "EMPTY": ""}[name]
 	return v, ok
 }
 
@@ -29,7 +29,7 @@ func TestExampleIsComplete(t *testing.T) {
 	}
 	token := ""
 	c.Admin.Token.Use(func(b []byte) { token = string(b) })
-	if token != "oka_test" || c.Listen != "0.0.0.0:8080" || c.Keyring.CacheTTL != 30*time.Second || c.Providers["local"].BaseURL != "http://127.0.0.1:9999/v1" {
+	if token != "oka_test_0123456789" || c.Listen != "0.0.0.0:8080" || c.Keyring.CacheTTL != 30*time.Second || c.Providers["local"].BaseURL != "http://127.0.0.1:9999/v1" {
 		t.Errorf("got %+v", c)
 	}
 	// Every key is shown.
@@ -83,9 +83,45 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
+// TestBrokenFilesAreNotQuoted: whatever a secret looks like, and wherever it was
+// put by mistake, no problem repeats it.
+func TestBrokenFilesAreNotQuoted(t *testing.T) {
+	for _, value := range []string{"*s3cretvalue", "&s3cretvalue", "!!int s3cretvalue", "!s3cretvalue x", "@s3cretvalue", "`s3cretvalue", "%s3cretvalue", "s3cretvalue: x: y",
+		"[s3cretvalue", "{s3cretvalue", "'s3cretvalue", "\"s3cretvalue", "|s3cretvalue", ">s3cretvalue", "s3cretvalue #", "- s3cretvalue", "\ts3cretvalue", "!!binary s3cretvalue", "!!float s3cretvalue", "!!timestamp s3cretvalue", "!<s3cretvalue> x"} {
+		for _, file := range []string{
+			"admin: {token: %s}", "admin:\n  token: %s", "admin:\n  token: {file: /x, x: %s}", "listen: %s\nadmin:\n  token: %s", "limits: {max_body_bytes: %s}",
+			"meter:\n  clickhouse:\n    password: %s", "keyring:\n  cache_ttl: %s", "%s",
+		} {
+			text := strings.ReplaceAll(file, "%s", value)
+			if file == "%s" && strings.Contains(value, ": ") || file == "%s" && strings.HasSuffix(value, " x") {
+				continue // a key, which problems name
+			}
+			_, err := Parse("f", []byte(text), env)
+			if err == nil || strings.Contains(err.Error(), "s3cret") {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	}
+}
+
+func TestAdminTokenIsNotGuessed(t *testing.T) {
+	for token, ok := range map[string]bool{
+		"x": false, "oka_test": false, "0123456789abcde": false, "aaaaaaaaaaaaaaaaaaaaaaaaaaaa": false, "abababababababababab": false, "abcdeabcdeabcdeabcde": false,
+		"0123456789abcdef": true, "correct horse battery": true,
+	} {
+		_, err := Parse("f", []byte("admin: {token: '${OWNKEY_ADMIN_TOKEN}'}\nkeyring: {master_key_file: /etc/k}"), func(string) (string, bool) { return token, true })
+		if (err == nil) != ok {
+			t.Errorf("%q: %v", token, err)
+		}
+		if err != nil && (!strings.Contains(err.Error(), "admin.token: is too easy to guess") || !strings.Contains(err.Error(), "openssl rand") || len(token) > 8 && strings.Contains(err.Error(), token)) {
+			t.Errorf("%q: %v", token, err)
+		}
+	}
+}
+
 func TestSecretFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(path, []byte("oka_file\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("oka_file_0123456789\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file := fmt.Appendf(nil, "admin: {token: {file: %s}}\nkeyring: {master_key_file: /etc/k}", path)
@@ -94,11 +130,11 @@ func TestSecretFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Admin.Token.Use(func(b []byte) {
-		if string(b) != "oka_file" {
+		if string(b) != "oka_file_0123456789" {
 			t.Errorf("got %q", b)
 		}
 	})
-	if s := fmt.Sprintf("%v %+v %#v %s %x %d", c, c.Admin, c.Admin.Token, c.Admin.Token, c.Admin.Token, c.Admin.Token); strings.Contains(s, "oka_file") || strings.Contains(s, "6f6b61") {
+	if s := fmt.Sprintf("%v %+v %#v %s %x %d", c, c.Admin, c.Admin.Token, c.Admin.Token, c.Admin.Token, c.Admin.Token); strings.Contains(s, "oka_file_0123456789") || strings.Contains(s, "6f6b61") {
 		t.Errorf("the secret prints: %s", s)
 	}
 	if err := os.Chmod(path, 0o644); err != nil {

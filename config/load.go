@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/ownkey/ownkey/internal/secretfile"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -27,7 +28,7 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 	c := Default()
 	var root yaml.Node
 	if err := yaml.Unmarshal(data, &root); err != nil {
-		d.add(nil, "", "not valid YAML: "+strings.TrimPrefix(err.Error(), "yaml: "))
+		d.add(nil, "", "not valid YAML: "+unquoted(err))
 		return nil, d.problems
 	}
 	if len(root.Content) > 0 {
@@ -39,6 +40,23 @@ func Parse(name string, data []byte, env func(string) (string, bool)) (*Config, 
 	}
 	return &c, nil
 }
+
+// unquoted is what yaml says about a file, without the words that it quotes from
+// there: one of them could be a secret.
+func unquoted(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	switch {
+	case strings.Contains(text, "anchor"):
+		return "a value begins with * or &, which YAML takes for a reference; put it in quotes"
+	case !fromScanner.MatchString(text):
+		return "a value is not what its tag says"
+	}
+	return text
+}
+
+// fromScanner are the messages of yaml's scanner, which are fixed. What it
+// quotes is punctuation.
+var fromScanner = regexp.MustCompile(`^(line \d+: )?[a-zA-Z ,%-]+( '[^a-zA-Z0-9]{1,3}'[a-zA-Z ,'-]*)*$`)
 
 // reference is ${NAME}, or $$ for a dollar sign.
 var reference = regexp.MustCompile(`\$\$|\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
@@ -83,18 +101,9 @@ func (d *decoder) filled(n *yaml.Node, path string, value []byte) Secret {
 }
 
 func (d *decoder) secretFile(n *yaml.Node, path, file string) []byte {
-	info, err := os.Stat(file)
+	value, err := secretfile.Read(file)
 	if err != nil {
-		d.add(n, path, fmt.Sprintf("cannot read %s: %v", file, errors.Unwrap(err)))
-		return nil
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		d.add(n, path, fmt.Sprintf("others can access %s (mode %04o); run: chmod 600 %s", file, info.Mode().Perm(), file))
-		return nil
-	}
-	value, err := os.ReadFile(file)
-	if err != nil {
-		d.add(n, path, fmt.Sprintf("cannot read %s: %v", file, errors.Unwrap(err)))
+		d.add(n, path, err.Error())
 	}
 	return value
 }

@@ -27,9 +27,7 @@ func (d *decoder) validate(c *Config) {
 	d.address("listen", c.Listen)
 	d.address("admin.listen", c.Admin.Listen)
 	d.required("data", c.Data)
-	if c.Admin.Token.Empty() {
-		d.add(nil, "admin.token", "missing; write ${NAME} for an environment variable, or {file: PATH}")
-	}
+	d.admin(&c.Admin)
 	d.keyring(c)
 	d.limits(&c.Limits)
 	d.runaway(&c.Runaway)
@@ -51,6 +49,35 @@ func (d *decoder) validate(c *Config) {
 	}
 	d.billing(&c.Billing)
 	d.memory(&c.Memory)
+}
+
+// Bounds of the admin token: whatever it is made of, nobody guesses it at the
+// few tries a second that the admin plane allows.
+const (
+	minAdminToken    = 16 // characters
+	minTokenAlphabet = 6  // different ones among them
+)
+
+func (d *decoder) admin(a *Admin) {
+	a.Token.Use(func(token []byte) {
+		alphabet := map[byte]bool{}
+		for _, c := range token {
+			alphabet[c] = true
+		}
+		switch {
+		case len(token) == 0:
+			d.add(nil, "admin.token", "missing; write ${NAME} for an environment variable, or {file: PATH}")
+		case len(token) < minAdminToken || len(alphabet) < minTokenAlphabet:
+			d.add(nil, "admin.token", fmt.Sprintf("is too easy to guess: it needs at least %d characters, %d of them different; make one with: openssl rand -hex 32",
+				minAdminToken, minTokenAlphabet))
+		}
+	})
+	switch {
+	case a.TLS.CertFile == "" && a.TLS.KeyFile != "":
+		d.add(nil, "admin.tls.cert_file", "missing; key_file needs it")
+	case a.TLS.CertFile != "" && a.TLS.KeyFile == "":
+		d.add(nil, "admin.tls.key_file", "missing")
+	}
 }
 
 func (d *decoder) provider(name string, p Provider) {

@@ -104,7 +104,7 @@ func (v *vaultBed) unseals(ctx context.Context) error {
 	for i := range most {
 		group.Go(func() error {
 			for j := range each {
-				c := vaultbridge.Context{Tenant: fmt.Sprint("cold-", i), CredentialID: fmt.Sprint(j), Provider: "bench", Host: v.host}
+				c := vaultbridge.Context{Tenant: fmt.Sprint("cold-", i), CredentialID: fmt.Sprint(j), Provider: "bench", Address: "http://" + v.host + "/v1"}
 				s, err := v.keyring.Seal(ctx, c, []byte(providerKey))
 				if err != nil {
 					return err
@@ -182,12 +182,12 @@ func (v *vaultBed) seed(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			s, err := v.keyring.Seal(ctx, vaultbridge.Context{Tenant: id, CredentialID: credential, Provider: "bench", Host: v.host}, []byte(providerKey))
+			s, err := v.keyring.Seal(ctx, vaultbridge.Context{Tenant: id, CredentialID: credential, Provider: "bench", Address: "http://" + v.host + "/v1"}, []byte(providerKey))
 			if err != nil {
 				return err
 			}
 			_, err = d.PutCredential(ctx, directory.Credential{
-				ID: credential, TenantID: id, Provider: "bench", Label: "default", Host: v.host,
+				ID: credential, TenantID: id, Provider: "bench", Label: "default", Host: v.host, Address: "http://" + v.host + "/v1",
 				Keyring: s.Keyring, Sealed: s.Blob, KeyVersion: s.KeyVersion, Fingerprint: s.Fingerprint,
 			})
 			if err != nil {
@@ -210,7 +210,7 @@ type gateway struct {
 var chatBody = []byte(`{"model":"gpt-4o-mini","temperature":0.7,"messages":[{"role":"system","content":"You are a helpful assistant."},{"role":"user","content":"` +
 	strings.Repeat("Tell me about Paris. ", 42) + `"}]}`)
 
-const benchAdminToken = "oka_benchmark"
+const benchAdminToken = "oka_benchmark_0123456789"
 
 // serve starts the gateway on the seeded database.
 func (v *vaultBed) serve(cacheTTL string) (*gateway, error) {

@@ -3,12 +3,12 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -17,6 +17,7 @@ import (
 // AdminFlags say where the admin plane is. Every admin verb has them.
 type AdminFlags struct {
 	AdminURL   string `name:"admin-url" env:"OWNKEY_ADMIN_URL" default:"http://127.0.0.1:8081" placeholder:"URL" help:"Address of the admin plane."`
+	AdminCA    string `name:"admin-ca-file" env:"OWNKEY_ADMIN_CA_FILE" placeholder:"FILE" help:"Certificate authorities to trust for it in place of the system's, PEM."`
 	AdminToken string `name:"admin-token" env:"OWNKEY_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin plane; better from the environment."`
 	JSON       bool   `name:"json" help:"Print the answer as JSON."`
 }
@@ -43,7 +44,7 @@ func (f *AdminFlags) send(method, path string, body io.Reader, out any) (printed
 		return false, err
 	}
 	if f.JSON && len(answer) > 0 {
-		_, err := os.Stdout.Write(answer)
+		_, err := stdout.Write(answer)
 		return true, err
 	}
 	if out == nil {
@@ -76,7 +77,14 @@ func (f *AdminFlags) stream(method, path string, body io.Reader, limit time.Dura
 	}
 	request.Header.Set("Authorization", "Bearer "+f.AdminToken)
 	request.Header.Set("Content-Type", "application/json")
-	client := http.Client{Timeout: limit}
+	roots, err := readRoots(f.AdminCA)
+	if err != nil {
+		return fmt.Errorf("cannot use --admin-ca-file: %w", err)
+	}
+	transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // net/http's own
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: roots}
+	defer transport.CloseIdleConnections()
+	client := http.Client{Timeout: limit, Transport: transport}
 	response, err := client.Do(request)
 	if err != nil {
 		return fmt.Errorf("cannot reach the admin plane (is it running? see --admin-url): %w", err)
@@ -108,14 +116,25 @@ func answerError(status int, answer []byte) error {
 
 // table prints rows in columns.
 func table(header string, rows [][]string) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	rows = append([][]string{strings.Fields(header)}, rows...)
 	for _, row := range rows {
+		for i, cell := range row {
+			row[i] = strings.Map(ofCell, cell)
+		}
 		if _, err := fmt.Fprintln(w, strings.Join(row, "\t")); err != nil {
 			return err
 		}
 	}
 	return w.Flush()
+}
+
+// ofCell keeps what would end a cell or a line out of it.
+func ofCell(r rune) rune {
+	if r < ' ' {
+		return '\ufffd'
+	}
+	return r
 }
 
 // day is a time as tables show it.

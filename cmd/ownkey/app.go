@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/installation"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -36,25 +38,27 @@ import (
 
 // app is every room, wired, with both listeners open.
 type app struct {
-	cfg         *config.Config
-	log         *zerolog.Logger
-	metrics     *prometheus.Registry
-	ring        *vaultbridge.Ring
-	walker      *rotation.Walker
-	database    *db.DB
-	directory   *directory.Directory
-	credentials *vaultbridge.Cache
-	client      *upstream.Client
-	egress      *upstream.Egress
-	meter       *books
-	admission   *admission.Limiter
-	webhook     *webhook
-	runaways    prometheus.Counter
-	memory      *memories
-	gateway     *gateway.Gateway
-	admin       *http.Server
-	data        net.Listener
-	control     net.Listener
+	cfg          *config.Config
+	log          *zerolog.Logger
+	metrics      *prometheus.Registry
+	ring         *vaultbridge.Ring
+	walker       *rotation.Walker
+	database     *db.DB
+	installation *installation.Register
+	directory    *directory.Directory
+	credentials  *vaultbridge.Cache
+	client       *upstream.Client
+	egress       *upstream.Egress
+	meter        *books
+	admission    *admission.Limiter
+	webhook      *webhook
+	runaways     prometheus.Counter
+	memory       *memories
+	gateway      *gateway.Gateway
+	admin        *http.Server
+	adminTLS     *tls.Config // nil for plain HTTP
+	data         net.Listener
+	control      net.Listener
 }
 
 // Files in the data directory.
@@ -82,7 +86,12 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	if a.database, err = db.Open(ctx, filepath.Join(cfg.Data, databaseFile)); err != nil {
 		return a, err
 	}
-	if a.directory, err = directory.Open(ctx, a.database, directory.Options{Providers: slices.Collect(maps.Keys(cfg.AllProviders()))}); err != nil {
+	if a.installation, err = installation.Open(ctx, a.database); err != nil {
+		return a, err
+	}
+	if a.directory, err = directory.Open(ctx, a.database, directory.Options{
+		Providers: slices.Collect(maps.Keys(cfg.AllProviders())), Loading: a.loading,
+	}); err != nil {
 		return a, err
 	}
 	promauto.With(a.metrics).NewCounterFunc(prometheus.CounterOpts{
@@ -103,7 +112,6 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	}); err != nil {
 		return a, err
 	}
-	a.walker = rotation.New(ctx, rotation.Options{Directory: a.directory, Ring: a.ring, Log: log, Rate: int(cfg.Keyring.RewrapRate)})
 	a.client, a.egress = upstream.NewClient(), upstream.NewEgress(cfg.Egress.Allow)
 	providers, err := a.providers()
 	if err != nil {
@@ -138,6 +146,9 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 			ClientSilence: cfg.Timeouts.ClientSilence, ClientWrite: cfg.Timeouts.ClientWrite,
 		},
 	})
+	a.walker = rotation.New(ctx, rotation.Options{
+		Directory: a.directory, Ring: a.ring, Log: log, Rate: int(cfg.Keyring.RewrapRate), Rebind: a.gateway.Rebind,
+	})
 	a.memory.keeper.Start(a.gateway)
 	a.observe()
 	invoices, err := invoice.New(ctx, invoice.Options{Events: a.meter.store, Tenants: a.directory, DB: a.database, Plan: pricePlans(&cfg.Billing), Now: time.Now})
@@ -145,6 +156,9 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 		return a, err
 	}
 	a.admin = a.adminServer(usageAPI, invoices)
+	if a.adminTLS, err = openCertificate(config.TLS{CertFile: cfg.Admin.TLS.CertFile, KeyFile: cfg.Admin.TLS.KeyFile}, log); err != nil {
+		return a, fmt.Errorf("admin plane: %w", err)
+	}
 	listen := net.ListenConfig{}
 	if a.data, err = listen.Listen(ctx, "tcp", cfg.Listen); err != nil {
 		return a, fmt.Errorf("cannot open data plane: %w", err)
@@ -154,6 +168,9 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	}
 	return a, nil
 }
+
+// loading logs that a first load of many rows goes on.
+func (a *app) loading(rows int) { a.log.Info().Int("rows", rows).Msg("loading tenants and tokens") }
 
 // observe publishes what the process holds.
 func (a *app) observe() {
@@ -209,22 +226,15 @@ func readRoots(path string) (*x509.CertPool, error) {
 func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *http.Server {
 	handler := admin.New(admin.Options{
 		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Quarantine: a.meter.aside, Platform: a.platformCredentials, Token: a.cfg.Admin.Token, Pprof: a.cfg.Admin.Pprof,
-		Host: func(provider, baseURL string) (string, error) {
-			p, ok := a.cfg.AllProviders()[provider]
-			if !ok && baseURL == "" {
-				return "", admin.ErrUnknownProvider
+		Address: func(provider, baseURL string) (string, error) {
+			address, err := a.gateway.Address(provider, baseURL)
+			if errors.Is(err, gateway.ErrUnknownProvider) {
+				err = admin.ErrUnknownProvider
 			}
-			base, err := config.ParseBaseURL(cmp.Or(baseURL, p.BaseURL))
-			if err != nil {
-				return "", err
-			}
-			host := upstream.HostPort(base)
-			if own, err := config.ParseBaseURL(p.BaseURL); baseURL != "" && (err != nil || host != upstream.HostPort(own)) {
-				return host, a.egress.Check(base.Scheme, host)
-			}
-			return host, nil
+			return address, err
 		},
-		Test: a.gateway.TestCredential,
+		Test:    a.gateway.TestCredential,
+		Examine: a.examine,
 	})
 	return &http.Server{
 		Handler: handler, ReadHeaderTimeout: a.cfg.Timeouts.ClientHeader, IdleTimeout: a.cfg.Timeouts.ClientIdle,
@@ -240,7 +250,7 @@ func (a *app) run(ctx context.Context) error {
 	failed := make(chan error, 2)
 	for _, serve := range []func() error{
 		func() error { return a.gateway.Serve(a.data) },
-		func() error { return a.admin.Serve(admin.Listener(a.control)) },
+		a.serveAdmin,
 	} {
 		go func() {
 			defer crash.Exit()
@@ -260,6 +270,16 @@ func (a *app) run(ctx context.Context) error {
 	err = errors.Join(err, a.gateway.Shutdown(drain), a.admin.Shutdown(drain), a.close(ctx))
 	a.log.Info().Msg("stopped")
 	return err
+}
+
+// serveAdmin serves the admin plane. What is read is wiped behind TLS, where it
+// is plain.
+func (a *app) serveAdmin() error {
+	l := a.control
+	if a.adminTLS != nil {
+		l = tls.NewListener(l, a.adminTLS)
+	}
+	return a.admin.Serve(admin.Listener(l))
 }
 
 // close releases what is open, in the order of dependence. That ctx has ended

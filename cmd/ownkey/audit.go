@@ -51,7 +51,7 @@ func (c *AuditVerifyCmd) Run() error {
 	}
 	report := books.Close()
 	if c.JSON {
-		if err := json.NewEncoder(os.Stdout).Encode(report); err != nil {
+		if err := json.NewEncoder(stdout).Encode(report); err != nil {
 			return err
 		}
 	} else {
@@ -100,25 +100,25 @@ func readLog(path string, read func(io.Reader) error) error {
 }
 
 func printReport(r *audit.Report) {
-	fmt.Printf("from %s to %s\n", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
-	fmt.Printf("Vault answered %d decrypt calls and refused %d\n", r.Calls, r.Refused)
-	fmt.Printf("%d unseals are ours: they served %d requests, one of them %d; %d served none; %d more were not answered\n",
+	printf("from %s to %s\n", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
+	printf("Vault answered %d decrypt calls and refused %d\n", r.Calls, r.Refused)
+	printf("%d unseals are ours: they served %d requests, one of them %d; %d served none; %d more were not answered\n",
 		r.Unseals, r.Requests-len(r.WithoutUnseal), r.MostRequests, r.Idle, r.Unanswered)
 	for _, served := range r.Served {
 		if served.Unseals > 0 {
-			fmt.Printf("  %d unseals served %d to %d requests\n", served.Unseals, served.Least, 2*served.Least-1)
+			printf("  %d unseals served %d to %d requests\n", served.Unseals, served.Least, 2*served.Least-1)
 		}
 	}
-	fmt.Printf("%d requests without an unseal\n", len(r.WithoutUnseal))
+	printf("%d requests without an unseal\n", len(r.WithoutUnseal))
 	for _, q := range r.WithoutUnseal[:min(shown, len(r.WithoutUnseal))] {
-		fmt.Printf("  %s request %s of tenant %s, unseal %q\n", q.At.Format(time.RFC3339Nano), q.ID, q.Tenant, q.Unseal)
+		printf("  %s request %s of tenant %s, unseal %q\n", q.At.Format(time.RFC3339Nano), q.ID, q.Tenant, q.Unseal)
 	}
-	fmt.Printf("%d unseals in Vault's log that we did not make\n", len(r.Foreign))
+	printf("%d unseals in Vault's log that we did not make\n", len(r.Foreign))
 	for _, f := range r.Foreign[:min(shown, len(r.Foreign))] {
-		fmt.Printf("  %s tenant %s from %s as %s: %s\n    Vault request %s, token accessor %s\n",
+		printf("  %s tenant %s from %s as %s: %s\n    Vault request %s, token accessor %s\n",
 			f.At.Format(time.RFC3339Nano), f.Tenant, f.RemoteAddress, f.DisplayName, f.Why, f.VaultRequest, f.Accessor)
 	}
 	if r.Match {
-		fmt.Println("the books match")
+		fmt.Fprintln(stdout, "the books match")
 	}
 }

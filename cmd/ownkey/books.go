@@ -66,6 +66,9 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	}); err != nil {
 		return b, err
 	}
+	if err := a.installation.Part(ctx, ledgerDir, b.journal.Identity().Gateway.String()); err != nil {
+		return b, err
+	}
 	if b.aside, err = quarantine.Open(filepath.Join(a.cfg.Data, ledgerDir, "quarantine", quarantine.FileName), 0); err != nil {
 		return b, err
 	}
@@ -103,6 +106,9 @@ func (b *books) openSQLite(ctx context.Context) (err error) {
 	if b.usage, err = db.Open(ctx, filepath.Join(b.app.cfg.Data, usageFile)); err != nil {
 		return err
 	}
+	if err := b.app.installation.Database(ctx, usageFile, b.usage); err != nil {
+		return err
+	}
 	b.store, err = sqlite.Open(ctx, b.usage)
 	return err
 }
@@ -120,8 +126,29 @@ func (b *books) openClickHouse(ctx context.Context) error {
 		return err
 	}
 	b.store = b.remote
+	if err := b.claimClickHouse(ctx); err != nil {
+		return err
+	}
 	b.observeClickHouse()
 	return nil
+}
+
+// clickHouseStore is ClickHouse's name among the stores of an installation.
+const clickHouseStore = "clickhouse"
+
+// lookTime bounds how long a start waits for ClickHouse to say who it is.
+const lookTime = 5 * time.Second
+
+// claimClickHouse checks that the database is the one that records went to
+// before. A server that cannot be reached is looked at by the next start.
+func (b *books) claimClickHouse(ctx context.Context) error {
+	look, done := context.WithTimeout(ctx, lookTime)
+	defer done()
+	made, _, err := b.remote.Look(look)
+	if err != nil {
+		return nil //nolint:nilerr // records wait for it, and the log says so
+	}
+	return b.app.installation.Part(ctx, clickHouseStore, made.Format(time.RFC3339))
 }
 
 // clickHouseServer says how to reach ClickHouse.

@@ -93,9 +93,9 @@ func (c *CredentialPutCmd) Run() error {
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("stored credential %s/%s of tenant %s, fingerprint %s, key version %d\n", a.Provider, a.Label, c.Tenant, a.Fingerprint, a.KeyVersion)
+	printf("stored credential %s/%s of tenant %s, fingerprint %s, key version %d\n", a.Provider, a.Label, c.Tenant, a.Fingerprint, a.KeyVersion)
 	if a.Replaced != nil {
-		fmt.Printf("the one before, fingerprint %s, is kept: ownkey credential rollback brings it back, ownkey credential test proves the new one and ends it\n",
+		printf("the one before, fingerprint %s, is kept: ownkey credential rollback brings it back, ownkey credential test proves the new one and ends it\n",
 			a.Replaced.Fingerprint)
 	}
 	return nil
@@ -152,7 +152,7 @@ func (c *CredentialDeleteCmd) Run() error {
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("deleted credential %s/%s of tenant %s\n", c.Provider, c.Label, c.Tenant)
+	printf("deleted credential %s/%s of tenant %s\n", c.Provider, c.Label, c.Tenant)
 	return nil
 }
 
@@ -175,7 +175,7 @@ func (c *CredentialTestCmd) Run() error {
 	if !a.OK {
 		return fmt.Errorf("%s answered with status %d", c.Provider, a.Status)
 	}
-	fmt.Printf("%s accepts the credential\n", c.Provider)
+	printf("%s accepts the credential\n", c.Provider)
 	return nil
 }
 
@@ -192,6 +192,6 @@ func (c *CredentialRollbackCmd) Run() error {
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("credential %s/%s of tenant %s is the one before again, fingerprint %s\n", a.Provider, a.Label, c.Tenant, a.Fingerprint)
+	printf("credential %s/%s of tenant %s is the one before again, fingerprint %s\n", a.Provider, a.Label, c.Tenant, a.Fingerprint)
 	return nil
 }

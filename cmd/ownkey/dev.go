@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
@@ -126,7 +127,8 @@ func (c *DevCmd) vault(ctx context.Context, cfg *config.Config, say io.Writer) (
 		return nil, err
 	}
 	file := func(name string) string { return filepath.Join(dir, name) }
-	if _, err := os.Stat(file("ownkey-admin.secret-id")); errors.Is(err, fs.ErrNotExist) {
+	made, err := os.Stat(file("ownkey-admin.secret-id"))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(made.ModTime()) > vaultbridge.SecretIDLife/2 {
 		if _, err := server.Run(ctx, dir, vaultbridge.SetupScript("transit", server.AuditFile)); err != nil {
 			return nil, errors.Join(err, server.Stop())
 		}
@@ -266,14 +268,14 @@ func putCredential(ctx context.Context, a *app, provider, secret string) error {
 	if err != nil {
 		return fmt.Errorf("cannot seal credential for %s: %w", provider, err)
 	}
-	at := vaultbridge.Context{Tenant: devTenant, CredentialID: id, Provider: provider, Host: upstream.HostPort(base)}
+	at := vaultbridge.Context{Tenant: devTenant, CredentialID: id, Provider: provider, Address: upstream.Address(base)}
 	sealed, err := a.ring.Current().Seal(ctx, at, []byte(secret))
 	if err != nil {
 		return fmt.Errorf("cannot seal credential for %s: %w", provider, err)
 	}
 	_, err = a.directory.PutCredential(ctx, directory.Credential{
-		ID: id, TenantID: devTenant, Provider: provider, Label: directory.DefaultLabel, Host: at.Host,
-		Keyring: sealed.Keyring, Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion, Fingerprint: sealed.Fingerprint,
+		ID: id, TenantID: devTenant, Provider: provider, Label: directory.DefaultLabel, Host: upstream.HostPort(base), Address: at.Address,
+		Keyring: sealed.Keyring, Key: sealed.Key, Sealed: sealed.Blob, KeyVersion: sealed.KeyVersion, Fingerprint: sealed.Fingerprint,
 	})
 	if err != nil {
 		return fmt.Errorf("cannot store credential for %s: %w", provider, err)

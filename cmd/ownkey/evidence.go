@@ -28,7 +28,7 @@ func (c *EvidenceCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	_, err = os.Stdout.Write(answer)
+	_, err = stdout.Write(answer)
 	return err
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/internal/secretfile"
 	"github.com/rs/zerolog"
 )
 
@@ -90,8 +91,22 @@ func (c *certificate) look() (stamps [3]time.Time, err error) {
 	return stamps, nil
 }
 
+// readPair reads a certificate and its key, which is a secret.
+func readPair(certFile, keyFile string) (pair tls.Certificate, err error) {
+	certificate, err := os.ReadFile(certFile)
+	if err != nil {
+		return pair, err
+	}
+	key, err := secretfile.Read(keyFile)
+	if err != nil {
+		return pair, err
+	}
+	defer clear(key)
+	return tls.X509KeyPair(certificate, key)
+}
+
 func (c *certificate) read() (*tls.Config, error) {
-	pair, err := tls.LoadX509KeyPair(c.files.CertFile, c.files.KeyFile)
+	pair, err := readPair(c.files.CertFile, c.files.KeyFile)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use tls.cert_file with tls.key_file: %w", err)
 	}

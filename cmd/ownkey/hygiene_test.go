@@ -34,7 +34,7 @@ func TestSecretsLeaveArgumentsAndEnvironment(t *testing.T) {
 		return all
 	}
 	s := newStand(t, "", func(s *stand) { s.env = []string{"UNUSED=stays-where-it-is"} })
-	if got := shown(s.process); strings.Contains(got, "oka_test") || strings.Contains(got, "OWNKEY_ADMIN_TOKEN") || !strings.Contains(got, "UNUSED=stays-where-it-is") {
+	if got := shown(s.process); strings.Contains(got, "oka_test_0123456789") || strings.Contains(got, "OWNKEY_ADMIN_TOKEN") || !strings.Contains(got, "UNUSED=stays-where-it-is") {
 		t.Errorf("serve shows %q", got)
 	}
 	if status, _ := s.chat(s.token, "gpt-4o-mini", "Hello"); status != 200 {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/url"
-	"os"
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/meter/invoice"
@@ -31,7 +30,7 @@ func (c *InvoiceCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	_, err = os.Stdout.Write(answer)
+	_, err = stdout.Write(answer)
 	return err
 }
 

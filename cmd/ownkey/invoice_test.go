@@ -1,11 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"reflect"
 	"testing"
 
@@ -25,19 +24,13 @@ func TestInvoicePrintsTheAnswerAsItComes(t *testing.T) {
 	f := func(uri string, status int, args ...string) {
 		t.Helper()
 		asked = ""
-		file := filepath.Join(t.TempDir(), "stdout")
-		stdout, err := os.Create(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		terminal := os.Stdout
-		os.Stdout = stdout
-		got := run(append([]string{"invoice", "--admin-url", plane.URL, "--admin-token", "oka_test"}, args...))
-		os.Stdout = terminal
-		_ = stdout.Close()
-		printed, err := os.ReadFile(file)
-		if got != status || asked != uri || err != nil || (uri != "") != (string(printed) == "not JSON\r\n\x00as it is") {
-			t.Errorf("%v: status %d, asked %s, printed %q, %v", args, got, asked, printed, err)
+		var printed bytes.Buffer
+		terminal := stdout
+		stdout = &plainWriter{to: &printed}
+		got := run(append([]string{"invoice", "--admin-url", plane.URL, "--admin-token", "oka_test_0123456789"}, args...))
+		stdout = terminal
+		if got != status || asked != uri || (uri != "") != (printed.String() == "not JSON\r\n\\u0000as it is") {
+			t.Errorf("%v: status %d, asked %s, printed %q", args, got, asked, printed.String())
 		}
 	}
 	f("/admin/v1/invoices/acme/2026-05?format=text", 0, "--tenant", "acme", "--month", "2026-05")

@@ -36,14 +36,29 @@ func openRingAlone(ctx context.Context, cfg *config.Config) (*vaultbridge.Ring, 
 func (a *app) openKeyring(ctx context.Context, keyFile string, v *config.Vault) (vaultbridge.Keyring, error) {
 	if v.Configured() {
 		return vaultbridge.NewTransit(ctx, vaultbridge.TransitOptions{
-			Name: v.Name, Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, CAFile: v.CAFile, Timeout: v.Timeout,
+			Name: v.Name, Installation: a.installationID(), Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, CAFile: v.CAFile, Timeout: v.Timeout,
 			Data: login(&v.Data), Admin: login(&v.Admin), Journal: a.meter.unseal, Notify: a.vaultEvent, Metrics: a.metrics,
 		})
 	}
 	if keyFile == "" {
 		return nil, nil
 	}
-	return vaultbridge.OpenLocal(keyFile)
+	local, err := vaultbridge.OpenLocal(keyFile)
+	if err != nil {
+		return nil, err
+	}
+	if a.installation == nil {
+		return local, nil
+	}
+	return local, a.installation.Keys(ctx, local.Digests())
+}
+
+// installationID is empty for a command that is no gateway, and makes no keys.
+func (a *app) installationID() string {
+	if a.installation == nil {
+		return ""
+	}
+	return a.installation.ID()
 }
 
 func login(l *config.VaultLogin) vaultbridge.Login {

@@ -22,7 +22,7 @@ func (c *RotateCmd) Run() error {
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("key of tenant %s is at version %d; stored credentials keep theirs until: ownkey rewrap --tenant %s\n", c.Tenant, a.KeyVersion, c.Tenant)
+	printf("key of tenant %s is at version %d; stored credentials keep theirs until: ownkey rewrap --tenant %s\n", c.Tenant, a.KeyVersion, c.Tenant)
 	return nil
 }
 
@@ -68,11 +68,11 @@ func (c *RewrapCmd) Run() error {
 	}
 	for last := ""; ; time.Sleep(followInterval) {
 		if a.State == "none" {
-			fmt.Println("there was no rewrap yet")
+			fmt.Fprintln(stdout, "there was no rewrap yet")
 			return nil
 		}
 		if line := a.line(); line != last {
-			fmt.Println(line)
+			fmt.Fprintln(stdout, line)
 			last = line
 		}
 		if a.State == "done" || c.Detach || c.Status {
@@ -110,7 +110,7 @@ func (c *DoctorCmd) Run() error {
 		if !f.OK {
 			mark = "FAIL"
 		}
-		fmt.Printf("%s  %s: %s\n", mark, f.Check, f.Detail)
+		printf("%s  %s: %s\n", mark, f.Check, f.Detail)
 	}
 	if !a.OK {
 		return errors.New("not everything is as it should be")

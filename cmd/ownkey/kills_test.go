@@ -64,7 +64,7 @@ log: {level: warn}
 	if err := os.WriteFile(p.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.ready = readiness{AdminToken: "oka_test"}
+	p.ready = readiness{AdminToken: "oka_test_0123456789"}
 	for line := range strings.Lines(text) {
 		if address, ok := strings.CutPrefix(line, "listen: "); ok {
 			p.ready.BaseURL = "http://" + strings.TrimSpace(address) + "/v1"

@@ -36,6 +36,7 @@ type cli struct {
 	Audit   AuditCmd   `cmd:"" help:"Compare Vault's audit log with our records."`
 	Backup  BackupCmd  `cmd:"" help:"Write all that is in the data directory, as it is at one moment, to an archive: tenants, credentials, memories, records, invoices."`
 	Restore RestoreCmd `cmd:"" help:"Bring an archive back."`
+	Adopt   AdoptCmd   `cmd:"" help:"Accept a store, or a master key file, that is not the one this installation knows."`
 	Version VersionCmd `cmd:"" help:"Print the version and exit."`
 }
 
@@ -65,7 +66,7 @@ func run(args []string) int {
 	}
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		crash.Say(fmt.Sprintf("ownkey: %v\nTry: ownkey --help\n", err), exitUsage)
+		crash.Say(plain(fmt.Sprintf("ownkey: %v\nTry: ownkey --help\n", err)), exitUsage)
 		return exitUsage
 	}
 	if err := ctx.Run(); err != nil {
@@ -73,7 +74,7 @@ func run(args []string) int {
 		if errors.As(err, &usageError{}) {
 			status = exitUsage
 		}
-		crash.Say(fmt.Sprintf("ownkey: %v\n", err), status)
+		crash.Say(plain(fmt.Sprintf("ownkey: %v\n", err)), status)
 		return status
 	}
 	return 0

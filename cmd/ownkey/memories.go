@@ -27,6 +27,9 @@ func openMemories(ctx context.Context, a *app) (m *memories, err error) {
 	if m.database, err = db.Open(ctx, filepath.Join(a.cfg.Data, memoryFile)); err != nil {
 		return m, err
 	}
+	if err := a.installation.Database(ctx, memoryFile, m.database); err != nil {
+		return m, err
+	}
 	if err := m.database.Migrate(ctx, memory.Migrations(), "memory_migrations"); err != nil {
 		return m, err
 	}

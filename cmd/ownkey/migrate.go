@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/ownkey/ownkey/config"
@@ -47,9 +46,9 @@ func migrate(ctx context.Context, server clickhouse.Server) error {
 		return err
 	}
 	if to == 0 {
-		fmt.Printf("database %s: up to date (version %d)\n", server.Database, clickhouse.Version)
+		printf("database %s: up to date (version %d)\n", server.Database, clickhouse.Version)
 		return nil
 	}
-	fmt.Printf("database %s: migrated to version %d\n", server.Database, to)
+	printf("database %s: migrated to version %d\n", server.Database, to)
 	return nil
 }

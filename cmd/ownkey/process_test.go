@@ -293,7 +293,7 @@ func TestServeAndCheck(t *testing.T) {
 	key, config := filepath.Join(dir, "master.key"), filepath.Join(dir, "ownkey.yaml")
 	run := func(args ...string) (string, int) {
 		cmd := exec.Command(binary, args...)
-		cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN=oka_test")
+		cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN=oka_test_0123456789")
 		out, _ := cmd.CombinedOutput()
 		return string(out), cmd.ProcessState.ExitCode()
 	}
@@ -316,7 +316,7 @@ func TestServeAndCheck(t *testing.T) {
 	}
 	write(good)
 	cmd := exec.Command(binary, "serve", "--config", config)
-	cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN=oka_test")
+	cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN=oka_test_0123456789")
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

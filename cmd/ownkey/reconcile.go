@@ -49,7 +49,7 @@ func (c *ReconcileCmd) Run() error {
 	}
 	report := reconcile.Compare(export, ours.Rows, c.Key, time.Now())
 	if c.JSON {
-		err = json.NewEncoder(os.Stdout).Encode(report)
+		err = json.NewEncoder(stdout).Encode(report)
 	} else {
 		err = c.print(report)
 	}
@@ -60,7 +60,7 @@ func (c *ReconcileCmd) Run() error {
 }
 
 func (c *ReconcileCmd) print(r *reconcile.Report) error {
-	fmt.Printf("%s, %s to %s (whole days, UTC); ours/theirs\n", r.Provider, r.From.Format(time.DateOnly), r.To.Format(time.DateOnly))
+	printf("%s, %s to %s (whole days, UTC); ours/theirs\n", r.Provider, r.From.Format(time.DateOnly), r.To.Format(time.DateOnly))
 	pair := func(ours, theirs int64) string { return fmt.Sprintf("%d/%d", ours, theirs) }
 	var rows [][]string
 	add := func(day, model, key string, o, t reconcile.Counts, unknown int64, verdict string) {

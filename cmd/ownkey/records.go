@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"net/url"
-	"os"
 	"time"
 )
 
@@ -25,7 +24,7 @@ func (c *RecordsCmd) Run() error {
 		path += "&watermark=" + url.QueryEscape(c.Watermark)
 	}
 	return c.stream("GET", path, nil, 0, func(r io.Reader) error {
-		_, err := io.Copy(os.Stdout, r)
+		_, err := io.Copy(stdout, r)
 		return err
 	})
 }

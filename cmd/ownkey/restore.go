@@ -67,7 +67,7 @@ func (c *RestoreCmd) Run() error {
 			progress("the configuration names another: %q, database %s", have.URL, have.Database)
 		}
 	}
-	fmt.Printf("restored what was backed up at %s. Tokens that were revoked since then are valid again, and credentials are as they were: "+
+	printf("restored what was backed up at %s. Tokens that were revoked since then are valid again, and credentials are as they were: "+
 		"look through ownkey token list and ownkey credential list. Key versions that were shut since then open again only when their "+
 		"transit key's min_decryption_version is lowered (docs/security-audit.md).\n", a.Manifest.CreatedAt.Format(time.RFC3339))
 	return nil

@@ -53,7 +53,7 @@ func (c *CheckCmd) Run() error {
 	if _, err := config.Load(c.Config, os.LookupEnv); err != nil {
 		return usageError{err}
 	}
-	fmt.Println(c.Config + ": ok")
+	fmt.Fprintln(stdout, c.Config+": ok")
 	return nil
 }
 
@@ -67,6 +67,6 @@ func (c *KeygenCmd) Run() error {
 	if _, err := vaultbridge.CreateLocal(c.File); err != nil {
 		return err
 	}
-	fmt.Printf("wrote %s (mode 0600). Keep a copy in a safe place: without it no credential can be opened again.\n", c.File)
+	printf("wrote %s (mode 0600). Keep a copy in a safe place: without it no credential can be opened again.\n", c.File)
 	return nil
 }

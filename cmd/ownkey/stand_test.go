@@ -46,7 +46,7 @@ func newStand(t *testing.T, more string, change ...func(*stand)) *stand {
 	if err := os.WriteFile(s.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.ready = readiness{BaseURL: "http://" + listen + "/v1", AdminURL: "http://" + admin, AdminToken: "oka_test"}
+	s.ready = readiness{BaseURL: "http://" + listen + "/v1", AdminURL: "http://" + admin, AdminToken: "oka_test_0123456789"}
 	s.want("", "keygen", filepath.Join(s.dir, "master.key"))
 	s.serve()
 	s.want("", "tenant", "create", "acme")
@@ -55,8 +55,8 @@ func newStand(t *testing.T, more string, change ...func(*stand)) *stand {
 	return s
 }
 
-// serve starts the gateway and waits until its admin plane answers.
-func (s *stand) serve() {
+// start starts the gateway.
+func (s *stand) start() {
 	s.t.Helper()
 	words := append(slices.Clone(s.wrap), s.binary, "serve", "--config", s.config)
 	s.cmd = exec.Command(words[0], words[1:]...)
@@ -67,6 +67,12 @@ func (s *stand) serve() {
 	}
 	cmd := s.cmd
 	s.t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+}
+
+// serve starts the gateway and waits until its admin plane answers.
+func (s *stand) serve() {
+	s.t.Helper()
+	s.start()
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
 		if response, err := http.Get(s.ready.AdminURL + "/metrics"); err == nil {
 			response.Body.Close()

@@ -40,7 +40,7 @@ func (c *TenantCreateCmd) Run() error {
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("created tenant %s\nnext: ownkey credential put --tenant %s --provider openai < key.txt\n      ownkey token create --tenant %s\n", t.ID, t.ID, t.ID)
+	printf("created tenant %s\nnext: ownkey credential put --tenant %s --provider openai < key.txt\n      ownkey token create --tenant %s\n", t.ID, t.ID, t.ID)
 	return nil
 }
 
@@ -120,7 +120,7 @@ func (c *TenantUpdateCmd) Run() error {
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("updated tenant %s\n", c.ID)
+	printf("updated tenant %s\n", c.ID)
 	return nil
 }
 
@@ -141,6 +141,6 @@ func (c *TenantDeleteCmd) Run() error {
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("deleted tenant %s\n", c.ID)
+	printf("deleted tenant %s\n", c.ID)
 	return nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"net/url"
 	"strconv"
 	"strings"
@@ -99,7 +98,7 @@ func (c *TokenCreateCmd) Run() error {
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("%s\n", t.Token)
+	printf("%s\n", t.Token)
 	return nil
 }
 
@@ -183,7 +182,7 @@ func (f *AdminFlags) change(method, tenant, id, verb string, in any, done string
 	if err != nil || printed {
 		return err
 	}
-	fmt.Printf("%s token %s\n", done, id)
+	printf("%s token %s\n", done, id)
 	return nil
 }
 

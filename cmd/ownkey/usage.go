@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -30,7 +29,7 @@ func (c *UsageCmd) Run() error {
 	if printed, err := c.call("GET", "/usage?"+query.Encode(), nil, &answer); printed || err != nil {
 		return err
 	}
-	fmt.Printf("%s to %s\n", answer.From.Format(time.RFC3339), answer.To.Format(time.RFC3339))
+	printf("%s to %s\n", answer.From.Format(time.RFC3339), answer.To.Format(time.RFC3339))
 	rows := make([][]string, 0, len(answer.Rows))
 	number := func(n int64) string { return strconv.FormatInt(n, 10) }
 	ms := func(v float64) string { return strconv.FormatFloat(v, 'f', 1, 64) }

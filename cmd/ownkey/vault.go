@@ -27,6 +27,6 @@ func (c *VaultPolicyCmd) Run() error {
 	case "admin":
 		text = vaultbridge.AdminPolicy(c.Mount)
 	}
-	_, err := fmt.Print(text)
+	_, err := fmt.Fprint(stdout, text)
 	return err
 }

@@ -93,7 +93,7 @@ func (s *site) serve(t *testing.T, data string) {
 	}
 	// The shell allows cores of any size that it may allow.
 	s.process = &process{t: t, cmd: exec.Command("sh", "-c", `ulimit -c "$(ulimit -H -c)"; exec "$0" "$@"`, binary, "serve", "--config", config)}
-	s.cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN=oka_test", "GOTRACEBACK=crash")
+	s.cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN=oka_test_0123456789", "GOTRACEBACK=crash")
 	s.cmd.Dir = s.dir
 	s.cmd.Stderr = log
 	if err := s.cmd.Start(); err != nil {
@@ -110,7 +110,7 @@ func (s *site) serve(t *testing.T, data string) {
 				AdminListen string `json:"admin_listen"`
 			}
 			if json.Unmarshal(line, &l) == nil && l.Message == "serving" {
-				s.ready = readiness{BaseURL: "http://" + l.Listen + "/v1", AdminURL: "http://" + l.AdminListen, AdminToken: "oka_test"}
+				s.ready = readiness{BaseURL: "http://" + l.Listen + "/v1", AdminURL: "http://" + l.AdminListen, AdminToken: "oka_test_0123456789"}
 				return
 			}
 		}
@@ -160,7 +160,8 @@ func TestLifeOfAKeyInVault(t *testing.T) {
 		t.Errorf("rewrap: %s", out)
 	}
 	s.chats(token, 200, "Hello from")
-	if out := s.vault.Script("vault read -field=min_decryption_version transit/keys/ownkey-acme"); strings.TrimSpace(out) != "2" {
+	key := "transit/keys/" + s.row("acme").Key
+	if out := s.vault.Script("vault read -field=min_decryption_version " + key); strings.TrimSpace(out) != "2" {
 		t.Errorf("min_decryption_version is %s", out)
 	}
 
@@ -186,7 +187,7 @@ func TestLifeOfAKeyInVault(t *testing.T) {
 	s.fails("", "move what is in", "restore", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
 	s.want("", "tenant", "delete", "acme", "--shred")
 	s.chats(token, 401, "invalid_token")
-	if out, err := s.vault.Run(t.Context(), s.dir, "vault read transit/keys/ownkey-acme"); err == nil {
+	if out, err := s.vault.Run(t.Context(), s.dir, "vault read "+key); err == nil {
 		t.Errorf("the key is still there: %s", out)
 	}
 	s.stop()
@@ -204,6 +205,7 @@ func TestRestoredBackupNeedsVault(t *testing.T) {
 	s := newSite(t)
 	token := s.tenant("acme", goodKey)
 	archive := filepath.Join(s.dir, "backup.tar.gz")
+	key := "transit/keys/" + s.row("acme").Key
 	s.want("", "backup", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
 	s.stop()
 	s.want("", "restore", "--config", s.configure(t, filepath.Join(s.dir, "again")), archive)
@@ -222,7 +224,7 @@ func TestRestoredBackupNeedsVault(t *testing.T) {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(30 * time.Second); ; time.Sleep(100 * time.Millisecond) { // by itself
-		if _, err := s.vault.Run(t.Context(), s.dir, "vault read transit/keys/ownkey-acme"); err != nil {
+		if _, err := s.vault.Run(t.Context(), s.dir, "vault read "+key); err != nil {
 			break
 		}
 		if time.Now().After(end) {
@@ -249,9 +251,9 @@ func TestAuditBooks(t *testing.T) {
 	}
 	// Somebody has the gateway's role and secret id, and a copy of the database.
 	c := s.row("acme")
-	bound := vaultbridge.Context{Tenant: "acme", CredentialID: c.ID, Provider: "openai", Host: c.Host}
+	bound := vaultbridge.Context{Tenant: "acme", CredentialID: c.ID, Provider: "openai", Address: c.Address}
 	stolen := s.vault.Script(fmt.Sprintf(`export VAULT_TOKEN=$(vault write -field=token auth/approle/login role_id=@ownkey-data.role-id secret_id=@ownkey-data.secret-id)
-vault write -field=plaintext transit/decrypt/ownkey-acme ciphertext=%s context=%s`, c.Sealed, base64.StdEncoding.EncodeToString(bound.Bytes())))
+vault write -field=plaintext transit/decrypt/%s ciphertext=%s context=%s`, c.Key, c.Sealed, base64.StdEncoding.EncodeToString(bound.Bytes())))
 	if plain, err := base64.StdEncoding.DecodeString(strings.TrimSpace(stolen)); err != nil || string(plain) != goodKey {
 		t.Fatalf("the hand-made decrypt gave %q %v", plain, err)
 	}
@@ -329,7 +331,8 @@ func (s *site) row(tenant string) (c directory.Credential) {
 		s.t.Fatal(err)
 	}
 	defer database.Close()
-	err = database.Read.QueryRow("SELECT id, host, sealed FROM credentials WHERE tenant_id = ? AND deleted_at = 0", tenant).Scan(&c.ID, &c.Host, &c.Sealed)
+	err = database.Read.QueryRow("SELECT id, host, address, key_name, sealed FROM credentials WHERE tenant_id = ? AND deleted_at = 0", tenant).
+		Scan(&c.ID, &c.Host, &c.Address, &c.Key, &c.Sealed)
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ type VersionCmd struct{}
 
 // Run prints the module version, the commit and the Go version.
 func (VersionCmd) Run() error {
-	_, err := fmt.Println(version())
+	_, err := fmt.Fprintln(stdout, version())
 	return err
 }
 
