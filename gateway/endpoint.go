@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/wire"
@@ -53,7 +54,7 @@ func parseEndpoint(target []byte, e *endpoint) error {
 	if &path[0] == &raw[0] {
 		e.forward = target[len(raw)-len(rest):]
 	} else if len(raw) < len(target) {
-		e.forward = append(rest[:len(rest):len(rest)], target[len(raw):]...)
+		e.forward = slices.Concat(rest, target[len(raw):])
 	}
 	e.request = wire.DialectOf(e.judged)
 	e.answer = wire.AnswerDialectOf(e.judged)

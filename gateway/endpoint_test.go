@@ -56,7 +56,7 @@ func TestParseEndpoint(t *testing.T) {
 		"/v1/../admin", "/v1/a/..", "/v1/%2e%2E/admin", "/v1/.%2e/admin", "/v1/../../../etc", "/v1/a/../../x/models",
 	} {
 		var e endpoint
-		if err := parseEndpoint([]byte(bad), &e); err != errPath { //nolint:errorlint // it is returned as it is
+		if err := parseEndpoint([]byte(bad), &e); err != errPath {
 			t.Errorf("%s: %v, forward %q; want no such path", bad, err, e.forward)
 		}
 	}
@@ -66,7 +66,7 @@ func TestParseEndpoint(t *testing.T) {
 		"/v1/a b", "/v1/models?x= HTTP/1.1", "/v1/a\tb", "/v1/a\r\nX: y", "/v1/\x01", "/v1/\xff",
 	} {
 		var e endpoint
-		if err := parseEndpoint([]byte(bad), &e); err != errSpelling { //nolint:errorlint // it is returned as it is
+		if err := parseEndpoint([]byte(bad), &e); err != errSpelling {
 			t.Errorf("%q: %v, forward %q; want no such spelling", bad, err, e.forward)
 		}
 	}

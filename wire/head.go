@@ -113,7 +113,7 @@ func (p *parser) document() string {
 	switch c, ok := p.peek(); {
 	case !ok:
 		return reasonTruncated
-	case c != '{' && !(c == '[' && p.arrays):
+	case c != '{' && (c != '[' || !p.arrays):
 		return reasonNotObject
 	}
 	if why := p.value(); why != "" {

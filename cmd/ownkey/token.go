@@ -51,37 +51,36 @@ type TokenCreateCmd struct {
 type PermissionFlags struct {
 	Scope       []string `help:"inference, memory, usage, or * for these three, which is also the default. Repeatable."`
 	Model       []string `help:"Allow only this model, or provider/model; a trailing * stands for any rest. Such a token calls only paths whose model is read, the lists of models, and its own responses. Default: *. Repeatable."`
-	Endpoint    []string `placeholder:"PATTERN" help:"Beside --model: also allow this path, such as /v1/files or /v1/files/*. Repeatable."`
+	Endpoint    []string `placeholder:"PATTERN" help:"Beside --model: also allow this path, such as /v1/files or /v1/files/*; \"\" for none. Repeatable."`
 	Credential  []string `placeholder:"PATTERN" help:"Allow only credentials of this label, for calls with Ownkey-Credential and without; a trailing * stands for any rest. Default: *. Repeatable."`
 	Memory      *string  `placeholder:"MODE" help:"What its calls do with memory where they do not say: off, on, recall or capture. Default: off."`
 	Bucket      *string  `placeholder:"NAME" help:"Bucket that it works with, and the only one that it may use; a pattern with a trailing * for several. Default: default, and all."`
-	ReadBucket  []string `placeholder:"PATTERN" help:"Buckets that it may read, where they are not those of --bucket; none to read none. Repeatable."`
+	ReadBucket  []string `placeholder:"PATTERN" help:"Buckets that it may read, where they are not those of --bucket; \"\" for none. Repeatable."`
 	WriteBucket []string `placeholder:"PATTERN" help:"Buckets that it may write, likewise. Repeatable."`
 }
 
 // addTo puts what was named into a call.
 func (f *PermissionFlags) addTo(in map[string]any) {
-	for name, list := range map[string][]string{"scopes": f.Scope, "models": f.Model, "endpoints": f.Endpoint, "credentials": f.Credential} {
-		if len(list) > 0 {
-			in[name] = list
-		}
-	}
+	addLists(in, map[string][]string{"scopes": f.Scope, "models": f.Model, "endpoints": f.Endpoint, "credentials": f.Credential})
 	for name, value := range map[string]*string{"memory": f.Memory, "bucket": f.Bucket} {
 		if value != nil {
 			in[name] = *value
 		}
 	}
-	buckets := map[string][]string{}
-	for name, list := range map[string][]string{"read": f.ReadBucket, "write": f.WriteBucket} {
-		switch {
-		case len(list) == 1 && list[0] == "none":
-			buckets[name] = []string{}
-		case len(list) > 0:
-			buckets[name] = list
-		}
-	}
+	buckets := map[string]any{}
+	addLists(buckets, map[string][]string{"read": f.ReadBucket, "write": f.WriteBucket})
 	if len(buckets) > 0 {
 		in["buckets"] = buckets
+	}
+}
+
+// addLists puts the lists that were named into a call. A flag that was given as
+// "" is an empty one.
+func addLists(in map[string]any, lists map[string][]string) {
+	for name, list := range lists {
+		if list != nil {
+			in[name] = list
+		}
 	}
 }
 
