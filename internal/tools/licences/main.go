@@ -81,11 +81,15 @@ func run(docs, program string) error {
 	if err != nil {
 		return err
 	}
+	named = slices.DeleteFunc(named, func(m module) bool { return m.Indirect || m.Main })
+	if err := download(named); err != nil {
+		return err
+	}
 	documented := table(string(text))
 	count := map[string]int{}
 	seen := map[string]bool{}
 	var wrong []error
-	for _, m := range append(modules, slices.DeleteFunc(named, func(m module) bool { return m.Indirect })...) {
+	for _, m := range append(modules, named...) {
 		if m.Main || seen[m.Path] {
 			continue
 		}
@@ -109,6 +113,32 @@ func run(docs, program string) error {
 	}
 	slices.Sort(sum)
 	fmt.Printf("licences: %d modules: %s\n", len(seen), strings.Join(sum, ", "))
+	return nil
+}
+
+// download fills in the folders of modules that the module cache does not hold
+// yet: listing the program's packages fetches only what the program links.
+func download(modules []module) error {
+	var missing []string
+	for _, m := range modules {
+		if m.Dir == "" {
+			missing = append(missing, m.Path)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	fetched, err := list[module](append([]string{"mod", "download", "-json"}, missing...)...)
+	if err != nil {
+		return err
+	}
+	for i := range modules {
+		for _, f := range fetched {
+			if f.Path == modules[i].Path {
+				modules[i].Dir = f.Dir
+			}
+		}
+	}
 	return nil
 }
 
