@@ -11,6 +11,8 @@ SBOM := .tools/cyclonedx-gomod
 VULNCHECK := .tools/vulncheck
 LICENCES := .tools/licences
 FUZZTIME ?= 10s
+# For go test, as TESTFLAGS=-v.
+TESTFLAGS ?=
 # What the binary says it was built from.
 COMMIT ?= $(shell c=$$(git rev-parse HEAD 2>/dev/null) && { test -z "$$(git status --porcelain)" || c=$$c+changes; echo $$c; })
 # A copy of the vulnerability database (https:// or file://) to ask in place of vuln.go.dev.
@@ -26,8 +28,8 @@ sbom: build $(SBOM) ## ownkey.cdx.json: what is in ./ownkey, as CycloneDX.
 	$(SBOM) bin -json -std -noserial -notimestamp -version '$(COMMIT)' -output ownkey.cdx.json ./ownkey
 
 test: check sbom proxies $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests with the race detector, official SDKs.
-	$(GO) test -race -shuffle=on -timeout 30m ./...
-	$(GO) test ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
+	$(GO) test $(TESTFLAGS) -race -shuffle=on -timeout 30m ./...
+	$(GO) test $(TESTFLAGS) ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
 	$(GO) run ./benchmarks --quick --out .tools/bench
 
 proxies: ## nginx and HAProxy, which tests put before the gateway, and Prometheus, which scrapes it.
