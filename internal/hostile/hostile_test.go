@@ -1,0 +1,106 @@
+package hostile_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/ownkey/ownkey/internal/clickhouseserver"
+	"github.com/ownkey/ownkey/internal/hostile"
+)
+
+// minute is how long the attacks go on, with two restarts in between.
+// OWNKEY_HOSTILE_TIME shortens it while a test is being written.
+var minute = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("OWNKEY_HOSTILE_TIME")); err == nil {
+		return d
+	}
+	return time.Minute
+}()
+
+func TestOneTenantNeverReachesAnother(t *testing.T) {
+	t.Run("sqlite", func(t *testing.T) { hostileMinute(t, newBed(t, "")) })
+	t.Run("clickhouse", func(t *testing.T) {
+		engine, err := clickhouseserver.Start(t.Context(), clickhouseserver.Options{Dir: t.TempDir()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = engine.Kill() })
+		hostileMinute(t, newBed(t, fmt.Sprintf("meter: {clickhouse: {url: '%s', timeout: 20s}}\n", engine.URL)))
+	})
+}
+
+// hostileMinute lets one tenant do everything it can, restarts the gateway
+// twice meanwhile, and asserts what another tenant saw of it.
+func hostileMinute(t *testing.T, b *bed) {
+	attacker := newAttacker(b)
+	q := newQuiet(b)
+	attack, stopAttack := context.WithTimeout(t.Context(), minute)
+	defer stopAttack()
+	calls, stopCalls := context.WithCancel(t.Context())
+	defer stopCalls()
+	var all sync.WaitGroup
+	counts := make(chan map[string]map[int]int, 1)
+	all.Go(func() { counts <- attacker.Run(attack) })
+	all.Go(func() { q.run(calls) })
+	all.Go(func() { watchReadiness(attack, b, q) })
+
+	wait(attack, minute/3)
+	q.pause.Lock()
+	t.Logf("stopped in %v, started in %v", b.stop().Round(time.Millisecond), b.start().Round(time.Millisecond))
+	q.pause.Unlock()
+	wait(attack, minute/3)
+	q.pause.Lock()
+	b.kill()
+	t.Logf("killed, started in %v", b.start().Round(time.Millisecond))
+	q.pause.Unlock()
+	<-attack.Done()
+	wait(calls, 2*time.Second) // after the storm, too
+	stopCalls()
+	all.Wait()
+
+	for name, by := range <-counts {
+		t.Logf("%-36s %v", name, by)
+	}
+	t.Logf("the hostile provider answered %d calls", b.hostile.Answered())
+	if b.hostile.Answered() == 0 {
+		t.Error("no attack reached the hostile provider")
+	}
+	wait(t.Context(), arrival)
+	q.look(t.Context())
+	q.check(t)
+}
+
+// watchReadiness wants /readyz to say that calls can be served, since they can.
+func watchReadiness(ctx context.Context, b *bed, q *quiet) {
+	for ctx.Err() == nil {
+		q.pause.RLock()
+		if status := b.ready(); status != http.StatusOK {
+			q.failed("/readyz: %d", status)
+		}
+		q.pause.RUnlock()
+		wait(ctx, time.Second)
+	}
+}
+
+func newAttacker(b *bed) *hostile.Tenant {
+	b.t.Helper()
+	b.want("POST", "/tenants", map[string]any{"id": "hostile"}, nil)
+	b.want("PUT", "/tenants/hostile/credentials/own/default", map[string]any{"secret": "sk-own"}, nil)
+	b.want("PATCH", "/tenants/hostile", map[string]any{"default_provider": "own",
+		"memory": map[string]any{"embeddings_model": "act-lie-", "extraction_model": "own/x", "capture_assistant": true}}, nil)
+	a := &hostile.Tenant{BaseURL: "http://" + b.listen + "/v1"}
+	for token, ask := range map[*string]map[string]any{
+		&a.Token:  {"label": "all", "limits": map[string]any{"tokens_per_day": 9_000_000_000_000_000}},
+		&a.Listed: {"label": "listed", "models": []string{"only-this"}},
+	} {
+		var made struct{ Token string }
+		b.want("POST", "/tenants/hostile/tokens", ask, &made)
+		*token = made.Token
+	}
+	return a
+}
