@@ -89,7 +89,7 @@ func newBed(t *testing.T, more string) *bed {
 	}
 	t.Cleanup(func() { _ = b.hostile.Close() })
 	text := fmt.Sprintf(`listen: %s
-admin: {listen: '%s', token: '%s'}
+admin: {listen: '%s', token: '${OWNKEY_ADMIN_TOKEN}'}
 data: %s
 keyring: {master_key_file: %s}
 providers:
@@ -99,7 +99,7 @@ limits:
   tenant: {requests_in_flight: 200}
 timeouts: {drain: 5s}
 log: {level: error}
-%s`, b.listen, b.admin, adminToken, filepath.Join(b.dir, "data"), filepath.Join(b.dir, "master.key"), b.honest.URL(), b.hostile.URL(), more)
+%s`, b.listen, b.admin, filepath.Join(b.dir, "data"), filepath.Join(b.dir, "master.key"), b.honest.URL(), b.hostile.URL(), more)
 	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,9 @@ func (b *bed) config() string { return filepath.Join(b.dir, "ownkey.yaml") }
 
 func (b *bed) command(words ...string) {
 	b.t.Helper()
-	if out, err := exec.Command(binary, words...).CombinedOutput(); err != nil {
+	cmd := exec.Command(binary, words...)
+	cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN="+adminToken)
+	if out, err := cmd.CombinedOutput(); err != nil {
 		b.t.Fatalf("ownkey %v: %v: %s", words, err, out)
 	}
 }
@@ -127,6 +129,7 @@ func (b *bed) start() time.Duration {
 	b.t.Helper()
 	began := time.Now()
 	b.cmd = exec.Command(binary, "serve", "--config", b.config())
+	b.cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN="+adminToken)
 	b.cmd.Stderr = b
 	if err := b.cmd.Start(); err != nil {
 		b.t.Fatal(err)
