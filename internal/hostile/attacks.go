@@ -26,6 +26,9 @@ type attack struct {
 var attacks = []attack{
 	{"absurd numbers", 3, time.Millisecond, func(ctx context.Context, t *Tenant) int { return t.chat(ctx, name(), false, "x") }},
 	{"absurd numbers in streams", 2, time.Millisecond, func(ctx context.Context, t *Tenant) int { return t.chat(ctx, name(), true, "x") }},
+	{"absurd numbers in a budget", 1, time.Millisecond, func(ctx context.Context, t *Tenant) int {
+		return t.call(ctx, http.MethodPost, "/chat/completions", t.Budgeted, chat(name(), false, "x"))
+	}},
 	{"absurd numbers elsewhere", 1, time.Millisecond, elsewhere},
 	{"absurd limits", 1, time.Millisecond, absurdLimits},
 	{"a provider that hangs", 4, time.Millisecond, acts("hang", true)},

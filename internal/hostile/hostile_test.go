@@ -50,14 +50,14 @@ func hostileMinute(t *testing.T, b *bed) {
 	all.Go(func() { watchReadiness(attack, b, q) })
 
 	wait(attack, minute/3)
-	q.pause.Lock()
-	t.Logf("stopped in %v, started in %v", b.stop().Round(time.Millisecond), b.start().Round(time.Millisecond))
-	q.pause.Unlock()
+	q.during(func() {
+		t.Logf("stopped in %v, started in %v", b.stop().Round(time.Millisecond), b.start().Round(time.Millisecond))
+	})
 	wait(attack, minute/3)
-	q.pause.Lock()
-	b.kill()
-	t.Logf("killed, started in %v", b.start().Round(time.Millisecond))
-	q.pause.Unlock()
+	q.during(func() {
+		b.kill()
+		t.Logf("killed, started in %v", b.start().Round(time.Millisecond))
+	})
 	<-attack.Done()
 	wait(calls, 2*time.Second) // after the storm, too
 	stopCalls()
@@ -95,8 +95,9 @@ func newAttacker(b *bed) *hostile.Tenant {
 		"memory": map[string]any{"embeddings_model": "act-lie-", "extraction_model": "own/x", "capture_assistant": true}}, nil)
 	a := &hostile.Tenant{BaseURL: "http://" + b.listen + "/v1"}
 	for token, ask := range map[*string]map[string]any{
-		&a.Token:  {"label": "all", "limits": map[string]any{"tokens_per_day": 9_000_000_000_000_000}},
-		&a.Listed: {"label": "listed", "models": []string{"only-this"}},
+		&a.Token:    {"label": "all"},
+		&a.Budgeted: {"label": "budgeted", "limits": map[string]any{"tokens_per_day": 1_000_000_000_000_000}},
+		&a.Listed:   {"label": "listed", "models": []string{"only-this"}},
 	} {
 		var made struct{ Token string }
 		b.want("POST", "/tenants/hostile/tokens", ask, &made)

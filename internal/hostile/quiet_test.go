@@ -76,6 +76,21 @@ func wait(ctx context.Context, d time.Duration) {
 	}
 }
 
+// during restarts the gateway. Records that were under way have their time
+// from then on.
+func (q *quiet) during(restart func()) {
+	q.pause.Lock()
+	defer q.pause.Unlock()
+	restart()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for id := range q.done {
+		if _, ok := q.arrived[id]; !ok {
+			q.done[id] = time.Now()
+		}
+	}
+}
+
 // step makes one call, unless the gateway is being restarted.
 func (q *quiet) step(i int) {
 	q.pause.RLock()

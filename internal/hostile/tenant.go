@@ -15,8 +15,9 @@ import (
 type Tenant struct {
 	// BaseURL of the data plane, with /v1.
 	BaseURL string
-	// Token may do all that a tenant's token can; Listed may use one model.
-	Token, Listed string
+	// Token may do all that a tenant's token can; Budgeted has a budget, as large
+	// as they come; Listed may use one model.
+	Token, Budgeted, Listed string
 
 	once   sync.Once
 	client *http.Client
@@ -28,6 +29,10 @@ type Tenant struct {
 // for as long.
 const callTime = 8 * time.Second
 
+// refusedPause is how long a worker waits that got no response: a gateway that
+// is being restarted refuses connections faster than anybody needs.
+const refusedPause = 50 * time.Millisecond
+
 // Run makes all attacks, each by its own workers over and over, until ctx ends,
 // and returns how often each got which status (0: no response).
 func (t *Tenant) Run(ctx context.Context) map[string]map[int]int {
@@ -37,10 +42,13 @@ func (t *Tenant) Run(ctx context.Context) map[string]map[int]int {
 		for range a.workers {
 			all.Go(func() {
 				for ctx.Err() == nil {
-					t.attempt(ctx, a)
+					pause := a.pause
+					if t.attempt(ctx, a) == 0 {
+						pause = max(pause, refusedPause)
+					}
 					select {
 					case <-ctx.Done():
-					case <-time.After(a.pause):
+					case <-time.After(pause):
 					}
 				}
 			})
@@ -58,12 +66,12 @@ func (t *Tenant) setUp() {
 	})
 }
 
-func (t *Tenant) attempt(ctx context.Context, a attack) {
+func (t *Tenant) attempt(ctx context.Context, a attack) (status int) {
 	ctx, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	status := a.do(ctx, t)
+	status = a.do(ctx, t)
 	if ctx.Err() != nil && status == 0 {
-		return // ended by us
+		return 0 // ended by us
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,6 +79,7 @@ func (t *Tenant) attempt(ctx context.Context, a attack) {
 		t.counts[a.name] = map[int]int{}
 	}
 	t.counts[a.name][status]++
+	return status
 }
 
 // call makes one request below /v1 and reads its response, at most 64 MiB of
