@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Tools that tests need are
 # built or installed into .tools, once.
 
-.PHONY: run build sbom test proxies check lint vulncheck licences fmt docs fuzz bench bench-quick bench-peers vault clickhouse clean
+.PHONY: run build sbom test proxies check lint vulncheck licences fmt docs fuzz mutants bench bench-quick bench-peers vault clickhouse clean
 
 GO ?= go
 LINT := .tools/golangci-lint
@@ -10,6 +10,10 @@ CLICKHOUSE := .tools/chdb
 SBOM := .tools/cyclonedx-gomod
 VULNCHECK := .tools/vulncheck
 LICENCES := .tools/licences
+GREMLINS := .tools/gremlins
+# What make mutants changes, and the part of vaultbridge that it leaves alone: talk with Vault, which only a real Vault can judge.
+MUTANTS ?= ./wire ./directory ./vaultbridge ./gateway/admission ./meter/ledger ./meter/invoice ./meter/spent
+UNCHANGED := vaultbridge/(client|doctor|keyfile|login|meters|policy|session|transit)\.go$$
 FUZZTIME ?= 10s
 # For go test, as TESTFLAGS=-v.
 TESTFLAGS ?=
@@ -67,6 +71,12 @@ fuzz: ## Every fuzz target for FUZZTIME.
 	  done; \
 	done
 
+mutants: $(GREMLINS) $(VAULT) ## Which small changes of the code no test notices; fails below 90 % (an hour and more). MUTANTS=./wire chooses.
+	@for p in $(MUTANTS); do \
+	  echo "== $$p"; \
+	  $(GREMLINS) unleash "$$p" --exclude-files '$(UNCHANGED)' --workers 1 --timeout-coefficient 10 --output-statuses l --threshold-efficacy 90 || failed=1; \
+	done; [ -z "$$failed" ]
+
 bench: proxies $(VAULT) $(CLICKHOUSE) ## The gateway beside proxies and the peers that are installed; half an hour. BENCH='--contenders nginx,ownkey' chooses.
 	$(GO) run ./benchmarks $(BENCH)
 
@@ -91,6 +101,10 @@ $(VULNCHECK): internal/tools/vulncheck/go.mod internal/tools/vulncheck/main.go
 $(LICENCES): internal/tools/licences/go.mod internal/tools/licences/main.go
 	cd internal/tools/licences && $(GO) build -o ../../../$(LICENCES) .
 	@touch $(LICENCES)
+
+$(GREMLINS): internal/tools/mutants/go.mod
+	cd internal/tools/mutants && $(GO) build -o ../../../$(GREMLINS) github.com/go-gremlins/gremlins/cmd/gremlins
+	@touch $(GREMLINS)
 
 vault: $(VAULT) ## A real Vault server for tests and dev (6 minutes on 2 cores, once).
 
