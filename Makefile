@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Tools that tests need are
 # built or installed into .tools, once.
 
-.PHONY: run build sbom test proxies check lint vulncheck licences fmt docs fuzz mutants bench bench-quick bench-peers vault clickhouse clean
+.PHONY: run build sbom test agents proxies check lint vulncheck licences fmt docs fuzz mutants bench bench-quick bench-peers vault clickhouse clean
 
 GO ?= go
 LINT := .tools/golangci-lint
@@ -35,6 +35,9 @@ test: check sbom proxies $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests w
 	$(GO) test $(TESTFLAGS) -race -shuffle=on -timeout 30m ./...
 	$(GO) test $(TESTFLAGS) ./wire ./directory ./gateway ./meter -run 'Alloc' -count=1
 	$(GO) run ./benchmarks --quick --out .tools/bench
+
+agents: ## Published coding agents and langchain4j against the built binary; fetches a gigabyte, needs Java 17 with Maven.
+	$(GO) test $(TESTFLAGS) -tags agents -timeout 60m ./conformance -run TestAgents -count=1 -v
 
 proxies: ## nginx and HAProxy, which tests put before the gateway, and Prometheus, which scrapes it.
 	@command -v nginx >/dev/null && command -v haproxy >/dev/null && command -v prometheus >/dev/null && command -v promtool >/dev/null || \
