@@ -3,6 +3,7 @@
 //
 //	go run ./benchmarks/hostile flood
 //	go run ./benchmarks/hostile loud
+//	go run ./benchmarks/hostile minute
 //	go run ./benchmarks/hostile soak [minutes] [file.svg]
 //
 // Everything runs on this machine, on the loopback interface; each run stops by
@@ -23,6 +24,8 @@ import (
 	"runtime"
 	"strings"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/hostile"
 )
 
 func main() {
@@ -33,9 +36,9 @@ func main() {
 }
 
 func run(args []string) error {
-	all := map[string]func(*bed, []string) error{"flood": flood, "loud": loud, "soak": soak}
+	all := map[string]func(*bed, []string) error{"flood": flood, "loud": loud, "minute": minute, "soak": soak}
 	if len(args) == 0 || all[args[0]] == nil {
-		return errors.New("want flood, loud or soak")
+		return errors.New("want flood, loud, minute or soak")
 	}
 	b, err := makeBed()
 	if err != nil {
@@ -50,7 +53,8 @@ func run(args []string) error {
 type bed struct {
 	dir      string
 	children []*exec.Cmd
-	gateway  int // process id
+	gateway  int               // process id
+	own      *hostile.Provider // of a hostile tenant, in this process
 	ready    struct {
 		BaseURL    string `json:"base_url"`
 		AdminURL   string `json:"admin_url"`
@@ -86,9 +90,13 @@ func makeBed() (*bed, error) {
 		return nil, fmt.Errorf("the provider did not start: %w", err)
 	}
 	go io.Copy(io.Discard, said) // ends with the process
+	if b.own, err = hostile.StartProvider(); err != nil {
+		return nil, err
+	}
 	file := filepath.Join(b.dir, "ready.json")
 	gateway := exec.Command(filepath.Join(b.dir, "ownkey"), "dev", "--data", filepath.Join(b.dir, "data"), "--listen", "127.0.0.1:0",
-		"--admin-listen", "127.0.0.1:0", "--provider", "openai="+strings.TrimSpace(string(address[:n])), "--credential", "openai=sk-hostile", "--ready-file", file)
+		"--admin-listen", "127.0.0.1:0", "--provider", "openai="+strings.TrimSpace(string(address[:n])), "--provider", "own="+b.own.URL(),
+		"--credential", "openai=sk-hostile", "--ready-file", file)
 	if gateway.Stderr, err = os.Create(filepath.Join(b.dir, "log")); err != nil {
 		return nil, err
 	}
@@ -119,6 +127,7 @@ func (b *bed) close() {
 		_ = c.Process.Kill()
 		_ = c.Wait()
 	}
+	_ = b.own.Close()
 	_ = os.RemoveAll(b.dir)
 }
 

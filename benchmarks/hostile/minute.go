@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/ownkey/ownkey/internal/hostile"
+)
+
+// minuteRate is what the second tenant sends.
+const minuteRate = 100
+
+// minute measures a tenant alone, and beside one that does everything it can.
+// internal/hostile asserts that the second one loses nothing; how slow it gets
+// depends on the machine, so that is measured here.
+func minute(b *bed, _ []string) error {
+	attacker, err := b.attacker()
+	if err != nil {
+		return err
+	}
+	_ = b.load(minuteRate, 3*time.Second, b.ready.Token)
+	alone := b.load(minuteRate, quietTime, b.ready.Token)
+	fmt.Printf("alone, %d requests/s: %s; resident %d MiB\n", minuteRate, alone, b.resident()>>20)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	done := make(chan map[string]map[int]int, 1)
+	go func() { done <- attacker.Run(ctx) }()
+	beside := b.load(minuteRate, 55*time.Second, b.ready.Token)
+	during := b.resident()
+	counts := <-done
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		fmt.Printf("  %-36s %v\n", name, counts[name])
+	}
+	fmt.Printf("beside the hostile tenant: %s; resident %d MiB\n", beside, during>>20)
+	fmt.Printf("p99 × %.2f (aim ≤ 2)\n", float64(beside.at(.99))/float64(alone.at(.99)))
+	return nil
+}
+
+// attacker makes a tenant with a provider of its own.
+func (b *bed) attacker() (*hostile.Tenant, error) {
+	a := &hostile.Tenant{BaseURL: b.ready.BaseURL}
+	err := errors.Join(
+		b.admin("POST", "/tenants", map[string]any{"id": "hostile"}, nil),
+		b.admin("PUT", "/tenants/hostile/credentials/own/default", map[string]any{"secret": "sk-own"}, nil),
+		b.admin("PATCH", "/tenants/hostile", map[string]any{"default_provider": "own", "limits": map[string]any{"requests_in_flight": 200}}, nil),
+	)
+	for token, ask := range map[*string]map[string]any{
+		&a.Token:    {"label": "all"},
+		&a.Budgeted: {"label": "budgeted", "limits": map[string]any{"tokens_per_day": 1_000_000_000_000_000}},
+		&a.Listed:   {"label": "listed", "models": []string{"only-this"}},
+	} {
+		var made struct{ Token string }
+		err = errors.Join(err, b.admin("POST", "/tenants/hostile/tokens", ask, &made))
+		*token = made.Token
+	}
+	return a, err
+}
