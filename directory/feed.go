@@ -55,14 +55,14 @@ func (d *Directory) each(ctx context.Context, tx *sql.Tx, query string, scan fun
 	return rows.Err()
 }
 
-const tenantColumns = "id, name, default_provider, routes, memory, limits, created_at, deleted_at, revision"
+const tenantColumns = "id, name, default_provider, routes, memory, limits, created_at, suspended_at, deleted_at, revision"
 
 // scanTenant reads a row of tenantColumns.
 func scanTenant(scan func(...any) error) (t *Tenant, deleted bool, err error) {
 	t = &Tenant{}
 	var routes, memory, limits string
-	var created, ended int64
-	if err := scan(&t.ID, &t.Name, &t.DefaultProvider, &routes, &memory, &limits, &created, &ended, &t.revision); err != nil {
+	var created, suspended, ended int64
+	if err := scan(&t.ID, &t.Name, &t.DefaultProvider, &routes, &memory, &limits, &created, &suspended, &ended, &t.revision); err != nil {
 		return nil, false, err
 	}
 	if err := json.Unmarshal([]byte(routes), &t.Routes); err != nil {
@@ -74,7 +74,7 @@ func scanTenant(scan func(...any) error) (t *Tenant, deleted bool, err error) {
 	if err := json.Unmarshal([]byte(limits), &t.Limits); err != nil {
 		return nil, false, fmt.Errorf("limits of tenant %s: %w", t.ID, err)
 	}
-	t.CreatedAt = fromUnix(created)
+	t.CreatedAt, t.SuspendedAt = fromUnix(created), fromUnix(suspended)
 	return t, ended > 0, nil
 }
 

@@ -117,12 +117,12 @@ func (l *Limits) text() string {
 func (t *Token) Stopped() bool { return !t.StoppedAt.IsZero() }
 
 // Revoked reports whether a call that was admitted may no longer go on: its
-// token or its tenant was revoked, stopped or deleted since, or its credential
+// token or its tenant was revoked, stopped, suspended or deleted since, or its credential
 // was deleted. A token that has expired, and a credential that was replaced,
 // do not end what has begun. credential may be empty.
 func (d *Directory) Revoked(tenant, token, credential string) bool {
 	t, ok := d.tenants.Load(tenant)
-	if !ok {
+	if !ok || t.Suspended() {
 		return true
 	}
 	var id tokenID

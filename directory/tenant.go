@@ -49,6 +49,7 @@ type Tenant struct {
 	Memory          MemorySettings
 	Limits          Limits
 	CreatedAt       time.Time
+	SuspendedAt     time.Time // zero: not
 
 	credentials []*Credential // by provider, then label
 	revision    int64

@@ -104,6 +104,9 @@ func (a *asking) run(ctx context.Context, tenant, path string, body []byte) ([]b
 // route finds the provider and the credential for the model that a body names.
 func (a *asking) route(tenant, path string, body []byte) error {
 	t, err := a.g.directory.Tenant(tenant)
+	if err == nil && t.Suspended() {
+		err = errSuspended
+	}
 	if err != nil {
 		return err
 	}

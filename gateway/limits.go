@@ -13,6 +13,9 @@ import (
 // enter applies what the caller may use, as far as the head tells. It may wait
 // for room.
 func (r *request) enter() error {
+	if r.caller.Tenant.Suspended() {
+		return errSuspended
+	}
 	if r.caller.Token.Stopped() {
 		return refuse(codeTokenStopped, "this token was stopped by an operator or by the guard against runaway spending; "+
 			"to let it go on: ownkey token resume")
@@ -25,6 +28,10 @@ func (r *request) enter() error {
 	}
 	return nil
 }
+
+// errSuspended holds for every call of the tenant, whatever its token may do.
+var errSuspended = &refusal{code: codeNotAllowed, message: "this tenant is suspended by the gateway's operator; " +
+	"ask the operator to let it go on (ownkey tenant resume)", noRetry: true}
 
 // revoked reports whether a request in flight may no longer go on.
 func (g *Gateway) revoked(e *watched) bool {

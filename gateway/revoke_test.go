@@ -77,6 +77,10 @@ func TestRevokedStreamsAreCut(t *testing.T) {
 		_, err := h.directory.StopToken(ctx, tenant, token.ID, "x")
 		return err
 	})
+	f("suspended", func(tenant string, _ *directory.Token) error {
+		_, err := h.directory.SuspendTenant(ctx, tenant)
+		return err
+	})
 	f("deleted", func(tenant string, _ *directory.Token) error { return h.directory.DeleteTenant(ctx, tenant, false) })
 	f("keyless", func(tenant string, _ *directory.Token) error {
 		return h.directory.DeleteCredential(ctx, tenant, "main", "default")

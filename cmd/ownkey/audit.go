@@ -22,7 +22,7 @@ type AuditCmd struct {
 type AuditVerifyCmd struct {
 	VaultAudit []string  `required:"" type:"existingfile" sep:"none" placeholder:"FILE" help:"Vault's audit log (file device). Repeatable, for rotated files; .gz is read as well."`
 	Records    []string  `type:"existingfile" sep:"none" placeholder:"FILE" help:"Our records as files (ownkey records), in place of asking the admin plane. Repeatable."`
-	From       time.Time `placeholder:"TIME" help:"Beginning, such as 2026-11-23T10:00:00Z. The default is one hour before the end."`
+	From       time.Time `placeholder:"TIME" help:"Beginning, such as yesterday, 2 hours ago, 2026-11 or 2026-11-23T10:00:00Z. The default is one hour before the end."`
 	To         time.Time `placeholder:"TIME" help:"End, not included. The default is now."`
 	Mount      string    `default:"transit" help:"Where the transit engine is mounted."`
 	AdminFlags

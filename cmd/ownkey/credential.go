@@ -144,10 +144,15 @@ func (c *CredentialListCmd) Run() error {
 type CredentialDeleteCmd struct {
 	AdminFlags
 	credentialName `embed:""`
+	ConfirmFlags
 }
 
 // Run makes the call.
 func (c *CredentialDeleteCmd) Run() error {
+	name := c.Provider + "/" + c.Label
+	if err := c.confirm("credential "+name+" of tenant "+c.Tenant, name); err != nil {
+		return err
+	}
 	printed, err := c.call("DELETE", c.path(), nil, nil)
 	if err != nil || printed {
 		return err

@@ -11,7 +11,7 @@ import (
 // EvidenceCmd shows whose name is on the provider's invoice.
 type EvidenceCmd struct {
 	Tenant string    `required:"" placeholder:"ID" help:"The tenant's id."`
-	From   time.Time `placeholder:"TIME" help:"Beginning, such as 2026-11-01T00:00:00Z. The default is 30 days before the end."`
+	From   time.Time `placeholder:"TIME" help:"Beginning, such as yesterday, 2 hours ago, 2026-11 or 2026-11-23T10:00:00Z. The default is 30 days before the end."`
 	To     time.Time `placeholder:"TIME" help:"End, not included. The default is now."`
 	Format string    `default:"text" enum:"text,json,html" help:"text, json or html (one page, to print)."`
 	AdminFlags

@@ -8,7 +8,9 @@ import (
 	"os"
 
 	"github.com/alecthomas/kong"
+	mangokong "github.com/alecthomas/mango-kong"
 	"github.com/ownkey/ownkey/internal/crash"
+	"github.com/willabides/kongplete"
 )
 
 // cli is the command line.
@@ -27,7 +29,7 @@ type cli struct {
 	Doctor     DoctorCmd     `cmd:"" help:"Prove that the key path is set up as it should be: identities, audit, keys."`
 	Vault      VaultCmd      `cmd:"" help:"What a Vault operator needs."`
 
-	Usage   UsageCmd   `cmd:"" help:"Show requests, tokens, errors and latencies by hour, day, model, token or credential."`
+	Usage   UsageCmd   `cmd:"" help:"Show requests, tokens, errors and latencies by hour, day, model, token, credential, tenant or provider."`
 	Records RecordsCmd `cmd:"" help:"List what was recorded about requests, as JSON lines."`
 
 	Evidence  EvidenceCmd  `cmd:"" help:"Show whose name is on the provider's invoice, and with which credential a tenant's calls were made."`
@@ -38,6 +40,10 @@ type cli struct {
 	Restore RestoreCmd `cmd:"" help:"Bring an archive back."`
 	Adopt   AdoptCmd   `cmd:"" help:"Accept a store, or a master key file, that is not the one this installation knows."`
 	Version VersionCmd `cmd:"" help:"Print the version and exit."`
+
+	Completion  CompletionCmd     `cmd:"" help:"Print what makes a shell complete commands and flags: eval \"$(ownkey completion bash)\"."`
+	VersionFlag kong.VersionFlag  `name:"version" help:"Print the version and exit."`
+	Man         mangokong.ManFlag `help:"Print the manual page and exit: ownkey --man | man -l -."`
 }
 
 // Exit statuses: 1 for what failed, 2 for what was asked wrongly.
@@ -60,10 +66,11 @@ func run(args []string) int {
 	defer crash.Exit()
 	var c cli
 	parser, err := kong.New(&c, kong.Name("ownkey"), kong.UsageOnError(),
-		kong.Description("The LLM gateway that means bring your own key."))
+		kong.Description("The LLM gateway that means bring your own key."), kong.Vars{"version": version()}, whenMapper)
 	if err != nil {
 		panic("BUG: command line: " + err.Error())
 	}
+	kongplete.Complete(parser) // ends the process when a shell asks
 	ctx, err := parser.Parse(args)
 	if err != nil {
 		crash.Say(plain(fmt.Sprintf("ownkey: %v\nTry: ownkey --help\n", err)), exitUsage)

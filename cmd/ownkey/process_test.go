@@ -273,11 +273,11 @@ func TestAdminVerbs(t *testing.T) {
 	if status, _ := p.chat(token, "gpt-4o", "x"); status != 401 {
 		t.Errorf("a revoked token: %d", status)
 	}
-	p.want("", "credential", "delete", "--tenant", "acme", "--provider", "openai")
-	p.want("", "tenant", "delete", "acme")
+	p.want("", "credential", "delete", "--yes", "--tenant", "acme", "--provider", "openai")
+	p.want("", "tenant", "delete", "acme", "--yes")
 	for want, args := range map[string][]string{
 		"not_found":       {"token", "list", "--tenant", "acme"},
-		"not_supported":   {"tenant", "delete", "dev", "--shred"},
+		"not_supported":   {"tenant", "delete", "dev", "--shred", "--yes"},
 		"the NAME":        {"dev", "--credential", "nobody=x"},
 		"secret is empty": {"credential", "put", "--tenant", "dev", "--provider", "openai"},
 		"ownkey --help":   {"tenant", "crate"},

@@ -9,7 +9,7 @@ import (
 // RecordsCmd lists what was recorded.
 type RecordsCmd struct {
 	Tenant string    `placeholder:"ID" help:"One tenant; all when not given."`
-	From   time.Time `placeholder:"TIME" help:"Beginning, such as 2026-11-23T10:00:00Z. The default is one hour before the end."`
+	From   time.Time `placeholder:"TIME" help:"Beginning, such as yesterday, 2 hours ago, 2026-11 or 2026-11-23T10:00:00Z. The default is one hour before the end."`
 	To     time.Time `placeholder:"TIME" help:"End, not included. The default is now."`
 	Book   string    `placeholder:"BOOK" enum:",requests,unseals,memory,quarantine" default:"" help:"requests, unseals or memory; all three when not given. quarantine: the rows that no store took."`
 	// With --book memory and a tenant.

@@ -43,20 +43,6 @@ func (c *ServeCmd) Run() error {
 	return a.run(context.Background())
 }
 
-// CheckCmd validates a configuration file.
-type CheckCmd struct {
-	Config string `required:"" type:"path" help:"Configuration file (docs/config.md)." placeholder:"FILE"`
-}
-
-// Run lists every problem and exits with 2, or says that there is none.
-func (c *CheckCmd) Run() error {
-	if _, err := config.Load(c.Config, os.LookupEnv); err != nil {
-		return usageError{err}
-	}
-	fmt.Fprintln(stdout, c.Config+": ok")
-	return nil
-}
-
 // KeygenCmd makes a master key file.
 type KeygenCmd struct {
 	File string `arg:"" type:"path" help:"Where to write it. An existing file is never touched."`

@@ -1,18 +1,25 @@
 package main
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
 
 // TenantCmd manages tenants.
 type TenantCmd struct {
-	Create TenantCreateCmd `cmd:"" help:"Add a tenant."`
-	List   TenantListCmd   `cmd:"" help:"List tenants."`
-	Update TenantUpdateCmd `cmd:"" help:"Change a tenant's name, default provider, routes or memory."`
-	Delete TenantDeleteCmd `cmd:"" help:"Delete a tenant with its tokens and credentials."`
+	Create  TenantCreateCmd  `cmd:"" help:"Add a tenant."`
+	List    TenantListCmd    `cmd:"" help:"List tenants."`
+	Show    TenantShowCmd    `cmd:"" help:"Show all that is known of a tenant: settings, limits, tokens, credentials."`
+	Update  TenantUpdateCmd  `cmd:"" help:"Change a tenant's name, default provider, routes or memory."`
+	Suspend TenantSuspendCmd `cmd:"" help:"Refuse a tenant's calls until it is resumed. Nothing is deleted."`
+	Resume  TenantResumeCmd  `cmd:"" help:"Let a suspended tenant go on."`
+	Delete  TenantDeleteCmd  `cmd:"" help:"Delete a tenant with its tokens and credentials."`
 }
 
 type tenantAnswer struct {
@@ -23,7 +30,9 @@ type tenantAnswer struct {
 		Model    string `json:"model"`
 		Provider string `json:"provider"`
 	} `json:"routes"`
-	CreatedAt *time.Time `json:"created_at"`
+	Limits      map[string]json.Number `json:"limits"`
+	CreatedAt   *time.Time             `json:"created_at"`
+	SuspendedAt *time.Time             `json:"suspended_at"`
 }
 
 // TenantCreateCmd adds a tenant.
@@ -45,26 +54,154 @@ func (c *TenantCreateCmd) Run() error {
 }
 
 // TenantListCmd lists tenants.
-type TenantListCmd struct{ AdminFlags }
+type TenantListCmd struct {
+	Limit int `placeholder:"N" help:"At most so many; all when not given."`
+	AdminFlags
+}
+
+// Run follows the pages of the list.
+func (c *TenantListCmd) Run() error {
+	if c.Limit < 0 {
+		return usageError{errors.New("--limit: want a positive number")}
+	}
+	var rows [][]string
+	all := []json.RawMessage{}
+	err := pages(&c.AdminFlags, "/tenants", "tenants", c.Limit, func(raw json.RawMessage) error {
+		if all = append(all, raw); c.JSON {
+			return nil
+		}
+		var t tenantAnswer
+		if err := json.Unmarshal(raw, &t); err != nil {
+			return err
+		}
+		rows = append(rows, []string{t.ID, t.Name, t.DefaultProvider, t.routes(), day(t.CreatedAt), day(t.SuspendedAt)})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(stdout).Encode(map[string]any{"tenants": all})
+	}
+	return table("ID NAME DEFAULT ROUTES CREATED SUSPENDED", rows)
+}
+
+// pages calls each for the items of a list, page by page; most bounds them
+// unless it is 0.
+func pages(f *AdminFlags, path, name string, most int, each func(json.RawMessage) error) error {
+	const page = 1000 // the most that the admin plane gives
+	for cursor, n := "", 0; ; {
+		limit := page
+		if most > 0 {
+			limit = min(page, most-n)
+		}
+		answer, err := f.exchange("GET", path+"?"+url.Values{"limit": {strconv.Itoa(limit)}, "cursor": {cursor}}.Encode(), nil)
+		if err != nil {
+			return err
+		}
+		var next struct {
+			Next string `json:"next"`
+		}
+		var lists map[string]json.RawMessage
+		var items []json.RawMessage
+		if err := errors.Join(json.Unmarshal(answer, &next), json.Unmarshal(answer, &lists), json.Unmarshal(lists[name], &items)); err != nil {
+			return fmt.Errorf("cannot read the admin plane's answer: %w", err)
+		}
+		for _, item := range items {
+			if err := each(item); err != nil {
+				return fmt.Errorf("cannot read the admin plane's answer: %w", err)
+			}
+		}
+		n += len(items)
+		if cursor = next.Next; cursor == "" || n == most {
+			return nil
+		}
+	}
+}
+
+// routes are a tenant's routes on one line.
+func (t *tenantAnswer) routes() string {
+	all := make([]string, 0, len(t.Routes))
+	for _, r := range t.Routes {
+		all = append(all, r.Model+"="+r.Provider)
+	}
+	return strings.Join(all, ",")
+}
+
+// TenantShowCmd shows a tenant.
+type TenantShowCmd struct {
+	AdminFlags
+	ID string `arg:""`
+}
+
+// Run makes the calls.
+func (c *TenantShowCmd) Run() error {
+	path := "/tenants/" + url.PathEscape(c.ID)
+	if c.JSON {
+		_, err := c.call("GET", path, nil, nil)
+		return err
+	}
+	var t tenantAnswer
+	var tokens struct {
+		Tokens []tokenAnswer `json:"tokens"`
+	}
+	var credentials struct {
+		Credentials []credentialAnswer `json:"credentials"`
+	}
+	for path, into := range map[string]any{path: &t, path + "/tokens": &tokens, path + "/credentials": &credentials} {
+		if _, err := c.call("GET", path, nil, into); err != nil {
+			return err
+		}
+	}
+	limits := make([]string, 0, len(t.Limits))
+	for name, n := range t.Limits {
+		if n != "0" {
+			limits = append(limits, name+"="+n.String())
+		}
+	}
+	slices.Sort(limits)
+	rows := [][]string{
+		{"name", t.Name}, {"created", day(t.CreatedAt)}, {"suspended", day(t.SuspendedAt)}, {"default provider", t.DefaultProvider},
+		{"routes", t.routes()}, {"limits", strings.Join(limits, ",")},
+	}
+	usable := 0
+	for _, token := range tokens.Tokens {
+		if token.RevokedAt == nil && token.StoppedAt == nil && (token.ExpiresAt == nil || token.ExpiresAt.After(time.Now())) {
+			usable++
+		}
+	}
+	rows = append(rows, []string{"tokens", fmt.Sprintf("%d, of which %d can be used", len(tokens.Tokens), usable)})
+	for _, k := range credentials.Credentials {
+		rows = append(rows, []string{"credential", fmt.Sprintf("%s/%s, fingerprint %s, key version %d", k.Provider, k.Label, k.Fingerprint, k.KeyVersion)})
+	}
+	return table("TENANT "+t.ID, rows)
+}
+
+// TenantSuspendCmd suspends a tenant.
+type TenantSuspendCmd struct {
+	AdminFlags
+	ID string `arg:""`
+}
 
 // Run makes the call.
-func (c *TenantListCmd) Run() error {
-	var all struct {
-		Tenants []tenantAnswer `json:"tenants"`
-	}
-	printed, err := c.call("GET", "/tenants", nil, &all)
+func (c *TenantSuspendCmd) Run() error { return c.turn(c.ID, "suspend", "suspended") }
+
+// TenantResumeCmd ends a suspension.
+type TenantResumeCmd struct {
+	AdminFlags
+	ID string `arg:""`
+}
+
+// Run makes the call.
+func (c *TenantResumeCmd) Run() error { return c.turn(c.ID, "resume", "resumed") }
+
+func (f *AdminFlags) turn(tenant, verb, done string) error {
+	printed, err := f.call("POST", "/tenants/"+url.PathEscape(tenant)+"/"+verb, nil, nil)
 	if err != nil || printed {
 		return err
 	}
-	var rows [][]string
-	for _, t := range all.Tenants {
-		var routes []string
-		for _, r := range t.Routes {
-			routes = append(routes, r.Model+"="+r.Provider)
-		}
-		rows = append(rows, []string{t.ID, t.Name, t.DefaultProvider, strings.Join(routes, ","), day(t.CreatedAt)})
-	}
-	return table("ID NAME DEFAULT ROUTES CREATED", rows)
+	printf("%s tenant %s\n", done, tenant)
+	return nil
 }
 
 // TenantUpdateCmd changes a tenant.
@@ -128,11 +265,15 @@ func (c *TenantUpdateCmd) Run() error {
 type TenantDeleteCmd struct {
 	AdminFlags
 	ID    string `arg:""`
-	Shred bool   `help:"Destroy the tenant's key as well, so that backups can not be opened."`
+	Shred bool   `help:"Destroy the tenant's key as well, so that backups cannot be opened."`
+	ConfirmFlags
 }
 
 // Run makes the call.
 func (c *TenantDeleteCmd) Run() error {
+	if err := c.confirm("tenant "+c.ID+" with its tokens, credentials and memories", c.ID); err != nil {
+		return err
+	}
 	path := "/tenants/" + url.PathEscape(c.ID)
 	if c.Shred {
 		path += "?shred=true"

@@ -12,8 +12,8 @@ import (
 type UsageCmd struct {
 	Tenant string    `placeholder:"ID" help:"One tenant; all when not given."`
 	Token  string    `name:"token-id" placeholder:"ID" help:"One token."`
-	By     string    `default:"day" enum:"hour,day,model,token,credential" help:"hour, day, model, token or credential."`
-	From   time.Time `placeholder:"TIME" help:"Beginning, such as 2026-11-23T10:00:00Z. The default is 30 days before the end, 24 hours by hour."`
+	By     string    `default:"day" enum:"hour,day,model,token,credential,tenant,provider" help:"hour, day, model, token, credential, tenant or provider."`
+	From   time.Time `placeholder:"TIME" help:"Beginning, such as yesterday, 2 hours ago, 2026-11 or 2026-11-23T10:00:00Z. The default is 30 days before the end, 24 hours by hour."`
 	To     time.Time `placeholder:"TIME" help:"End, not included. The default is now. Whole hours are counted."`
 	AdminFlags
 }

@@ -185,7 +185,7 @@ func TestLifeOfAKeyInVault(t *testing.T) {
 	s.want("", "backup", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
 	s.fails("", "exists", "backup", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
 	s.fails("", "move what is in", "restore", "--config", s.configure(t, filepath.Join(s.dir, "data")), archive)
-	s.want("", "tenant", "delete", "acme", "--shred")
+	s.want("", "tenant", "delete", "acme", "--shred", "--yes")
 	s.chats(token, 401, "invalid_token")
 	if out, err := s.vault.Run(t.Context(), s.dir, "vault read "+key); err == nil {
 		t.Errorf("the key is still there: %s", out)
@@ -219,7 +219,7 @@ func TestRestoredBackupNeedsVault(t *testing.T) {
 	s.serve(t, filepath.Join(s.dir, "without"))
 	s.chats(token, 503, "vault_unavailable")
 	s.fails("", "vault_unavailable", "rotate", "--tenant", "acme")
-	s.fails("", "goes on trying", "tenant", "delete", "acme", "--shred")
+	s.fails("", "goes on trying", "tenant", "delete", "acme", "--shred", "--yes")
 	if err := s.vault.Restart(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -94,6 +94,8 @@ func New(o Options) http.Handler {
 		"GET /admin/v1/tenants":                                                   s.listTenants,
 		"GET /admin/v1/tenants/{tenant}":                                          s.getTenant,
 		"PATCH /admin/v1/tenants/{tenant}":                                        s.updateTenant,
+		"POST /admin/v1/tenants/{tenant}/suspend":                                 s.suspendTenant,
+		"POST /admin/v1/tenants/{tenant}/resume":                                  s.resumeTenant,
 		"DELETE /admin/v1/tenants/{tenant}":                                       s.deleteTenant,
 		"POST /admin/v1/tenants/{tenant}/tokens":                                  s.createToken,
 		"GET /admin/v1/tenants/{tenant}/tokens":                                   s.listTokens,

@@ -21,6 +21,7 @@ type tenantView struct {
 	Memory          directory.MemorySettings `json:"memory"`
 	Limits          directory.Limits         `json:"limits"`
 	CreatedAt       *time.Time               `json:"created_at"`
+	SuspendedAt     *time.Time               `json:"suspended_at"`
 }
 
 func viewTenant(t *directory.Tenant) tenantView {
@@ -28,7 +29,7 @@ func viewTenant(t *directory.Tenant) tenantView {
 	if routes == nil {
 		routes = []directory.Route{}
 	}
-	return tenantView{t.ID, t.Name, t.DefaultProvider, routes, t.Memory, t.Limits, at(t.CreatedAt)}
+	return tenantView{t.ID, t.Name, t.DefaultProvider, routes, t.Memory, t.Limits, at(t.CreatedAt), at(t.SuspendedAt)}
 }
 
 // at is a time as JSON has it: null for none.
@@ -55,13 +56,17 @@ func (s *server) createTenant(w http.ResponseWriter, r *http.Request) error {
 	return write(w, http.StatusCreated, viewTenant(t))
 }
 
-func (s *server) listTenants(w http.ResponseWriter, _ *http.Request) error {
-	all := s.Directory.Tenants()
+func (s *server) listTenants(w http.ResponseWriter, r *http.Request) error {
+	p, err := pageOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	all, next := cut(p, s.Directory.Tenants(), func(t *directory.Tenant) string { return t.ID })
 	views := make([]tenantView, 0, len(all))
 	for _, t := range all {
 		views = append(views, viewTenant(t))
 	}
-	return write(w, http.StatusOK, map[string]any{"tenants": views})
+	return write(w, http.StatusOK, map[string]any{"tenants": views, "next": next})
 }
 
 func (s *server) getTenant(w http.ResponseWriter, r *http.Request) error {

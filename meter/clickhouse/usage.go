@@ -16,6 +16,8 @@ var keys = map[usage.By]string{
 	usage.ByModel:      "toString(model)",
 	usage.ByToken:      "toString(token)",
 	usage.ByCredential: "toString(credential)",
+	usage.ByTenant:     "toString(tenant)",
+	usage.ByProvider:   "toString(provider)",
 }
 
 // saturated adds up a column of unsigned numbers. A sum of 64 bits would wrap

@@ -18,6 +18,8 @@ var keys = map[usage.By]string{
 	usage.ByModel:      "model",
 	usage.ByToken:      "token",
 	usage.ByCredential: "credential",
+	usage.ByTenant:     "tenant",
+	usage.ByProvider:   "provider",
 }
 
 // sumOf adds up a column. SQLite's sum fails when it leaves the range of

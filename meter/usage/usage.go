@@ -20,6 +20,8 @@ const (
 	ByModel      By = "model"
 	ByToken      By = "token"
 	ByCredential By = "credential"
+	ByTenant     By = "tenant"
+	ByProvider   By = "provider"
 )
 
 // ParseBy reads a grouping; empty is by day.
@@ -27,10 +29,10 @@ func ParseBy(s string) (By, error) {
 	switch by := By(s); by {
 	case "":
 		return ByDay, nil
-	case ByHour, ByDay, ByModel, ByToken, ByCredential:
+	case ByHour, ByDay, ByModel, ByToken, ByCredential, ByTenant, ByProvider:
 		return by, nil
 	}
-	return "", fmt.Errorf("by is %q; want hour, day, model, token or credential", s)
+	return "", fmt.Errorf("by is %q; want hour, day, model, token, credential, tenant or provider", s)
 }
 
 // Question asks for sums.
