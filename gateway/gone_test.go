@@ -329,3 +329,17 @@ func TestUploadIsNotHeld(t *testing.T) {
 		t.Errorf("the heap grew by %d MiB for an upload of %d", grown>>20, size>>20)
 	}
 }
+
+// TestQuestionEndsWithItsClient: a question about usage ends when its client
+// leaves, while the store is still at work.
+func TestQuestionEndsWithItsClient(t *testing.T) {
+	h := newHouse(t)
+	c, _ := h.dial(fmt.Sprintf("GET /v1/usage?slow HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", h.token))
+	<-h.asked
+	_ = c.Close()
+	select {
+	case <-h.askerLeft:
+	case <-time.After(10 * time.Second):
+		t.Error("the question goes on")
+	}
+}

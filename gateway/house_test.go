@@ -39,6 +39,7 @@ import (
 // house is a whole gateway on real sockets and files, with one tenant acme and
 // the providers main (the default) and second at one fake provider.
 type house struct {
+	asked, askerLeft chan struct{} // of the question that takes long
 	t         testing.TB
 	dir       string
 	addr      string
@@ -100,7 +101,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	for _, c := range change {
 		c(&o)
 	}
-	h := &house{t: t, dir: t.TempDir(), bases: map[string]*url.URL{}}
+	h := &house{asked: make(chan struct{}), askerLeft: make(chan struct{}), t: t, dir: t.TempDir(), bases: map[string]*url.URL{}}
 	ctx := context.Background()
 	var err error
 	check := func(err error) {
@@ -422,8 +423,13 @@ func (h *house) records(n int) []record {
 	return all
 }
 
-// usage stands in for the store of records.
-func (h *house) usage(_ context.Context, tenant, rawQuery string) (int, string, []byte) {
+// usage takes the place of the store of records.
+func (h *house) usage(ctx context.Context, tenant, rawQuery string) (int, string, []byte) {
+	if rawQuery == "slow" { // a question that takes as long as its asker stays
+		close(h.asked)
+		<-ctx.Done()
+		close(h.askerLeft)
+	}
 	if rawQuery == "away" {
 		return 503, "store_unavailable", []byte(`{"error":{"message":"away","type":"ownkey_error","param":null,"code":"store_unavailable"}}`)
 	}

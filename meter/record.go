@@ -175,3 +175,7 @@ func (r *Record) Columns(v Visitor) {
 	v.Duration("total_us", &r.TotalTime)
 	v.Flag("cache_hit", &r.CacheHit)
 }
+
+// Interrupt makes what was known of a request that was open when its process
+// died its record.
+func (r *Record) Interrupt() { r.Outcome, r.UsageSource = OutcomeInterrupted, UsagePartial }

@@ -24,54 +24,52 @@ func (a *app) openAdmission(ctx context.Context) {
 			TokensPerMinute: r.TokensPerMinute, Factor: r.Factor, Least: r.LeastTokensPerMinute, Alarm: a.runaway,
 		},
 	})
-	if err := a.restoreSpent(ctx); err != nil {
-		a.log.Error().Err(err).Msg("what was spent is not known; tokens with a budget get 503 until it is")
-		go a.restoreInTime(context.WithoutCancel(ctx))
+	known := make(chan struct{})
+	go a.restore(context.WithoutCancel(ctx), known)
+	select { // in the usual case it takes milliseconds, and no request sees it
+	case <-known:
+	case <-time.After(restoreWait):
+		a.log.Warn().Msg("what was spent is being read from the ledger; tokens with a budget get 503 until it is known")
 	}
 }
 
 func callerLimits(l *config.CallerLimits) directory.Limits { return directory.Limits(*l) }
 
-// restoreTime bounds how long a start waits for rows that a dead process left
-// in the ledger.
-const restoreTime = 10 * time.Second
+// restoreWait bounds how long a start waits for what was spent. A ledger with a
+// million requests that no store has taken is read in a few seconds.
+const restoreWait = time.Second
 
-// restoreSpent reads what tokens have spent, once all rows of earlier processes
-// are counted.
-func (a *app) restoreSpent(ctx context.Context) error {
-	ctx, done := context.WithTimeout(ctx, restoreTime)
-	defer done()
-	if err := a.meter.drain.Flush(ctx); err != nil {
-		return err
-	}
-	now := time.Now()
-	month := time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
-	rows, err := a.meter.spent.Since(ctx, spent.DayOf(month))
-	if err != nil {
-		return err
-	}
-	a.admission.Restore(rows, now)
-	return nil
-}
-
-// restoreInTime tries until it succeeds or the program ends.
-func (a *app) restoreInTime(ctx context.Context) {
+// restore tells the limiter what was spent before, and then lets the drain
+// begin. If it cannot be read, the drain begins all the same, since records must
+// not wait for it, and the books are asked once it has counted all.
+func (a *app) restore(ctx context.Context, known chan<- struct{}) {
 	defer crash.Exit()
-	for {
-		time.Sleep(time.Second)
-		if err := a.restoreSpent(ctx); err == nil {
-			a.log.Info().Msg("what was spent is known again")
-			return
+	defer close(known)
+	now := time.Now()
+	month := spent.DayOf(time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC))
+	rows, err := a.meter.spent.Before(ctx, a.meter.journal, month)
+	a.meter.begin()
+	for failing := false; err != nil; time.Sleep(time.Second) {
+		if !failing {
+			a.log.Error().Err(err).Msg("what was spent is not known; tokens with a budget get 503 until it is")
+			failing = true
+		}
+		if err = a.meter.drain.Flush(ctx); err == nil {
+			rows, err = a.meter.spent.Since(ctx, month)
 		}
 	}
+	a.admission.Restore(rows, now)
 }
+
+// stopTime bounds the writing of a stop.
+const stopTime = 10 * time.Second
 
 // runaway tells of a token that spends too fast, and stops it if the operator
 // wants that.
 func (a *app) runaway(s admission.Spree) {
 	stopped := false
 	if a.cfg.Runaway.Stop {
-		ctx, done := context.WithTimeout(context.Background(), restoreTime)
+		ctx, done := context.WithTimeout(context.Background(), stopTime)
 		defer done()
 		reason := fmt.Sprintf("runaway: %d tokens in a minute", s.TokensPerMinute)
 		if _, err := a.directory.StopToken(ctx, s.Tenant, s.Token, reason); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/ownkey/ownkey/config"
@@ -36,6 +37,7 @@ type books struct {
 	aside   *quarantine.File
 	spent   *spent.Book // between the ledger and the store
 	drain   *drain.Drain
+	begin   func()                 // lets the drain begin; may be called again
 	trouble *prometheus.CounterVec // of the ledger, by kind
 }
 
@@ -86,7 +88,9 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	if b.spent, err = spent.Open(ctx, a.database, &drain.Guard{Store: b.store, Quarantine: b.aside, Log: a.log}); err != nil {
 		return b, err
 	}
-	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.spent, Quarantine: b.aside, Log: a.log, Lines: lines, Interval: b.interval()}); err != nil {
+	hold := make(chan struct{})
+	b.begin = sync.OnceFunc(func() { close(hold) })
+	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.spent, Quarantine: b.aside, Log: a.log, Lines: lines, Interval: b.interval(), Hold: hold}); err != nil {
 		return b, err
 	}
 	b.observe()

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/url"
+	"os"
 	"strconv"
 	"time"
 
@@ -18,16 +21,38 @@ type UsageCmd struct {
 	AdminFlags
 }
 
-// Run prints a table, or the answer.
+// usagePage is a page of the answer.
+type usagePage struct {
+	Tenant string      `json:"tenant,omitempty"`
+	From   time.Time   `json:"from"`
+	To     time.Time   `json:"to"`
+	By     usage.By    `json:"by"`
+	Rows   []usage.Row `json:"rows"`
+	Next   string      `json:"next,omitempty"`
+}
+
+// Run prints a table, or the answer: all pages of it.
 func (c *UsageCmd) Run() error {
 	query := timeQuery(url.Values{"tenant": {c.Tenant}, "token": {c.Token}, "by": {c.By}}, c.From, c.To)
-	var answer struct {
-		From time.Time   `json:"from"`
-		To   time.Time   `json:"to"`
-		Rows []usage.Row `json:"rows"`
+	var answer usagePage
+	var all []usage.Row
+	for {
+		text, err := c.exchange("GET", "/usage?"+query.Encode(), nil)
+		if err != nil {
+			return err
+		}
+		answer = usagePage{}
+		if err := json.Unmarshal(text, &answer); err != nil {
+			return fmt.Errorf("cannot read the admin plane's answer: %w", err)
+		}
+		if all = append(all, answer.Rows...); answer.Next == "" {
+			break
+		}
+		query.Set("cursor", answer.Next)
 	}
-	if printed, err := c.call("GET", "/usage?"+query.Encode(), nil, &answer); printed || err != nil {
-		return err
+	answer.Rows = append([]usage.Row{}, all...)
+	if c.JSON {
+		return json.NewEncoder(os.Stdout).Encode(answer)
 	}
 	printf("%s to %s\n", answer.From.Format(time.RFC3339), answer.To.Format(time.RFC3339))
 	rows := make([][]string, 0, len(answer.Rows))
@@ -40,6 +65,9 @@ func (c *UsageCmd) Run() error {
 		}
 		if r.Label != "" {
 			key = r.Label + " (" + key + ")"
+		}
+		if r.Tenant != "" {
+			key = r.Tenant + ": " + key
 		}
 		rows = append(rows, []string{
 			key, number(r.Requests), number(r.Refused), number(r.Failed), number(r.Cancelled),

@@ -184,7 +184,7 @@ func failureOf(err error) *failure {
 func writeError(w http.ResponseWriter, err error) {
 	f := failureOf(err)
 	w.Header().Set("Ownkey-Error", f.code)
-	if f.status == http.StatusServiceUnavailable {
+	if f.status == http.StatusServiceUnavailable || f.status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "2")
 	}
 	_ = write(w, f.status, map[string]any{"error": bodyOf(f)})

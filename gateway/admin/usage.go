@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -15,7 +16,8 @@ import (
 
 // Books are what the meter has kept: SQLite or ClickHouse.
 type Books interface {
-	// Usage answers a question about sums, ordered by key.
+	// Usage answers a question about sums, in the order that Question.PerTenant
+	// says, up to its limit.
 	Usage(ctx context.Context, q usage.Question) ([]usage.Row, error)
 	// ListRequests calls each for every request that began in [from, to), in order;
 	// of all tenants when tenant is empty.
@@ -33,6 +35,8 @@ type UsageAPI struct {
 	Directory *directory.Directory
 	Flush     func(ctx context.Context) error // brings the books up to date
 	Now       func() time.Time
+
+	questions Questions
 }
 
 // usageView is the answer.
@@ -42,11 +46,14 @@ type usageView struct {
 	To     time.Time   `json:"to"`
 	By     usage.By    `json:"by"`
 	Rows   []usage.Row `json:"rows"`
+	// Next is the cursor of the next page; absent on the last one.
+	Next string `json:"next,omitempty"`
 }
 
 // Answer answers the question in a raw query about a tenant; about all of them
 // when tenant is empty. code is an error's, else empty. It does not bring the
-// books up to date, which takes a write: tenants may ask as often as they like.
+// books up to date, which takes a write. It ends when ctx does. Few questions are
+// answered at once, and two of a tenant.
 func (u *UsageAPI) Answer(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte) {
 	var answer any
 	status = http.StatusOK
@@ -66,12 +73,31 @@ func (u *UsageAPI) answer(ctx context.Context, tenant, rawQuery string) (*usageV
 	if err != nil {
 		return nil, err
 	}
+	if err := u.questions.enter(ctx, tenant); err != nil {
+		return nil, err
+	}
+	defer u.questions.leave(tenant)
+	limit := q.Limit
+	q.Limit++ // one more says whether there is another page
 	rows, err := u.Books.Usage(ctx, q)
 	if err != nil {
 		return nil, unreadable(err)
 	}
+	view := &usageView{Tenant: tenant, From: q.From, To: q.To, By: q.By}
+	if len(rows) > limit {
+		rows = rows[:limit]
+		last := rows[limit-1]
+		view.Next = writeCursor(usageCursor{last.Tenant, last.Key})
+	}
 	u.label(ctx, tenant, q.By, rows)
-	return &usageView{tenant, q.From, q.To, q.By, append([]usage.Row{}, rows...)}, nil
+	view.Rows = append([]usage.Row{}, rows...)
+	return view, nil
+}
+
+// usageCursor is the row that ended a page.
+type usageCursor struct {
+	Tenant string `json:"t,omitempty"`
+	Key    string `json:"k"`
 }
 
 func (u *UsageAPI) question(tenant, rawQuery string) (q usage.Question, err error) {
@@ -89,6 +115,14 @@ func (u *UsageAPI) question(tenant, rawQuery string) (q usage.Question, err erro
 	if q.From, q.To, err = timeRange(values, u.Now(), length); err != nil {
 		return q, err
 	}
+	if q.Limit, err = pageLimit(values); err != nil {
+		return q, err
+	}
+	var after usageCursor
+	if q.After.Set, err = readCursor(values, &after); err != nil {
+		return q, err
+	}
+	q.After.Tenant, q.After.Key = after.Tenant, after.Key
 	q.Tenant, q.Token = tenant, values.Get("token")
 	return q.Whole(), nil
 }
@@ -122,28 +156,35 @@ func parseTime(param, s string) (time.Time, error) {
 	return time.Time{}, &failure{http.StatusBadRequest, "invalid_request", param, param + ": want a time such as 2026-11-23T10:00:00Z, or a day such as 2026-11-23"}
 }
 
-// label names ids as people do. Those of a tenant that was deleted have no
-// names any more.
+// label names the ids of a page as people do. Only tenants that are on the page
+// are looked up. Those of a tenant that was deleted have no names any more.
 func (u *UsageAPI) label(ctx context.Context, tenant string, by usage.By, rows []usage.Row) {
+	known := map[string]map[string]string{}
+	for i := range rows {
+		of := cmp.Or(rows[i].Tenant, tenant)
+		if known[of] == nil {
+			known[of] = u.labels(ctx, of, by)
+		}
+		rows[i].Label = known[of][rows[i].Key]
+	}
+}
+
+// labels are the names of a tenant's tokens or credentials, by id.
+func (u *UsageAPI) labels(ctx context.Context, tenant string, by usage.By) map[string]string {
 	labels := map[string]string{}
-	for _, t := range u.Directory.Tenants() {
-		switch {
-		case tenant != "" && t.ID != tenant:
-		case by == usage.ByToken:
-			tokens, _ := u.Directory.Tokens(ctx, t.ID)
-			for _, token := range tokens {
-				labels[token.ID] = token.Label
-			}
-		case by == usage.ByCredential:
-			credentials, _ := u.Directory.Credentials(t.ID)
-			for _, c := range credentials {
-				labels[c.ID] = c.Provider + "/" + c.Label
-			}
+	switch by { //nolint:exhaustive // the others are no ids
+	case usage.ByToken:
+		tokens, _ := u.Directory.Tokens(ctx, tenant)
+		for _, t := range tokens {
+			labels[t.ID] = t.Label
+		}
+	case usage.ByCredential:
+		credentials, _ := u.Directory.Credentials(tenant)
+		for _, c := range credentials {
+			labels[c.ID] = c.Provider + "/" + c.Label
 		}
 	}
-	for i := range rows {
-		rows[i].Label = labels[rows[i].Key]
-	}
+	return labels
 }
 
 // usage is the admin plane's call.

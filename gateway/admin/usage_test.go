@@ -56,6 +56,11 @@ func TestUsageOverTheAdminPlane(t *testing.T) {
 		}
 	}
 	p.want("GET", "/usage?tenant=nobody", "", 404)
+	for query, param := range map[string]string{"limit=0": "limit", "limit=100000": "limit", "limit=x": "limit", "cursor=x": "cursor"} {
+		if f := p.want("GET", "/usage?"+query, "", 400)["error"].(map[string]any); f["param"] != param {
+			t.Errorf("%s: %v", query, f)
+		}
+	}
 	_, _, lines := p.call("GET", "/records?tenant=acme", "")
 	for line := range strings.SplitSeq(strings.TrimSpace(lines), "\n") {
 		var r map[string]any

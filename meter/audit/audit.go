@@ -33,12 +33,39 @@ type Books struct {
 // unseal is one that our records know.
 type unseal struct {
 	tenant   string
-	at       time.Time
-	calls    int // in Vault's log, without those marked as a hedge
+	at       time.Time // when we asked first
+	last     time.Time // and last: a second time is a hedge
+	failed   [2]bool   // Vault has refused the call; the hedge
+	calls    int       // in Vault's log, without those marked as a hedge
 	hedges   int
 	mayHedge bool // we have asked a second time
 	requests int
 	inWindow bool // Vault has answered it in the window
+}
+
+// How long before and after we have asked Vault may log its answer. A call ends
+// after keyring.vault.timeout, five seconds at most; the rest is for clocks that
+// differ and for an answer that nobody waits for any more.
+const (
+	answerBefore = 5 * time.Second
+	answerAfter  = 10 * time.Second
+)
+
+// asking reports whether an answer can be that of our call.
+func (u *unseal) asking(at time.Time) bool {
+	return !at.Before(u.at.Add(-answerBefore)) && !at.After(u.last.Add(answerAfter))
+}
+
+// spend notes that Vault has refused a call with this id.
+func (u *unseal) spend(hedge bool) { u.failed[slot(hedge)] = true }
+
+func (u *unseal) spent(hedge bool) bool { return u.failed[slot(hedge)] }
+
+func slot(hedge bool) int {
+	if hedge {
+		return 1
+	}
+	return 0
 }
 
 // New makes empty books for a transit engine at mount.

@@ -64,7 +64,13 @@ func (b *Books) AddRecords(r io.Reader) error {
 		switch {
 		case l.Message == meter.MessageUnseal:
 			u := b.known(l.Unseal)
-			u.tenant, u.at, u.mayHedge = l.Tenant, at, u.mayHedge || l.Hedge
+			if u.tenant = l.Tenant; u.at.IsZero() || at.Before(u.at) {
+				u.at = at
+			}
+			if at.After(u.last) {
+				u.last = at
+			}
+			u.mayHedge = u.mayHedge || l.Hedge
 		case l.Message == meter.MessageRequest && l.Credential != "" && b.window.holds(at):
 			b.requests = append(b.requests, Request{l.RequestID, at, l.Tenant, l.Unseal})
 			if u := b.unseals[l.Unseal]; u != nil {
@@ -145,16 +151,21 @@ func (b *Books) judge(l *vaultLine, tenant string) {
 	}
 	b.seen[l.Request.ID] = true
 	in := b.window.holds(l.Time)
+	ids, hedge := unsealIDs(l.Request.Headers)
 	if l.Error != "" {
 		if in {
 			b.report.Refused++
+		}
+		for _, id := range ids {
+			if u := b.unseals[id]; u != nil && u.tenant == tenant {
+				u.spend(hedge)
+			}
 		}
 		return
 	}
 	if in {
 		b.report.Calls++
 	}
-	ids, hedge := unsealIDs(l.Request.Headers)
 	blame := func(id, why string) {
 		if in {
 			b.report.Foreign = append(b.report.Foreign, Foreign{
@@ -173,6 +184,12 @@ func (b *Books) judge(l *vaultLine, tenant string) {
 			continue
 		case hedge && !u.mayHedge:
 			blame(id, "its unseal id is ours, but marked as a second call that we did not make")
+			continue
+		case !u.asking(l.Time):
+			blame(id, "its unseal id is ours, but was used at another time than we asked")
+			continue
+		case u.spent(hedge):
+			blame(id, "its unseal id is ours, and Vault had refused it before: we do not ask again")
 			continue
 		case hedge:
 			u.hedges++

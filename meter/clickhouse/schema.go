@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the schema that this program writes and reads.
-const Version = 1
+const Version = 2
 
 // Days that rows are kept. Sums by day and the billing book have no end.
 const (
@@ -65,7 +65,16 @@ const flushed = ", fsync_after_insert = 1, fsync_part_directory = 1"
 
 // migrations are the statements of each version, in order. Each can be repeated.
 func (s schema) migrations() [][]string {
-	return [][]string{s.first()}
+	return [][]string{s.first(), s.second()}
+}
+
+// second leaves out the names of models that no provider was asked for. Sums
+// that are there stay.
+func (s schema) second() []string {
+	view := func(table, period, expression string) string {
+		return "ALTER TABLE " + s.local(table+"_mv") + s.on() + " MODIFY QUERY " + s.viewSelect(period, expression)
+	}
+	return []string{view("requests_1h", "hour", "toStartOfHour(started_at)"), view("requests_1d", "day", "toDate(started_at)")}
 }
 
 func (s schema) first() []string {
@@ -190,8 +199,11 @@ SETTINGS ` + s.window() + ", ttl_only_drop_parts = 1" + flushed
 
 // view fills a rollup from what is inserted.
 func (s schema) view(table, period, expression string) string {
-	return "CREATE MATERIALIZED VIEW IF NOT EXISTS " + s.local(table+"_mv") + s.on() + " TO " + s.local(table) + " AS " + s.rollupSelect(period, expression) + " FROM " + s.local("requests") + " AS t" +
-		" GROUP BY tenant, " + period + ", " + dimensions
+	return "CREATE MATERIALIZED VIEW IF NOT EXISTS " + s.local(table+"_mv") + s.on() + " TO " + s.local(table) + " AS " + s.viewSelect(period, expression)
+}
+
+func (s schema) viewSelect(period, expression string) string {
+	return s.rollupSelect(period, expression) + " FROM " + s.local("requests") + " AS t GROUP BY tenant, " + period + ", " + dimensions
 }
 
 func (s schema) rollupSelect(period, expression string) string {
@@ -199,7 +211,7 @@ func (s schema) rollupSelect(period, expression string) string {
 	for _, name := range usage.SumNames {
 		lines = append(lines, sums[name]+" AS s_"+name)
 	}
-	return "SELECT tenant, " + expression + " AS " + period + ", token, credential, provider, if(t.model_served != '', t.model_served, t.model) AS model,\n    " +
+	return "SELECT tenant, " + expression + " AS " + period + ", token, credential, provider, multiIf(t.attempt = 0, '', t.model_served != '', t.model_served, t.model) AS model,\n    " +
 		strings.Join(lines, ",\n    ") + ",\n    " +
 		latencyState + "(total_us, attempt > 0 AND total_us > 0) AS q_total_us,\n    " +
 		latencyState + "(first_byte_us, attempt > 0 AND total_us > 0) AS q_first_byte_us"

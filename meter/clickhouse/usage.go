@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ownkey/ownkey/meter/usage"
 )
 
@@ -26,7 +27,7 @@ func saturated(column string) string {
 	return "toInt64(least(sum(toUInt128(" + column + ")), toUInt128(9223372036854775807)))"
 }
 
-// Usage answers a question, ordered by key.
+// Usage implements usage.Store, with the order that sqlite.Store has.
 func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error) {
 	q = q.Whole()
 	sums := make([]string, len(usage.SumNames))
@@ -34,7 +35,11 @@ func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error
 		sums[i] = saturated("s_" + name)
 	}
 	const merge = "arrayMap(v -> toFloat64(v), quantilesTDigestIfMerge(0.5, 0.9, 0.95, 0.99)("
-	query := "SELECT " + keys[q.By] + " AS k, " + strings.Join(sums, ", ") + ", " + merge + "q_total_us)), " + merge + "q_first_byte_us)) FROM " +
+	each, tenant := q.Tenant == "" && q.PerTenant(), "''"
+	if each {
+		tenant = "toString(tenant)"
+	}
+	query := "SELECT " + keys[q.By] + " AS k, " + tenant + ", " + strings.Join(sums, ", ") + ", " + merge + "q_total_us)), " + merge + "q_first_byte_us)) FROM " +
 		s.client.schema.name("requests_1h") + " WHERE hour >= toDateTime(?, 'UTC') AND hour < toDateTime(?, 'UTC')"
 	bound := []any{q.From.Unix(), q.To.Unix()}
 	if q.Tenant != "" {
@@ -43,7 +48,22 @@ func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error
 	if q.Token != "" {
 		query, bound = query+" AND token = ?", append(bound, q.Token)
 	}
-	found, err := s.client.conn.Query(ctx, query+" GROUP BY k ORDER BY k", bound...)
+	order := "k"
+	if each {
+		order = "tenant, k"
+	}
+	switch {
+	case q.After.Set && each:
+		query += " AND (tenant, " + keys[q.By] + ") > (?, ?) AND tenant >= ?"
+		bound = append(bound, q.After.Tenant, q.After.Key, q.After.Tenant)
+	case q.After.Set:
+		query, bound = query+" AND "+keys[q.By]+" > ?", append(bound, q.After.Key)
+	}
+	query += " GROUP BY " + order + " ORDER BY " + order
+	if q.Limit > 0 {
+		query += fmt.Sprintf(" LIMIT %d", q.Limit)
+	}
+	found, err := s.client.conn.Query(bounded(ctx), query, bound...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read usage: %w", err)
 	}
@@ -52,8 +72,8 @@ func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error
 	for found.Next() {
 		var r usage.Row
 		var total, first []float64
-		to := make([]any, 1, 3+len(usage.SumNames))
-		to[0] = &r.Key
+		to := make([]any, 2, 4+len(usage.SumNames))
+		to[0], to[1] = &r.Key, &r.Tenant
 		for _, p := range r.Pointers() {
 			to = append(to, p)
 		}
@@ -68,6 +88,14 @@ func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error
 		return nil, fmt.Errorf("cannot read usage: %w", err)
 	}
 	return all, nil
+}
+
+// questionTime bounds what the server spends on a question whose asker has gone:
+// over HTTP it does not notice.
+const questionTime = 60
+
+func bounded(ctx context.Context) context.Context {
+	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_execution_time": questionTime}))
 }
 
 // latency is a merged state, from microseconds; zero when there was none.

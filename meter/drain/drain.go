@@ -70,6 +70,8 @@ type Options struct {
 	Lines io.Writer
 	// Interval is how long rows wait for others. Zero means 500 ms.
 	Interval time.Duration
+	// Hold keeps the first pass back until it is closed; nil begins at once.
+	Hold <-chan struct{}
 	// BatchRows bounds a batch. Zero means 20,000.
 	BatchRows int
 }
@@ -162,6 +164,13 @@ const slowest = 10 * time.Second
 
 func (d *Drain) work(ctx context.Context) {
 	defer crash.Exit()
+	if d.o.Hold != nil {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.o.Hold:
+		}
+	}
 	var flushes []chan struct{}
 	pause := d.o.Interval
 	for {

@@ -122,7 +122,7 @@ func (d *Drain) settle(b *Batch) error {
 				return err
 			}
 		} else {
-			r.Outcome, r.UsageSource = meter.OutcomeInterrupted, meter.UsagePartial
+			r.Interrupt()
 			if d.printer != nil {
 				d.printer.Print(r)
 			}

@@ -94,7 +94,7 @@ func (b *Book) count(ctx context.Context, batch *drain.Batch) error {
 		}
 		fresh = true
 		if n := r.Tokens(); n > 0 {
-			of := Spent{Tenant: r.TenantID, Token: r.TokenID, Day: DayOf(r.Start.Add(r.TotalTime))}
+			of := keyOf(r)
 			sums[of] = meter.Add(sums[of], n)
 		}
 	}

@@ -35,12 +35,17 @@ const (
 type rollup struct {
 	sums    map[group]*usage.Sums
 	latency map[bucket]int64
+	// name gives the model's name that is counted under.
+	name func(tenant string, hour int64, model string) string
 }
 
-func newRollup() *rollup { return &rollup{map[group]*usage.Sums{}, map[bucket]int64{}} }
+func newRollup(name func(tenant string, hour int64, model string) string) *rollup {
+	return &rollup{map[group]*usage.Sums{}, map[bucket]int64{}, name}
+}
 
 func (u *rollup) add(r *meter.Record) {
 	g := group{r.TenantID, r.Start.Truncate(time.Hour).Unix(), r.TokenID, r.CredentialID, r.Provider, usage.ModelOf(r)}
+	g.model = u.name(g.tenant, g.hour, g.model)
 	sums := u.sums[g]
 	if sums == nil {
 		sums = &usage.Sums{}

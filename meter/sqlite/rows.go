@@ -41,17 +41,27 @@ func (s *Store) ListUnseals(ctx context.Context, tenant string, from, to time.Ti
 
 func list[R meter.Row](ctx context.Context, s *Store, table, tenant string, from, to time.Time, make func() R, each func(R) error) error {
 	var row sql.RawBytes
-	return s.query(ctx, "SELECT row FROM "+table+" WHERE at >= ?1 AND at < ?2 AND (?3 = '' OR tenant = ?3) ORDER BY at, event_id",
-		[]any{from.UnixMicro(), to.UnixMicro(), tenant}, func(rows *sql.Rows) error {
-			if err := rows.Scan(&row); err != nil {
-				return fmt.Errorf("cannot read records: %w", err)
-			}
-			r := make()
-			if err := meter.Decode(row, r); err != nil {
-				return err
-			}
-			return each(r)
-		})
+	where, bound := inRange(tenant, from, to)
+	return s.query(ctx, "SELECT row FROM "+table+where, bound, func(rows *sql.Rows) error {
+		if err := rows.Scan(&row); err != nil {
+			return fmt.Errorf("cannot read records: %w", err)
+		}
+		r := make()
+		if err := meter.Decode(row, r); err != nil {
+			return err
+		}
+		return each(r)
+	})
+}
+
+// inRange is the condition on a tenant and a time, and the order of rows; all
+// tenants when tenant is empty. Each of the two forms has an index.
+func inRange(tenant string, from, to time.Time) (where string, bound []any) {
+	where, bound = " WHERE at >= ? AND at < ? ORDER BY at, event_id", []any{from.UnixMicro(), to.UnixMicro()}
+	if tenant != "" {
+		where, bound = " WHERE tenant = ? AND at >= ? AND at < ? ORDER BY at, event_id", []any{tenant, from.UnixMicro(), to.UnixMicro()}
+	}
+	return where, bound
 }
 
 // memoryColumns are those of a memory event.
@@ -59,17 +69,18 @@ var memoryColumns = columnsOf(&meter.MemoryEvent{})
 
 // ListMemoryEvents does so for memory events.
 func (s *Store) ListMemoryEvents(ctx context.Context, tenant string, from, to time.Time, each func(*meter.MemoryEvent) error) error {
-	return s.memoryEvents(ctx, "at >= ?1 AND at < ?2 AND (?3 = '' OR tenant = ?3)", []any{from.UnixMicro(), to.UnixMicro(), tenant}, each)
+	where, bound := inRange(tenant, from, to)
+	return s.memoryEvents(ctx, where, bound, each)
 }
 
 // MemoryEvents implements invoice.Events.
 func (s *Store) MemoryEvents(ctx context.Context, tenant string, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error {
-	return s.memoryEvents(ctx, "tenant = ? AND at < ? AND taken_at <= ? AND (op != 'retrieved' OR at >= ?)",
+	return s.memoryEvents(ctx, " WHERE tenant = ? AND at < ? AND taken_at <= ? AND (op != 'retrieved' OR at >= ?) ORDER BY at, event_id",
 		[]any{tenant, until.UnixMicro(), watermark.UnixMicro(), from.UnixMicro()}, each)
 }
 
 func (s *Store) memoryEvents(ctx context.Context, where string, bound []any, each func(*meter.MemoryEvent) error) error {
-	return s.query(ctx, "SELECT "+strings.Join(memoryColumns, ", ")+" FROM memory_events WHERE "+where+" ORDER BY at, event_id", bound, func(rows *sql.Rows) error {
+	return s.query(ctx, "SELECT "+strings.Join(memoryColumns, ", ")+" FROM memory_events"+where, bound, func(rows *sql.Rows) error {
 		m := &meter.MemoryEvent{}
 		if err := scanRow(rows, m); err != nil {
 			return fmt.Errorf("cannot read records: %w", err)

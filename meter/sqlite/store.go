@@ -32,7 +32,8 @@ const keep = 400 * 24 * time.Hour
 // Store is the books of one gateway. It is safe for concurrent use.
 type Store struct {
 	db     *db.DB
-	pruned time.Time // of the sink's goroutine
+	pruned time.Time // of the sink's goroutine, like models
+	models modelNames
 }
 
 // Open brings the schema in a database up to date.
@@ -75,7 +76,10 @@ func (s *Store) Take(ctx context.Context, b *drain.Batch) error {
 		return fmt.Errorf("cannot keep records: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	if err := s.take(ctx, tx, b); db.Refused(err) {
+	if err = s.take(ctx, tx, b); err != nil {
+		s.models = nil // names of a batch that is rolled back are not there
+	}
+	if db.Refused(err) {
 		return fmt.Errorf("cannot keep records: %w: %w", drain.ErrRefused, err)
 	} else if err != nil {
 		return fmt.Errorf("cannot keep records: %w", err)
@@ -90,7 +94,12 @@ func (s *Store) Take(ctx context.Context, b *drain.Batch) error {
 }
 
 func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
-	sums := newRollup()
+	var unnamed error
+	sums := newRollup(func(tenant string, hour int64, model string) string {
+		name, err := s.models.name(ctx, tx, tenantHour{tenant, hour}, model)
+		unnamed = errors.Join(unnamed, err)
+		return name
+	})
 	var row []byte
 	encoded := func(id *uuid.UUID, tenant string, at time.Time, r meter.Row) []any {
 		row = meter.Encode(row[:0], r)
@@ -99,6 +108,9 @@ func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
 	err := insertAll(ctx, tx, &b.Pace, insertInto("requests", rowColumns), b.Requests, sums.add, func(r *meter.Record) []any {
 		return encoded(&r.EventID, r.TenantID, r.Start, r)
 	})
+	if err == nil {
+		err = unnamed
+	}
 	if err == nil {
 		err = sums.write(ctx, tx)
 	}

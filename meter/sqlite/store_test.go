@@ -124,7 +124,7 @@ func TestUsage(t *testing.T) {
 	}
 	all := usage.Question{From: noon, To: noon.Add(10 * time.Hour)}
 	for by, want := range map[usage.By][]string{
-		usage.ByModel: {"model-0", "model-1"}, usage.ByToken: {"token-0", "token-1", "token-2"}, usage.ByCredential: {"c"},
+		usage.ByModel: {"model-0", "model-1"}, usage.ByToken: {"token-0", "token-1", "token-2", "token-0", "token-1", "token-2"}, usage.ByCredential: {"c", "c"},
 		usage.ByDay: {noon.Truncate(24 * time.Hour).Format(time.RFC3339)},
 	} {
 		q := all
@@ -157,6 +157,92 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestPagesOfUsage: pages of any size, one after the other, are the whole answer.
+func TestPagesOfUsage(t *testing.T) {
+	s := open(t)
+	if err := s.Take(t.Context(), batch(200)); err != nil {
+		t.Fatal(err)
+	}
+	for by := range keys {
+		for _, tenant := range []string{"", "tenant-1"} {
+			q := usage.Question{Tenant: tenant, From: noon, To: noon.Add(10 * time.Hour), By: by}
+			whole, err := s.Usage(t.Context(), q)
+			if err != nil || len(whole) == 0 {
+				t.Fatal(err)
+			}
+			for q.Limit = 1; q.Limit < 4; q.Limit++ {
+				var all []usage.Row
+				for q.After = (usage.Cursor{}); ; {
+					rows, err := s.Usage(t.Context(), q)
+					if err != nil || len(rows) > q.Limit {
+						t.Fatal(len(rows), err)
+					}
+					if len(rows) == 0 {
+						break
+					}
+					all = append(all, rows...)
+					last := rows[len(rows)-1]
+					q.After = usage.Cursor{Set: true, Tenant: last.Tenant, Key: last.Key}
+				}
+				if !reflect.DeepEqual(all, whole) {
+					t.Errorf("by %s, pages of %d:\n%+v\n%+v", by, q.Limit, all, whole)
+				}
+			}
+		}
+	}
+}
+
+// TestRefusedCallsNameNoModels: calls that no provider was asked for are one row
+// of sums an hour, whatever they named.
+func TestRefusedCallsNameNoModels(t *testing.T) {
+	s := open(t)
+	b := &drain.Batch{}
+	for i := range 500 {
+		b.Requests = append(b.Requests, &meter.Record{EventID: meter.NewEventID(), Start: noon, TenantID: "t", ModelAsked: fmt.Sprint("made-up-", i), Outcome: meter.OutcomeRefused})
+	}
+	if err := s.Take(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := s.Usage(t.Context(), usage.Question{From: noon, To: noon.Add(time.Hour), By: usage.ByModel})
+	if err != nil || len(rows) != 1 || rows[0].Key != "" || rows[0].Refused != 500 {
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+}
+
+// TestModelsOfAnHourAreBounded: a tenant that owns its provider can have any
+// names served; beyond a number in an hour they are counted together.
+func TestModelsOfAnHourAreBounded(t *testing.T) {
+	s := open(t)
+	for round := range 4 {
+		b := &drain.Batch{}
+		for i := range maxModels {
+			for _, tenant := range []string{"hostile", "honest"} {
+				r := &meter.Record{EventID: meter.NewEventID(), Start: noon, TenantID: tenant, ModelServed: "gpt", Outcome: meter.OutcomeCompleted, Attempt: 1, TotalTime: time.Second}
+				if tenant == "hostile" {
+					r.ModelServed = fmt.Sprint(round, "-", i)
+				}
+				b.Requests = append(b.Requests, r)
+			}
+		}
+		if round == 2 {
+			s.models = modelNames{} // as after a restart
+		}
+		if err := s.Take(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for tenant, want := range map[string]int{"hostile": maxModels + 1, "honest": 1} {
+		rows, err := s.Usage(t.Context(), usage.Question{Tenant: tenant, From: noon, To: noon.Add(time.Hour), By: usage.ByModel})
+		sum := int64(0)
+		for _, r := range rows {
+			sum += r.Requests
+		}
+		if err != nil || len(rows) != want || sum != 4*maxModels {
+			t.Errorf("%s: %d rows of %d requests, %v", tenant, len(rows), sum, err)
+		}
+	}
+}
+
 func TestOldRowsAreForgottenAndTheirSumsKept(t *testing.T) {
 	s := open(t)
 	b := batch(10)
@@ -172,8 +258,8 @@ func TestOldRowsAreForgottenAndTheirSumsKept(t *testing.T) {
 	if err := s.ListRequests(t.Context(), "", time.Unix(0, 0), time.Now(), func(*meter.Record) error { n++; return nil }); err != nil || n != 5 {
 		t.Errorf("%d rows, %v", n, err)
 	}
-	rows, err := s.Usage(t.Context(), usage.Question{From: time.Unix(0, 0), To: time.Now(), By: usage.ByCredential})
-	if err != nil || rows[0].Requests != 10 {
+	rows, err := s.Usage(t.Context(), usage.Question{From: time.Unix(0, 0), To: time.Now(), By: usage.ByModel})
+	if err != nil || rows[0].Requests+rows[1].Requests != 10 {
 		t.Errorf("%+v %v", rows, err)
 	}
 }

@@ -28,28 +28,126 @@ var keys = map[usage.By]string{
 // integer.
 func sumOf(column string) string { return "CAST(total(" + column + ") AS INTEGER)" }
 
-// Usage answers a question, ordered by key.
+// Usage implements usage.Store. Rows of one tenant are ordered by key. By token
+// or credential over all tenants they are ordered by tenant and key, one tenant
+// after the other, so that a page costs what is on it.
 func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error) {
 	q = q.Whole()
-	where := " WHERE hour >= ?1 AND hour < ?2 AND (?3 = '' OR tenant = ?3) AND (?4 = '' OR token = ?4)"
-	bound := []any{q.From.Unix(), q.To.Unix(), q.Tenant, q.Token}
-	sums := make([]string, len(usage.SumNames))
-	for i, name := range usage.SumNames {
-		sums[i] = sumOf(name)
-	}
-	key := keys[q.By]
-	rows, err := s.db.Read.QueryContext(ctx, "SELECT "+key+" AS k, "+strings.Join(sums, ", ")+" FROM requests_1h"+where+" GROUP BY k ORDER BY k", bound...)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read usage: %w", err)
-	}
-	all, err := usageRows(rows)
-	if err == nil {
-		err = s.latencies(ctx, "SELECT "+key+" AS k, kind, bucket, "+sumOf("requests")+" FROM latency_1h"+where+" GROUP BY k, kind, bucket ORDER BY k, kind, bucket", bound, all)
+	var all []usage.Row
+	var err error
+	if q.Tenant == "" && q.PerTenant() {
+		all, err = s.usageOfEach(ctx, q)
+	} else {
+		all, err = s.usage(ctx, q)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read usage: %w", err)
 	}
 	return all, nil
+}
+
+// usageOfEach asks for each tenant from the cursor on until the page is full.
+func (s *Store) usageOfEach(ctx context.Context, q usage.Question) (all []usage.Row, err error) {
+	tenant := sql.NullString{String: q.After.Tenant, Valid: true}
+	one := q
+	for tenant.Valid {
+		if q.Limit > 0 {
+			if one.Limit = q.Limit - len(all); one.Limit <= 0 {
+				break
+			}
+		}
+		rows, err := s.usageOf(ctx, one, tenant.String)
+		if err != nil {
+			return nil, err
+		}
+		for i := range rows {
+			rows[i].Tenant = tenant.String
+		}
+		all = append(all, rows...)
+		one.After = usage.Cursor{} // a later tenant's page begins at its beginning
+		if err := s.db.Read.QueryRowContext(ctx, nextTenant, tenant.String).Scan(&tenant); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// nextTenant is the tenant after another, by the key; NULL after the last.
+const nextTenant = "SELECT min(tenant) FROM requests_1h WHERE tenant > ?"
+
+func (s *Store) usage(ctx context.Context, q usage.Question) ([]usage.Row, error) {
+	if q.Tenant == "" {
+		return s.usageIn(ctx, q, everyTenant)
+	}
+	return s.usageOf(ctx, q, q.Tenant)
+}
+
+func (s *Store) usageOf(ctx context.Context, q usage.Question, tenant string) ([]usage.Row, error) {
+	return s.usageIn(ctx, q, source{where: "tenant = ?", bound: []any{tenant}})
+}
+
+// source says whose rows are read.
+type source struct {
+	with, from, where string
+	bound             []any
+}
+
+// everyTenant reads the rows of all tenants by way of the key, whose first
+// column the tenant is: it steps from each tenant to the next, and so passes
+// over the hours that were not asked for. Refused calls without a tenant are
+// of the tenant ”.
+var everyTenant = source{
+	with: `WITH RECURSIVE tenants (t) AS (SELECT '' UNION ALL
+		SELECT (SELECT min(tenant) FROM requests_1h WHERE tenant > t) FROM tenants WHERE t IS NOT NULL) `,
+	from: "tenants CROSS JOIN ", where: "tenant = t",
+}
+
+// statement reads one of the two tables of sums; with what is bound in it. The
+// pluses keep SQLite from going by a later column of the key (sqlite.org, "The
+// SQLite Query Optimizer Overview", 2).
+func (s source) statement(columns, table string, q usage.Question, rest string) (string, []any) {
+	key := keys[q.By]
+	where, bound := s.where+" AND hour >= ? AND hour < ?", append(append([]any{}, s.bound...), q.From.Unix(), q.To.Unix())
+	if q.Token != "" {
+		where, bound = where+" AND +token = ?", append(bound, q.Token)
+	}
+	if q.After.Set {
+		where, bound = where+" AND +"+key+" > ?", append(bound, q.After.Key)
+	}
+	return s.with + "SELECT " + key + " AS k, " + columns + " FROM " + s.from + table + " WHERE " + where + rest, bound
+}
+
+func (s *Store) usageIn(ctx context.Context, q usage.Question, of source) ([]usage.Row, error) {
+	query, bound := of.sums(q)
+	rows, err := s.db.Read.QueryContext(ctx, query, bound...)
+	if err != nil {
+		return nil, err
+	}
+	all, err := usageRows(rows)
+	if err == nil && len(all) > 0 {
+		query, bound = of.latencies(q, all[len(all)-1].Key)
+		err = s.latencies(ctx, query, bound, all)
+	}
+	return all, err
+}
+
+// sums is the statement for the sums of a page.
+func (s source) sums(q usage.Question) (string, []any) {
+	sums := make([]string, len(usage.SumNames))
+	for i, name := range usage.SumNames {
+		sums[i] = sumOf(name)
+	}
+	rest := " GROUP BY k ORDER BY k"
+	if q.Limit > 0 {
+		rest += fmt.Sprintf(" LIMIT %d", q.Limit)
+	}
+	return s.statement(strings.Join(sums, ", "), "requests_1h", q, rest)
+}
+
+// latencies is the statement for the latencies of a page that ends with a key.
+func (s source) latencies(q usage.Question, last string) (string, []any) {
+	query, bound := s.statement("kind, bucket, "+sumOf("requests"), "latency_1h", q, " AND +"+keys[q.By]+" <= ? GROUP BY k, kind, bucket ORDER BY k, kind, bucket")
+	return query, append(bound, last)
 }
 
 func usageRows(rows *sql.Rows) (all []usage.Row, err error) {

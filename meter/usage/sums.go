@@ -59,8 +59,13 @@ func one(b bool) int64 {
 }
 
 // ModelOf is the model that a request is counted under: the one served, or the
-// one asked for where none was.
+// one asked for where none was. A request that no provider was asked for is
+// counted under none: anybody can make up names. The ClickHouse schema says the
+// same in SQL.
 func ModelOf(r *meter.Record) string {
+	if r.Attempt == 0 {
+		return ""
+	}
 	if r.ModelServed != "" {
 		return r.ModelServed
 	}

@@ -43,7 +43,21 @@ type Question struct {
 	// summed: see Whole.
 	From, To time.Time
 	By       By
+	// Limit bounds the rows; zero is all of them.
+	Limit int
+	// After is the last row of the page before.
+	After Cursor
 }
+
+// Cursor is a row's place in the order of an answer.
+type Cursor struct {
+	Set         bool
+	Tenant, Key string // Tenant only if rows are PerTenant
+}
+
+// PerTenant reports whether a row is of one tenant: ids belong to one. Over all
+// tenants such rows are ordered by tenant, then key; others by key.
+func (q Question) PerTenant() bool { return q.By == ByToken || q.By == ByCredential }
 
 // Whole widens the question to whole hours in UTC.
 func (q Question) Whole() Question {
@@ -104,6 +118,8 @@ type Row struct {
 	// Key is the group: an hour or a day (RFC 3339), the name of a model, or an
 	// id.
 	Key string `json:"key"`
+	// Tenant is whose id it is, when all tenants were asked for.
+	Tenant string `json:"tenant,omitempty"`
 	// Label is what people call the id.
 	Label string `json:"label,omitempty"`
 	Sums
