@@ -40,26 +40,26 @@ import (
 // the providers main (the default) and second at one fake provider.
 type house struct {
 	asked, askerLeft chan struct{} // of the question that takes long
-	t         testing.TB
-	dir       string
-	addr      string
-	token     string
-	provider  *fakeprovider.Server
-	journal   *meter.Journal
-	directory *directory.Directory
-	database  *db.DB
-	memories  *db.DB
-	keyring   *vaultbridge.Local
-	ring      *vaultbridge.Ring // of keyring, unless the test has a Vault
-	walker    *rotation.Walker
-	limiter   *admission.Limiter
-	metrics   *prometheus.Registry
-	client    *upstream.Client
-	keeper    *memory.Keeper
-	gateway   *gateway.Gateway
-	logged    sync.Mutex
-	log       bytes.Buffer        // guarded by logged
-	bases     map[string]*url.URL // of each provider
+	t                testing.TB
+	dir              string
+	addr             string
+	token            string
+	provider         *fakeprovider.Server
+	journal          *meter.Journal
+	directory        *directory.Directory
+	database         *db.DB
+	memories         *db.DB
+	keyring          *vaultbridge.Local
+	ring             *vaultbridge.Ring // of keyring, unless the test has a Vault
+	walker           *rotation.Walker
+	limiter          *admission.Limiter
+	metrics          *prometheus.Registry
+	client           *upstream.Client
+	keeper           *memory.Keeper
+	gateway          *gateway.Gateway
+	logged           sync.Mutex
+	log              bytes.Buffer        // guarded by logged
+	bases            map[string]*url.URL // of each provider
 }
 
 const (
