@@ -94,7 +94,7 @@ type TLS struct {
 }
 
 var defaultLimits = Limits{
-	MaxBodyBytes:        32 << 20, // Anthropic's limit for messages (its documentation, 2026-11)
+	MaxBodyBytes:        64 << 20, // above OpenAI's 50 MB and Anthropic's 32 MB: a body that is too large for them gets their own answer
 	MaxBufferedBytes:    1 << 30,
 	MaxRequestsInFlight: 20_000,
 	QueueTime:           time.Second,

@@ -88,13 +88,15 @@ type heldBody struct {
 	buf    *[]byte
 	taken  int // of the budget
 	budget *budget
+	// encoded is the body as it came, if that was compressed.
+	encoded      *[]byte
+	encodedTaken int
 }
 
 var (
 	errTooLarge = refuse(codeTooLarge, "the request body is larger than the provider or this gateway accepts")
 	errNoMemory = refuse(codeTooManyInFlight, "the bodies in flight fill the memory set aside for them; try again")
 	errSlow     = refuse(codeInvalidRequest, "the request body came too slowly")
-	errCompress = refuse(codeInvalidRequest, "a compressed JSON body can not be routed; send it without Content-Encoding")
 )
 
 // hold reads a client's whole body, at most limit bytes.
@@ -204,8 +206,11 @@ func (h *heldBody) release() {
 	if h.buf == nil {
 		return
 	}
-	h.budget.Give(h.taken)
+	h.budget.Give(h.taken + h.encodedTaken)
 	returnBuffer(h.buf)
+	if h.encoded != nil {
+		returnBuffer(h.encoded)
+	}
 	*h = heldBody{}
 }
 

@@ -226,9 +226,6 @@ func (r *request) read() error {
 		r.upload = upload{ctx: r.ctx, silence: r.g.timeouts.ClientSilence, most: r.pass.MaxBody()}
 		return nil
 	}
-	if len(h.ContentEncoding()) > 0 && !bytes.EqualFold(h.ContentEncoding(), []byte("identity")) {
-		return errCompress
-	}
 	if err := r.hold(); err != nil {
 		return err
 	}
@@ -255,7 +252,10 @@ func (r *request) hold() error {
 	if own := r.pass.MaxBody(); own > 0 {
 		limit = min(limit, own)
 	}
-	return r.body.hold(r.ctx, limit, r.g.timeouts.ClientSilence, &r.g.held)
+	if err := r.body.hold(r.ctx, limit, r.g.timeouts.ClientSilence, &r.g.held); err != nil {
+		return err
+	}
+	return r.body.decode(r.ctx.Request.Header.ContentEncoding(), limit)
 }
 
 // unseal gets the tenant's own credential for the provider. There is no other
@@ -310,7 +310,8 @@ func (r *request) ask() error {
 	if r.task != nil {
 		r.header = append(r.header[:0], ownRequestHeader...)
 	} else {
-		r.header = appendRequestHeader(r.header[:0], h, r.body.buf != nil)
+		encoded := r.body.asItCame(&r.outgoing)
+		r.header = appendRequestHeader(r.header[:0], h, r.body.buf != nil && !encoded)
 	}
 	r.header = appendField(r.header, "OpenAI-Organization", r.stored.Organization)
 	r.header = appendField(r.header, "OpenAI-Project", r.stored.Project)

@@ -56,6 +56,9 @@ func NewBody(t Text, edits ...Edit) Body {
 	return b
 }
 
+// Edited reports whether anything of the text is changed.
+func (b *Body) Edited() bool { return b.n > 0 }
+
 // Len is the length in bytes of what WriteTo writes.
 func (b *Body) Len() int {
 	n := b.text.Len()
