@@ -31,6 +31,7 @@ type Conversation struct {
 	question []byte
 	opening  []byte
 	scratch  []byte
+	seam     []byte
 	parts    [3][]byte // what the edits put in
 	edits    [3]Edit
 }
@@ -55,7 +56,7 @@ type message struct {
 
 // Reset forgets the body.
 func (c *Conversation) Reset() {
-	*c = Conversation{question: c.question[:0], opening: c.opening[:0], scratch: c.scratch[:0], parts: c.parts}
+	*c = Conversation{question: c.question[:0], opening: c.opening[:0], scratch: c.scratch[:0], seam: c.seam[:0], parts: c.parts}
 }
 
 // Read reads a body that ReadHead has accepted. m is the marker of our blocks,
@@ -279,22 +280,38 @@ func (c *Conversation) textType() string {
 }
 
 // withoutBlocks removes blocks of ours, which a client may have taken into its
-// history: one that does not end goes on to the end.
+// history, in place and in one pass: one that does not end goes on to the end.
+// Where what stood around a block would make a new marker, a space parts it.
 func (c *Conversation) withoutBlocks(text []byte) []byte {
 	if len(c.mark.Open) == 0 {
 		return text
 	}
+	kept, rest := text[:0], text
 	for {
-		start := bytes.Index(text, c.mark.Open)
+		start := bytes.Index(rest, c.mark.Open)
 		if start < 0 {
-			return text
+			return c.join(kept, rest)
 		}
-		end := bytes.Index(text[start:], c.mark.Close)
+		kept = c.join(kept, rest[:start])
+		end := bytes.Index(rest[start:], c.mark.Close)
 		if end < 0 {
-			return text[:start]
+			return kept
 		}
-		text = append(text[:start], text[start+end+len(c.mark.Close):]...)
+		rest = rest[start+end+len(c.mark.Close):]
 	}
+}
+
+// join appends to kept what follows a block. The block was longer than the
+// space that may have to part them.
+func (c *Conversation) join(kept, rest []byte) []byte {
+	near := len(c.mark.Close) - 1 // as far as a marker can reach over the seam
+	seam := append(c.seam[:0], kept[max(0, len(kept)-near):]...)
+	seam = append(seam, rest[:min(near, len(rest))]...)
+	c.seam = seam
+	if bytes.Contains(seam, c.mark.Open) || bytes.Contains(seam, c.mark.Close) {
+		kept = append(kept, ' ')
+	}
+	return append(kept, rest...)
 }
 
 // Question is what the user says last, decoded and without blocks of ours:

@@ -136,17 +136,31 @@ func identifier(run string) bool {
 	return joint && digit || strings.ContainsRune(run, '@')
 }
 
+// appendWord appends a word, in pieces where scripts with and without spaces
+// meet in it.
 func (s Stems) appendWord(dst []string, word string) []string {
-	for i, r := range word {
-		if unspaced(r) {
-			dst = s.appendWord(dst, word[:i])
-			return s.appendPairs(dst, word[i:])
+	for len(word) > 0 {
+		end := strings.IndexFunc(word, unspaced)
+		if end == 0 {
+			end = strings.IndexFunc(word, func(r rune) bool { return !unspaced(r) })
+			if end < 0 {
+				end = len(word)
+			}
+			dst = appendPairs(dst, word[:end])
+			word = word[end:]
+			continue
 		}
+		if end < 0 {
+			end = len(word)
+		}
+		if piece := word[:end]; ascii(piece) {
+			dst = s.appendPlain(dst, piece)
+		} else {
+			dst = append(dst, cut(piece))
+		}
+		word = word[end:]
 	}
-	if ascii(word) {
-		return s.appendPlain(dst, word)
-	}
-	return append(dst, cut(word))
+	return dst
 }
 
 func (s Stems) appendPlain(dst []string, word string) []string {
@@ -206,15 +220,9 @@ func unchanged(word string) bool {
 
 // appendPairs appends each pair of neighbours of a text without spaces; a
 // single character stands for itself.
-func (s Stems) appendPairs(dst []string, text string) []string {
+func appendPairs(dst []string, text string) []string {
 	last := -1
 	for i, r := range text {
-		if !unspaced(r) {
-			if last >= 0 && i == utf8.RuneLen([]rune(text)[0]) {
-				dst = append(dst, text[:i])
-			}
-			return s.appendWord(dst, text[i:])
-		}
 		if last >= 0 {
 			dst = append(dst, text[last:i+utf8.RuneLen(r)])
 		}

@@ -23,7 +23,8 @@ type Transcript struct {
 	line    []byte // of a stream, as far as it came
 	data    []byte // of an event, or the JSON answer
 	hasData bool
-	whole   bool // the JSON answer was read; what follows it is not looked at
+	value   outline // of the JSON answer
+	whole   bool    // the JSON answer was read; what follows it is not looked at
 	skipLF  bool
 
 	text      []byte
@@ -41,11 +42,7 @@ func (t *Transcript) Write(p []byte) {
 	switch {
 	case t.truncated, t.whole:
 	case t.format == wire.FormatJSON:
-		if len(t.data)+len(p) > maxEventBytes {
-			t.giveUp()
-			return
-		}
-		t.data = append(t.data, p...)
+		t.json(p)
 	case t.format == wire.FormatSSE:
 		t.lines(p)
 	}
@@ -54,14 +51,12 @@ func (t *Transcript) Write(p []byte) {
 // Text is what the assistant said so far. It is valid until the next Write or
 // Reset.
 func (t *Transcript) Text() wire.Text {
-	t.finish()
 	return wire.NewText(&t.text)
 }
 
 // Delta is what was said since the last call of Delta, valid until the next
 // Write.
 func (t *Transcript) Delta() []byte {
-	t.finish()
 	p := t.text[t.told:]
 	t.told = len(t.text)
 	return p
@@ -75,17 +70,49 @@ func (t *Transcript) giveUp() {
 	t.line, t.data = nil, nil
 }
 
-// finish reads a JSON answer if it is whole by now. Only the first value is the
-// answer: whether another one came with it must not hang on the pieces.
-func (t *Transcript) finish() {
-	if t.format != wire.FormatJSON || len(t.data) == 0 {
+// json keeps a JSON answer until it is whole, and reads it once. Only the first
+// value is the answer: whether another one came with it must not depend on the
+// pieces.
+func (t *Transcript) json(p []byte) {
+	n, whole := t.value.follow(p)
+	if len(t.data)+n > maxEventBytes {
+		t.giveUp()
 		return
 	}
-	var first json.RawMessage
-	if json.NewDecoder(bytes.NewReader(t.data)).Decode(&first) == nil {
-		t.answer(first)
-		t.data, t.whole = t.data[:0], true
+	t.data = append(t.data, p[:n]...)
+	if t.whole = whole; whole {
+		t.answer(t.data)
+		t.data = t.data[:0]
 	}
+}
+
+// outline knows of a JSON object or array, while its bytes come, where it ends.
+type outline struct {
+	depth    int
+	inString bool
+	escaped  bool
+}
+
+// follow reads on, and gives how many bytes of p belong to the value and
+// whether the last of them ends it.
+func (o *outline) follow(p []byte) (n int, whole bool) {
+	for i, c := range p {
+		switch {
+		case o.escaped:
+			o.escaped = false
+		case o.inString:
+			o.escaped, o.inString = c == '\\', c != '"'
+		case c == '"':
+			o.inString = true
+		case c == '{' || c == '[':
+			o.depth++
+		case c == '}' || c == ']':
+			if o.depth--; o.depth <= 0 {
+				return i + 1, true
+			}
+		}
+	}
+	return len(p), false
 }
 
 // lines reads a stream (HTML standard, section 9.2). CR, LF and CRLF end a
