@@ -9,6 +9,8 @@ type Memory struct {
 	MaxResidentBytes int64 `yaml:"max_resident_bytes"`
 	// Memories that one bucket may hold.
 	MaxBucketMemories int64 `yaml:"max_bucket_memories"`
+	// Buckets that one tenant may have.
+	MaxTenantBuckets int64 `yaml:"max_tenant_buckets"`
 	// Deadline of recall in a call. Past it the call goes on without memory, and
 	// says so. At most 1s.
 	RecallTimeout time.Duration `yaml:"recall_timeout"`
@@ -30,13 +32,14 @@ type Memory struct {
 }
 
 var defaultMemory = Memory{
-	MaxResidentBytes: 512 << 20, MaxBucketMemories: 100_000, RecallTimeout: 20 * time.Millisecond,
+	MaxResidentBytes: 512 << 20, MaxBucketMemories: 100_000, MaxTenantBuckets: 100_000, RecallTimeout: 20 * time.Millisecond,
 	MaxTokens: 800, TopK: 8, ModelConcurrency: 2, SynthesisModel: "gpt-4o-mini",
 }
 
 func (d *decoder) memory(m *Memory) {
 	d.between("memory.max_resident_bytes", m.MaxResidentBytes, 1<<20, 1<<40)
 	d.between("memory.max_bucket_memories", m.MaxBucketMemories, 1, 10_000_000)
+	d.between("memory.max_tenant_buckets", m.MaxTenantBuckets, 1, 10_000_000)
 	if m.RecallTimeout < time.Millisecond || m.RecallTimeout > time.Second {
 		d.add(nil, "memory.recall_timeout", "must be between 1ms and 1s")
 	}

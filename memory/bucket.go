@@ -1,22 +1,24 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/crash"
-	"github.com/ownkey/ownkey/memory/index"
 )
 
 // bucketKey names a bucket: the same name of two tenants is two buckets.
 type bucketKey struct{ tenant, name string }
 
-// bucket is a place that a bucket may be resident in. It exists as soon as it
-// is asked for, whether or not the store knows the bucket.
+// bucket is a place that a bucket may be resident in. It is there while the
+// bucket is in memory, is loaded or is changed: for one that the store does not
+// know nothing is kept.
 type bucket struct {
 	key bucketKey
 	// turn is held by who changes the bucket, or loads it: the index sees the
@@ -41,37 +43,7 @@ type loading struct {
 // some milliseconds, so that the last of them waits for less than a second.
 const maxWaiting = 64
 
-// resident is a bucket in memory.
-type resident struct {
-	id    string // empty: the store does not know the bucket; set once, with the bucket's turn
-	bytes int64  // as estimated; guarded by the bucket's turn
-
-	mu      sync.RWMutex // guards what follows; held for microseconds
-	index   *index.Index
-	items   []item // by the index's number
-	numbers map[string]int
-	pinned  []int // numbers in order of arrival
-	vectors vectors
-	answers answers
-}
-
-// item is what recall needs of a memory. Its text is shared with nobody.
-type item struct {
-	Memory
-	tokens int
-	gone   bool
-}
-
-// Rough sizes for the bound on memory, from heap profiles of LoCoMo's buckets
-// (2026-11): a memory with its item and maps, and a posting with its share of
-// the lists.
-const (
-	itemBytes = 700
-	termBytes = 20
-)
-
-func (k *Keeper) bucket(tenant, name string) *bucket {
-	key := bucketKey{tenant, name}
+func (k *Keeper) bucket(key bucketKey) *bucket {
 	b, ok := k.buckets.Load(key)
 	if !ok {
 		b, _ = k.buckets.LoadOrStore(key, &bucket{key: key, turn: make(chan struct{}, 1)})
@@ -82,24 +54,29 @@ func (k *Keeper) bucket(tenant, name string) *bucket {
 // begin waits for a bucket's turn to be changed. The caller gives it back with
 // end.
 func (k *Keeper) begin(ctx context.Context, tenant, name string) (*bucket, error) {
+	return k.await(ctx, bucketKey{tenant, name}, maxWaiting)
+}
+
+// await is begin for work that others wait for already: with most of 0, however
+// many wait.
+func (k *Keeper) await(ctx context.Context, key bucketKey, most int32) (*bucket, error) {
 	for {
-		b := k.bucket(tenant, name)
-		if err := b.begin(ctx); err != nil {
+		b := k.bucket(key)
+		if err := b.take(ctx, most); err != nil {
 			return nil, err
 		}
 		if !b.gone {
 			return b, nil
 		}
-		b.end()
+		k.end(b)
 	}
 }
 
-func (b *bucket) begin(ctx context.Context) error {
-	if b.waiting.Add(1) > maxWaiting {
-		b.waiting.Add(-1)
+func (b *bucket) take(ctx context.Context, most int32) error {
+	defer b.waiting.Add(-1)
+	if n := b.waiting.Add(1); most > 0 && n > most {
 		return ErrBusy
 	}
-	defer b.waiting.Add(-1)
 	select {
 	case b.turn <- struct{}{}:
 		return nil
@@ -108,13 +85,27 @@ func (b *bucket) begin(ctx context.Context) error {
 	}
 }
 
-func (b *bucket) end() { <-b.turn }
+// end gives the turn back. A bucket that is not in memory leaves nothing behind.
+func (k *Keeper) end(b *bucket) {
+	if !b.gone && b.resident.Load() == nil {
+		b.gone = true
+		k.buckets.Delete(b.key)
+	}
+	<-b.turn
+}
 
-// ready gives a bucket as it is in memory, and loads it if it is not. The load
-// goes on when ctx ends, for whoever comes next.
+// ready gives a bucket as it is in memory, and loads it if it is not: ErrNotFound
+// if there is none. The load goes on when ctx ends, for whoever comes next.
 func (k *Keeper) ready(ctx context.Context, tenant, name string) (*resident, error) {
+	key := bucketKey{tenant, name}
 	for {
-		b := k.bucket(tenant, name)
+		b, ok := k.buckets.Load(key)
+		if !ok {
+			if _, err := k.bucketID(ctx, tenant, name); err != nil {
+				return nil, inTime(ctx, err)
+			}
+			b = k.bucket(key)
+		}
 		if r := b.resident.Load(); r != nil {
 			b.used.Store(time.Now().UnixNano())
 			return r, nil
@@ -129,6 +120,14 @@ func (k *Keeper) ready(ctx context.Context, tenant, name string) (*resident, err
 			return nil, ErrTimeout
 		}
 	}
+}
+
+// inTime says of an error whether it is only that ctx has ended.
+func inTime(ctx context.Context, err error) error {
+	if ctx.Err() != nil && !errors.Is(err, ErrNotFound) {
+		return ErrTimeout
+	}
+	return err
 }
 
 func (k *Keeper) startLoading(b *bucket) *loading {
@@ -153,48 +152,44 @@ func (k *Keeper) startLoading(b *bucket) *loading {
 // loadAlone loads a bucket while nobody writes to it.
 func (k *Keeper) loadAlone(b *bucket) (err error) {
 	defer survive(&err)
-	if err := b.begin(k.background); err != nil {
+	if err := b.take(k.background, 0); err != nil {
 		return err
 	}
-	defer b.end()
+	defer k.end(b)
 	if !b.gone {
-		_, err = k.load(k.background, b)
+		err = k.load(k.background, b)
 	}
 	return err
 }
 
 // load reads a bucket from the store unless it is in memory. The caller has the
 // bucket's turn.
-func (k *Keeper) load(ctx context.Context, b *bucket) (*resident, error) {
-	if r := b.resident.Load(); r != nil {
-		return r, nil
+func (k *Keeper) load(ctx context.Context, b *bucket) error {
+	if b.resident.Load() != nil {
+		return nil
 	}
-	r := newResident()
-	err := k.o.Read.QueryRowContext(ctx, "SELECT id FROM buckets WHERE tenant = ? AND name = ?", b.key.tenant, b.key.name).Scan(&r.id)
-	if err == sql.ErrNoRows {
-		err = nil
-	}
-	if err == nil && r.id != "" {
-		err = k.loadMemories(ctx, b, r)
-	}
-	if err == nil && r.id != "" {
-		err = k.loadVectors(ctx, b, r)
-	}
+	id, err := k.bucketID(ctx, b.key.tenant, b.key.name)
 	if err != nil {
-		return nil, unavailable(err)
+		return err
+	}
+	r := newResident(b.key, id, &k.held)
+	if err := k.loadMemories(ctx, b, r); err != nil {
+		return unavailable(err)
+	}
+	if err := k.loadVectors(ctx, b, r); err != nil {
+		return unavailable(err)
 	}
 	k.counts.Loads.Add(1)
 	k.settle(b, r)
-	return r, nil
+	return nil
 }
 
-func newResident() *resident {
-	return &resident{index: index.New(&index.Default), numbers: map[string]int{}}
-}
-
+// loadMemories reads what is not about to be deleted.
 func (k *Keeper) loadMemories(ctx context.Context, b *bucket, r *resident) error {
+	alive, args := k.deleting.alive(r.id)
 	return r.index.Fill(func() error {
-		rows, err := k.o.Read.QueryContext(ctx, selectMemories+" WHERE m.tenant = ? AND m.bucket_id = ? ORDER BY m.seq", b.key.tenant, r.id)
+		var rows *sql.Rows
+		rows, err := k.o.Read.QueryContext(ctx, selectMemories+" WHERE m.tenant = ? AND m.bucket_id = ?"+alive+" ORDER BY m.seq", append([]any{b.key.tenant, r.id}, args...)...)
 		if err != nil {
 			return err
 		}
@@ -209,109 +204,73 @@ func (k *Keeper) loadMemories(ctx context.Context, b *bucket, r *resident) error
 func (k *Keeper) settle(b *bucket, r *resident) {
 	b.used.Store(time.Now().UnixNano())
 	b.resident.Store(r)
-	k.grow(b, r.bytes)
+	k.resized(b, r)
 }
 
-// grow counts what a bucket has come to hold, and lets go of those that were
-// used longest ago until there is room. That is rare, so that looking at all of
-// them is cheaper than keeping them in order at each recall.
-func (k *Keeper) grow(keep *bucket, bytes int64) {
-	k.held.Add(bytes)
-	for k.held.Load() > k.o.MaxResidentBytes {
-		var oldest *bucket
-		k.buckets.Range(func(_ bucketKey, b *bucket) bool {
-			if b != keep && len(b.turn) == 0 && b.resident.Load() != nil && (oldest == nil || b.used.Load() < oldest.used.Load()) {
-				oldest = b
-			}
-			return true
-		})
-		if oldest == nil || !k.forget(oldest) {
+// apply changes a bucket in memory after the store was changed. The caller has
+// the bucket's turn.
+func (k *Keeper) apply(b *bucket, change func(r *resident)) {
+	if r := b.resident.Load(); r != nil {
+		change(r)
+		k.resized(b, r)
+	}
+}
+
+// resized counts what a bucket holds now, and makes room if need be. The caller
+// has its turn.
+func (k *Keeper) resized(b *bucket, r *resident) {
+	r.measure()
+	k.makeRoom(b)
+}
+
+// roomLeft is what is free after room was made: looking at all buckets is worth
+// it for a tenth of the bound.
+const roomLeft = .9
+
+// makeRoom lets go of the buckets that were used longest ago, if more is held
+// than may be. That is rare, so that looking at all of them is cheaper than
+// keeping them in order at each recall.
+func (k *Keeper) makeRoom(keep *bucket) {
+	if k.held.Load() <= k.o.MaxResidentBytes || !k.evicting.TryLock() {
+		return
+	}
+	defer k.evicting.Unlock()
+	type candidate struct {
+		b    *bucket
+		used int64
+	}
+	var all []candidate
+	k.buckets.Range(func(_ bucketKey, b *bucket) bool {
+		if b != keep && b.resident.Load() != nil {
+			all = append(all, candidate{b, b.used.Load()})
+		}
+		return true
+	})
+	slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
+	for _, c := range all {
+		if float64(k.held.Load()) <= roomLeft*float64(k.o.MaxResidentBytes) {
 			return
 		}
+		k.forget(c.b)
 	}
 }
 
 // forget lets go of a bucket, unless somebody changes it now. Who reads it goes
 // on with what there was.
-func (k *Keeper) forget(b *bucket) bool {
+func (k *Keeper) forget(b *bucket) {
 	select {
 	case b.turn <- struct{}{}:
 	default:
-		return false
+		return
 	}
-	defer b.end()
+	k.drop(b)
+	k.end(b)
+}
+
+// drop lets go of a bucket. The caller has its turn.
+func (k *Keeper) drop(b *bucket) {
 	if r := b.resident.Swap(nil); r != nil {
-		k.held.Add(-r.bytes)
+		r.close()
 		k.counts.Evictions.Add(1)
 	}
-	b.gone = true
-	k.buckets.Delete(b.key)
-	return true
-}
-
-// add puts a memory behind all others. The caller has the bucket's turn, and
-// holds mu if others can see it; likewise for replace and remove.
-func (r *resident) add(m *Memory) {
-	d := document(m)
-	n := r.index.Add(&d)
-	r.items = append(r.items, item{Memory: *m, tokens: entryTokens(m)})
-	r.numbers[m.ID] = n
-	r.vectors.of = append(r.vectors.of, nil)
-	if m.Pinned {
-		r.pinned = append(r.pinned, n)
-	}
-	r.bytes += sizeOf(m)
-	r.answers.forget()
-}
-
-// replace changes a memory where it stands.
-func (r *resident) replace(m *Memory) {
-	n, ok := r.numbers[m.ID]
-	if !ok {
-		return
-	}
-	old := &r.items[n]
-	if old.Content != m.Content {
-		r.vectors.of[n] = nil
-	}
-	d := document(m)
-	r.index.Replace(n, &d)
-	r.bytes += sizeOf(m) - sizeOf(&old.Memory)
-	r.items[n] = item{Memory: *m, tokens: entryTokens(m)}
-	r.pinned = slices.DeleteFunc(r.pinned, func(p int) bool { return p == n })
-	if m.Pinned {
-		r.pinned = append(r.pinned, n)
-		slices.Sort(r.pinned)
-	}
-	r.answers.forget()
-}
-
-// remove takes a memory out: its text, words, vector and every answer that it
-// may stand in.
-func (r *resident) remove(id string) {
-	n, ok := r.numbers[id]
-	if !ok {
-		return
-	}
-	r.index.Remove(n)
-	r.bytes -= sizeOf(&r.items[n].Memory)
-	r.items[n] = item{gone: true}
-	r.vectors.of[n] = nil
-	delete(r.numbers, id)
-	r.pinned = slices.DeleteFunc(r.pinned, func(p int) bool { return p == n })
-	r.answers.forget()
-}
-
-// sizeOf estimates what a memory costs in memory.
-func sizeOf(m *Memory) int64 {
-	text := len(m.Content) + len(m.Speaker) + len(m.Session) + len(m.Metadata)
-	for _, f := range m.Facts {
-		text += len(f)
-	}
-	return itemBytes + int64(text) + int64(text/6)*termBytes
-}
-
-// document is what the index knows of a memory.
-func document(m *Memory) index.Document {
-	return index.Document{Text: m.Content, Facts: m.Facts, Speaker: m.Speaker, Session: m.Session, Day: m.ObservedAt}
 }

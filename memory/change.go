@@ -19,14 +19,20 @@ type Change struct {
 	ExpiresAt *time.Time
 }
 
+// Bounds of one memory's history: the oldest versions are dropped first.
+const (
+	maxVersions     = 50
+	maxHistoryBytes = 256 << 10
+)
+
 // Update changes a memory and gives it as it is then. Its former content goes
-// into its history. For the meter it is the same memory.
+// into its history, which is bounded. For the meter it is the same memory.
 func (k *Keeper) Update(ctx context.Context, who *Caller, bucket, id string, c *Change) (Memory, error) {
 	b, err := k.begin(ctx, who.Tenant, bucket)
 	if err != nil {
 		return Memory{}, err
 	}
-	defer b.end()
+	defer k.end(b)
 	ctx = context.WithoutCancel(ctx)
 	old, err := k.Get(ctx, who.Tenant, bucket, id)
 	if err != nil {
@@ -81,6 +87,9 @@ func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, now
 		if _, err := tx.ExecContext(ctx, "INSERT INTO versions (seq, version, content, until) VALUES (?, ?, ?, ?)", m.seq, old.Version, old.Content, now.UnixMicro()); err != nil {
 			return err
 		}
+		if err := trimHistory(ctx, tx, m); err != nil {
+			return err
+		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM vectors WHERE seq = ?", m.seq); err != nil {
 			return err
 		}
@@ -91,5 +100,13 @@ func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, now
 	_, err = tx.ExecContext(ctx, `UPDATE memories SET content = ?, hash = ?, shape = ?, facts = ?, metadata = ?, pinned = ?, valid_from = ?, valid_to = ?, expires_at = ?, version = ?
 		WHERE seq = ? AND tenant = ?`, m.Content, m.hash, shapeOf(m.Content), facts, string(m.Metadata), m.Pinned,
 		micros(m.ValidFrom), micros(m.ValidTo), micros(m.ExpiresAt), m.Version, m.seq, m.tenant)
+	return err
+}
+
+// trimHistory drops the oldest versions beyond the bounds.
+func trimHistory(ctx context.Context, tx *sql.Tx, m *Memory) error {
+	_, err := tx.ExecContext(ctx, `DELETE FROM versions WHERE seq = ?1 AND (version < ?2 OR
+		(SELECT sum(length(CAST(n.content AS BLOB))) FROM versions n WHERE n.seq = ?1 AND n.version >= versions.version) > ?3)`,
+		m.seq, m.Version-maxVersions, maxHistoryBytes)
 	return err
 }

@@ -97,20 +97,26 @@ func similarity(a, b string) float64 {
 }
 
 // duplicate finds the memory that m would be a second copy of; a result with an
-// empty id if there is none.
-func duplicate(ctx context.Context, tx *sql.Tx, bucketID string, m *Memory, d Dedup) (Result, error) {
+// empty id if there is none. One that is about to be deleted is no copy.
+func (s *storing) duplicate(ctx context.Context, tx *sql.Tx, m *Memory, d Dedup) (Result, error) {
+	in := func(value any) []any { return append([]any{s.bucketID, value}, s.aliveArgs...) }
 	if len(m.origin) > 0 {
-		if id, err := findOne(ctx, tx, "bucket_id = ? AND origin = ?", bucketID, m.origin); err != nil || id != "" {
+		if id, err := s.findOne(ctx, tx, "m.bucket_id = ? AND m.origin = ?"+s.alive, in(m.origin)...); err != nil || id != "" {
 			return Result{ID: id, Similarity: 1, Reason: ReasonContentHash}, err
+		}
+		if s.alive != "" { // its origin passes on to m
+			if _, err := tx.ExecContext(ctx, "UPDATE memories SET origin = NULL WHERE bucket_id = ? AND origin = ?", s.bucketID, m.origin); err != nil {
+				return Result{}, err
+			}
 		}
 	}
 	if d == DedupOff || m.Supersedes != "" {
 		return Result{}, nil
 	}
-	if id, err := findOne(ctx, tx, "bucket_id = ? AND hash = ? AND superseded_by = ''", bucketID, m.hash); err != nil || id != "" {
+	if id, err := s.findOne(ctx, tx, "m.bucket_id = ? AND m.hash = ? AND m.superseded_by = ''"+s.alive, in(m.hash)...); err != nil || id != "" {
 		return Result{ID: id, Similarity: 1, Reason: ReasonContentHash}, err
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT id, content FROM memories WHERE bucket_id = ? AND shape = ? AND superseded_by = '' ORDER BY seq LIMIT 16", bucketID, shapeOf(m.Content))
+	rows, err := tx.QueryContext(ctx, "SELECT m.id, m.content FROM memories m WHERE m.bucket_id = ? AND m.shape = ? AND m.superseded_by = ''"+s.alive+" ORDER BY m.seq LIMIT 16", in(shapeOf(m.Content))...)
 	if err != nil {
 		return Result{}, err
 	}
@@ -128,8 +134,9 @@ func duplicate(ctx context.Context, tx *sql.Tx, bucketID string, m *Memory, d De
 	return best, rows.Err()
 }
 
-func findOne(ctx context.Context, tx *sql.Tx, where string, args ...any) (id string, err error) {
-	err = tx.QueryRowContext(ctx, "SELECT id FROM memories WHERE "+where+" LIMIT 1", args...).Scan(&id)
+// findOne gives the id of a memory m that a condition chooses, or none.
+func (*storing) findOne(ctx context.Context, tx *sql.Tx, where string, args ...any) (id string, err error) {
+	err = tx.QueryRowContext(ctx, "SELECT m.id FROM memories m WHERE "+where+" LIMIT 1", args...).Scan(&id)
 	if err == sql.ErrNoRows {
 		err = nil
 	}

@@ -209,7 +209,7 @@ func (k *Keeper) finishJob(ctx context.Context, kind job, m *Memory, apply func(
 	if err != nil {
 		return err
 	}
-	defer b.end()
+	defer k.end(b)
 	kept := false
 	if err := k.write(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, statement, args...)

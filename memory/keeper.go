@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/ownkey/ownkey/memory/block"
 	"github.com/puzpuzpuz/xsync/v4"
 )
 
@@ -59,6 +58,10 @@ const (
 // [Migrations]: Write has a single connection.
 type Options struct {
 	Write, Read *sql.DB
+	// Erase waits until what was deleted before the call is in no file of that
+	// database any more, or within its bound: what is late then is erased as soon
+	// as that is possible, and counted.
+	Erase func(context.Context) error
 	// Emit hands an event to the meter, for good.
 	Emit func(Event) error
 	// Tenants tells whether a tenant exists still; the memories of one that
@@ -68,8 +71,8 @@ type Options struct {
 	Settings func(tenant string) Settings
 	// MaxResidentBytes bounds the buckets that are held in memory.
 	MaxResidentBytes int64
-	// MaxBucketMemories bounds one bucket.
-	MaxBucketMemories int64
+	// MaxBucketMemories bounds one bucket, and MaxTenantBuckets one tenant.
+	MaxBucketMemories, MaxTenantBuckets int64
 	// QueryEmbedding is how long a recall waits for the question's vector. Zero:
 	// it asks for none.
 	QueryEmbedding time.Duration
@@ -92,8 +95,11 @@ type Keeper struct {
 	buckets  *xsync.Map[bucketKey, *bucket]
 	held     atomic.Int64 // bytes of resident buckets
 	secret   []byte       // that the marker of blocks is keyed with
-	markers  sync.Map     // of tenants: block.Marker
 	provider Provider     // set by Start
+
+	households *xsync.Map[string, *household] // by tenant
+	deleting   deletions
+	evicting   sync.Mutex // held by who makes room
 
 	sweeping sync.Mutex
 	models   map[string]string // embeddings models by tenant; guarded by sweeping
@@ -112,16 +118,20 @@ type Counts struct {
 	Captured, CaptureDropped, CaptureRefused atomic.Int64
 	Embedded, Extracted, JobsGivenUp         atomic.Int64
 	Loads, Evictions                         atomic.Int64
+	ErasedLate                               atomic.Int64 // deletions that were answered before the log was free of them
 }
 
 // Open prepares a keeper and starts its goroutines.
 func Open(ctx context.Context, o Options) (*Keeper, error) {
 	k := &Keeper{
-		o: o, buckets: xsync.NewMap[bucketKey, *bucket](), models: map[string]string{},
+		o: o, buckets: xsync.NewMap[bucketKey, *bucket](), households: xsync.NewMap[string, *household](), models: map[string]string{},
 		wakeEvents: make(chan struct{}, 1), wakeJobs: make(chan struct{}, 1), turns: make(chan Turn, maxTurnsWaiting),
 	}
 	var err error
 	if k.secret, err = k.ownSecret(ctx); err != nil {
+		return nil, err
+	}
+	if err = k.readDeletions(ctx); err != nil {
 		return nil, err
 	}
 	k.background, k.stop = context.WithCancel(context.WithoutCancel(ctx))
@@ -163,16 +173,6 @@ func (k *Keeper) ownSecret(ctx context.Context) (secret []byte, err error) {
 	return secret, unavailable(err)
 }
 
-// Marker is how this gateway's blocks for a tenant begin and end.
-func (k *Keeper) Marker(tenant string) block.Marker {
-	if m, ok := k.markers.Load(tenant); ok {
-		return m.(block.Marker) //nolint:forcetypeassert // only Marker stores
-	}
-	m := block.NewMarker(k.secret, tenant)
-	k.markers.Store(tenant, m)
-	return m
-}
-
 // write runs a change in one transaction.
 func (k *Keeper) write(ctx context.Context, change func(tx *sql.Tx) error) error {
 	tx, err := k.o.Write.BeginTx(ctx, nil)
@@ -190,7 +190,7 @@ func (k *Keeper) write(ctx context.Context, change func(tx *sql.Tx) error) error
 // database's.
 func storeError(err error) error {
 	var invalid *InvalidError
-	for _, own := range []error{ErrNotFound, ErrFull, ErrKeyReused, ErrUnavailable} {
+	for _, own := range []error{ErrNotFound, ErrFull, ErrTooManyBuckets, ErrKeyReused, ErrUnavailable} {
 		if errors.Is(err, own) {
 			return err
 		}

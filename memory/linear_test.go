@@ -62,7 +62,8 @@ func TestTextsAreReadInLinearTime(t *testing.T) {
 			x := index.New(&index.Default)
 			at := x.Add(&index.Document{Text: text, Facts: []string{text}, Session: "s", Day: time.Now()})
 			x.Search(&index.Query{Text: text, K: 1, Allow: func(int) bool { return true }})
-			x.Remove(at)
+			for r := x.Remove([]int{at}); !r.Step(); {
+			}
 		},
 		"answer": func(text string) {
 			var tr transcript.Transcript

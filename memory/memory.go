@@ -63,6 +63,8 @@ var (
 	ErrBusy = errors.New("too many writes wait for this bucket")
 	// ErrFull: the bucket has as many memories as it may have.
 	ErrFull = errors.New("bucket is full")
+	// ErrTooManyBuckets: the tenant has as many buckets as it may have.
+	ErrTooManyBuckets = errors.New("tenant has too many buckets")
 	// ErrKeyReused: an Idempotency-Key came again with another request.
 	ErrKeyReused = errors.New("idempotency key was used for another request")
 	// ErrUnavailable: the database can not be used now.

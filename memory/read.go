@@ -7,25 +7,56 @@ import (
 	"time"
 )
 
-// Buckets lists a tenant's buckets by name.
-func (k *Keeper) Buckets(ctx context.Context, tenant string) ([]Bucket, error) {
-	all := []Bucket{}
-	err := each(ctx, k.o.Read, func(rows *sql.Rows) error {
-		var b Bucket
-		var created int64
-		err := rows.Scan(&b.ID, &b.Name, &b.Description, &created, &b.Memories)
-		b.CreatedAt = timeOf(created)
-		all = append(all, b)
+// Pages of buckets. A client that names no page gets the first, as large as it
+// may be.
+const maxBucketPage = 1000
+
+// selectBuckets reads buckets. Memories that have expired count no more; there
+// are few of them, as they are deleted soon.
+const selectBuckets = `SELECT b.id, b.name, b.description, b.created_at, b.memories -
+	(SELECT count(*) FROM memories m INDEXED BY memories_by_expiry WHERE m.expires_at > 0 AND m.expires_at <= ? AND m.bucket_id = b.id) FROM buckets b`
+
+func scanBucket(rows *sql.Rows) (b Bucket, err error) {
+	var created int64
+	err = rows.Scan(&b.ID, &b.Name, &b.Description, &created, &b.Memories)
+	b.CreatedAt = timeOf(created)
+	return b, err
+}
+
+// Buckets gives a page of a tenant's buckets by name, and how many there are.
+func (k *Keeper) Buckets(ctx context.Context, tenant string, limit, offset int) (page []Bucket, total int64, err error) {
+	page = []Bucket{}
+	err = each(ctx, k.o.Read, func(rows *sql.Rows) error {
+		b, err := scanBucket(rows)
+		page = append(page, b)
 		return err
-	}, `SELECT b.id, b.name, b.description, b.created_at,
-		(SELECT count(*) FROM memories m WHERE m.bucket_id = b.id AND m.tenant = b.tenant AND (m.expires_at = 0 OR m.expires_at > ?))
-		FROM buckets b WHERE b.tenant = ? ORDER BY b.name`, time.Now().UnixMicro(), tenant)
-	return all, unavailable(err)
+	}, selectBuckets+" WHERE b.tenant = ? ORDER BY b.name LIMIT ? OFFSET ?", time.Now().UnixMicro(), tenant, limit, offset)
+	if err != nil {
+		return nil, 0, unavailable(err)
+	}
+	h, err := k.Holdings(ctx, tenant)
+	return page, h.Buckets, err
+}
+
+// Holdings are what a tenant has stored.
+type Holdings struct {
+	Buckets  int64 `json:"buckets"`
+	Memories int64 `json:"memories"` // with those that expired in the last seconds
+	Bytes    int64 `json:"bytes"`    // of contents, present and former
+}
+
+// Holdings gives what a tenant has stored, exactly.
+func (k *Keeper) Holdings(ctx context.Context, tenant string) (h Holdings, err error) {
+	err = k.o.Read.QueryRowContext(ctx, "SELECT buckets, memories, bytes FROM holdings WHERE tenant = ?", tenant).Scan(&h.Buckets, &h.Memories, &h.Bytes)
+	if err == sql.ErrNoRows {
+		err = nil
+	}
+	return h, unavailable(err)
 }
 
 // CreateBucket makes a bucket, or gives the one there is: a description that is
 // not empty replaces the one it has.
-func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description string) (Bucket, error) {
+func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description string) (made Bucket, err error) {
 	if err := CheckBucket(name); err != nil {
 		return Bucket{}, err
 	}
@@ -36,24 +67,21 @@ func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description str
 	if err != nil {
 		return Bucket{}, err
 	}
-	defer b.end()
+	defer k.end(b)
 	var id string
 	if err := k.write(ctx, func(tx *sql.Tx) (err error) {
-		if id, err = ensureBucket(ctx, tx, tenant, name, description, time.Now()); err == nil && description != "" {
+		if id, err = k.ensureBucket(ctx, tx, b.key, description, time.Now()); err == nil && description != "" {
 			_, err = tx.ExecContext(ctx, "UPDATE buckets SET description = ? WHERE id = ?", description, id)
 		}
 		return err
 	}); err != nil {
 		return Bucket{}, err
 	}
-	k.apply(b, func(r *resident) { r.id = id })
-	all, err := k.Buckets(ctx, tenant)
-	for _, one := range all {
-		if one.ID == id {
-			return one, nil
-		}
-	}
-	return Bucket{}, err
+	err = each(ctx, k.o.Read, func(rows *sql.Rows) (err error) {
+		made, err = scanBucket(rows)
+		return err
+	}, selectBuckets+" WHERE b.id = ?", time.Now().UnixMicro(), id)
+	return made, unavailable(err)
 }
 
 // List gives a page of a bucket, newest first, and how many memories there are.
@@ -65,12 +93,15 @@ func (k *Keeper) List(ctx context.Context, tenant, bucket string, limit, offset 
 	if err != nil {
 		return nil, 0, err
 	}
-	const live = " m.tenant = ? AND m.bucket_id = ? AND (m.expires_at = 0 OR m.expires_at > ?)"
 	now := time.Now().UnixMicro()
-	if err := k.o.Read.QueryRowContext(ctx, "SELECT count(*) FROM memories m WHERE"+live, tenant, bucketID, now).Scan(&total); err != nil {
+	if err := each(ctx, k.o.Read, func(rows *sql.Rows) error {
+		b, err := scanBucket(rows)
+		total = b.Memories
+		return err
+	}, selectBuckets+" WHERE b.id = ?", now, bucketID); err != nil {
 		return nil, 0, unavailable(err)
 	}
-	page, err = k.query(ctx, tenant, " WHERE"+live+" ORDER BY m.seq DESC LIMIT ? OFFSET ?", tenant, bucketID, now, limit, offset)
+	page, err = k.query(ctx, tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND (m.expires_at = 0 OR m.expires_at > ?) ORDER BY m.seq DESC LIMIT ? OFFSET ?", tenant, bucketID, now, limit, offset)
 	return page, total, err
 }
 

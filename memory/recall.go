@@ -3,10 +3,13 @@ package memory
 import (
 	"cmp"
 	"context"
+	"errors"
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/ownkey/ownkey/memory/index"
 )
@@ -61,6 +64,10 @@ func (k *Keeper) Search(ctx context.Context, q *Question) (Found, error) {
 	vector := k.questionVector(ctx, q)
 	for _, name := range q.Buckets {
 		r, err := k.ready(ctx, q.Tenant, name)
+		if errors.Is(err, ErrNotFound) {
+			found.Cached = k.household(q.Tenant).asked(q, name) && found.Cached
+			continue
+		}
 		if err != nil {
 			return Found{}, err
 		}
@@ -69,6 +76,7 @@ func (k *Keeper) Search(ctx context.Context, q *Question) (Found, error) {
 			return Found{}, err
 		}
 	}
+	k.makeRoom(nil) // the answers that buckets remember count, too
 	if len(q.Buckets) > 1 {
 		slices.SortStableFunc(found.Hits, func(a, b Hit) int { return cmp.Compare(b.Relevance, a.Relevance) })
 	}
@@ -143,24 +151,34 @@ type answered struct {
 }
 
 // answers are those of a bucket. Recalls add to them while they only read the
-// bucket, so they have a lock of their own, held for a comparison.
+// bucket, so they have a lock of their own, held for a comparison, and an account
+// of their own with the keeper.
 type answers struct {
-	mu   sync.Mutex
-	kept [recentAnswers]answered
-	next int
+	held *atomic.Int64 // of the keeper
+
+	mu     sync.Mutex // guards what follows
+	kept   [recentAnswers]answered
+	next   int
+	bytes  int64
+	closed bool // nothing is kept any more
 }
 
 var answerSeed = maphash.MakeSeed()
 
+// keyOf is the same for the same question to the same bucket.
+func keyOf(q *Question, bucket string, meaning bool) uint64 {
+	return maphash.Comparable(answerSeed, struct {
+		text, session, bucket string
+		asOf                  time.Time
+		k                     int
+		meaning               bool
+	}{q.Text, q.Session, bucket, q.AsOf, q.K, meaning})
+}
+
 // candidates gives the best of a bucket, whether by words or by meaning. The
 // caller holds mu.
 func (r *resident) candidates(q *Question, vector []float32, now time.Time) (all []candidate, cached bool) {
-	key := maphash.Comparable(answerSeed, struct {
-		text, session string
-		asOf          time.Time
-		k             int
-		meaning       bool
-	}{q.Text, q.Session, q.AsOf, q.K, vector != nil})
+	key := keyOf(q, "", vector != nil)
 	if all, ok := r.answers.find(key); ok {
 		return all, true
 	}
@@ -201,13 +219,31 @@ func (a *answers) find(key uint64) ([]candidate, bool) {
 func (a *answers) keep(key uint64, all []candidate) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.kept[a.next%recentAnswers] = answered{key, all}
+	if a.closed {
+		return
+	}
+	at := &a.kept[a.next%recentAnswers]
+	a.count(int64(cap(all)-cap(at.candidates)) * int64(unsafe.Sizeof(candidate{})))
+	*at = answered{key, all}
 	a.next++
 }
 
+// count adds to what is held. The caller holds mu.
+func (a *answers) count(bytes int64) {
+	a.bytes += bytes
+	a.held.Add(bytes)
+}
+
 // forget is called with every change of the bucket.
-func (a *answers) forget() {
+func (a *answers) forget() { a.end(false) }
+
+// close forgets all and keeps nothing more.
+func (a *answers) close() { a.end(true) }
+
+func (a *answers) end(forGood bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.count(-a.bytes)
 	a.kept = [recentAnswers]answered{}
+	a.closed = a.closed || forGood
 }

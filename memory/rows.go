@@ -27,6 +27,7 @@ func eachMemory(rows *sql.Rows, tenant string, each func(m *Memory) error) error
 		if m.tenant != tenant {
 			return errForeign
 		}
+		m.tenant = tenant // the same for all: it is held once
 		if err := each(&m); err != nil {
 			return err
 		}

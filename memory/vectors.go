@@ -38,13 +38,16 @@ func (r *resident) setVector(id string, v []float32) {
 	if !ok || len(v) == 0 {
 		return
 	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.vectors.dims != len(v) { // another model: what there was can not be compared
+		for _, old := range r.vectors.of {
+			r.text -= int64(4 * len(old))
+		}
 		clear(r.vectors.of)
 		r.vectors.dims = len(v)
 	}
-	if r.vectors.of[n] == nil {
-		r.bytes += int64(4 * len(v))
-	}
+	r.text += int64(4 * (len(v) - len(r.vectors.of[n])))
 	r.vectors.of[n] = v
 	r.answers.forget()
 }

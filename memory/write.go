@@ -57,7 +57,7 @@ func (k *Keeper) Store(ctx context.Context, who *Caller, w *Write) ([]Result, er
 	if err != nil {
 		return nil, err
 	}
-	defer b.end()
+	defer k.end(b)
 	s := storing{k: k, who: who, w: w, now: now}
 	if err := k.write(context.WithoutCancel(ctx), func(tx *sql.Tx) error { return s.run(context.WithoutCancel(ctx), tx) }); err != nil {
 		return nil, err
@@ -68,30 +68,12 @@ func (k *Keeper) Store(ctx context.Context, who *Caller, w *Write) ([]Result, er
 	wake(k.wakeEvents)
 	wake(k.wakeJobs)
 	k.apply(b, func(r *resident) {
-		r.id = s.bucketID
-		for _, id := range s.superseded {
-			r.supersede(id, &s)
-		}
 		for _, m := range s.added {
+			r.supersede(m)
 			r.add(m)
 		}
 	})
 	return s.results, nil
-}
-
-// apply changes a bucket in memory after the store was changed. The caller has
-// the bucket's turn.
-func (k *Keeper) apply(b *bucket, change func(r *resident)) {
-	r := b.resident.Load()
-	if r == nil {
-		return
-	}
-	r.mu.Lock()
-	before := r.bytes
-	change(r)
-	grown := r.bytes - before
-	r.mu.Unlock()
-	k.grow(b, grown)
 }
 
 // prepare checks what is to be stored and fills in what was left out.
@@ -129,16 +111,17 @@ func (k *Keeper) prepare(w *Write, now time.Time) error {
 
 // storing is one call of Store.
 type storing struct {
-	k          *Keeper
-	who        *Caller
-	w          *Write
-	now        time.Time
-	bucketID   string
-	results    []Result
-	added      []*Memory
-	superseded []string
-	bytes      int64
-	replayed   bool
+	k         *Keeper
+	who       *Caller
+	w         *Write
+	now       time.Time
+	bucketID  string
+	alive     string // a condition on memories m: they are not about to be deleted
+	aliveArgs []any
+	results   []Result
+	added     []*Memory
+	bytes     int64
+	replayed  bool
 }
 
 func (s *storing) run(ctx context.Context, tx *sql.Tx) error {
@@ -146,9 +129,10 @@ func (s *storing) run(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	var err error
-	if s.bucketID, err = ensureBucket(ctx, tx, s.who.Tenant, s.w.Bucket, "", s.now); err != nil {
+	if s.bucketID, err = s.k.ensureBucket(ctx, tx, bucketKey{s.who.Tenant, s.w.Bucket}, "", s.now); err != nil {
 		return err
 	}
+	s.alive, s.aliveArgs = s.k.deleting.alive(s.bucketID)
 	if err := s.room(ctx, tx); err != nil {
 		return err
 	}
@@ -168,7 +152,7 @@ func (s *storing) run(ctx context.Context, tx *sql.Tx) error {
 // room refuses what would make the bucket too large.
 func (s *storing) room(ctx context.Context, tx *sql.Tx) error {
 	var n int64
-	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM memories WHERE bucket_id = ?", s.bucketID).Scan(&n); err != nil {
+	if err := tx.QueryRowContext(ctx, "SELECT memories FROM buckets WHERE id = ?", s.bucketID).Scan(&n); err != nil {
 		return err
 	}
 	if n+int64(len(s.w.Memories)) > s.k.o.MaxBucketMemories {
@@ -187,7 +171,7 @@ func (s *storing) one(ctx context.Context, tx *sql.Tx, m *Memory) error {
 	}
 	found, err := s.known(ctx, tx, m)
 	if err == nil && found.ID == "" {
-		found, err = duplicate(ctx, tx, s.bucketID, m, d)
+		found, err = s.duplicate(ctx, tx, m, d)
 	}
 	if err != nil {
 		return err
@@ -217,15 +201,16 @@ func (s *storing) one(ctx context.Context, tx *sql.Tx, m *Memory) error {
 }
 
 // known finds a memory that comes with the id of one that is there: an import
-// that is done again. An id that stands in another bucket is not taken over.
+// that is done again. An id that is in another bucket, or about to be deleted,
+// is not taken over.
 func (s *storing) known(ctx context.Context, tx *sql.Tx, m *Memory) (Result, error) {
 	if m.ID == "" {
 		return Result{}, nil
 	}
-	id, err := findOne(ctx, tx, "tenant = ? AND id = ? AND bucket_id = ?", s.who.Tenant, m.ID, s.bucketID)
+	id, err := s.findOne(ctx, tx, "m.tenant = ? AND m.id = ? AND m.bucket_id = ?"+s.alive, append([]any{s.who.Tenant, m.ID, s.bucketID}, s.aliveArgs...)...)
 	if err == nil && id == "" {
 		var elsewhere string
-		if elsewhere, err = findOne(ctx, tx, "tenant = ? AND id = ?", s.who.Tenant, m.ID); elsewhere != "" {
+		if elsewhere, err = s.findOne(ctx, tx, "m.tenant = ? AND m.id = ?", s.who.Tenant, m.ID); elsewhere != "" {
 			m.ID = ""
 		}
 	}
@@ -266,24 +251,22 @@ func (s *storing) supersede(ctx context.Context, tx *sql.Tx, m *Memory) error {
 	if n, err := r.RowsAffected(); err != nil || n == 0 {
 		return errors.Join(err, &InvalidError{"supersedes", "must be a memory of this bucket that nothing has superseded"})
 	}
-	s.superseded = append(s.superseded, m.Supersedes)
 	return nil
 }
 
 // supersede does the same in memory.
-func (r *resident) supersede(id string, s *storing) {
-	n, ok := r.numbers[id]
+func (r *resident) supersede(m *Memory) {
+	n, ok := r.numbers[m.Supersedes]
 	if !ok {
 		return
 	}
-	for _, m := range s.added {
-		if m.Supersedes == id {
-			it := &r.items[n]
-			it.SupersededBy, it.ValidTo = m.ID, m.ValidFrom
-			if it.ValidTo.IsZero() {
-				it.ValidTo = m.ObservedAt
-			}
-		}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	it := &r.items[n]
+	r.text += int64(len(m.ID))
+	it.SupersededBy, it.ValidTo = m.ID, m.ValidFrom
+	if it.ValidTo.IsZero() {
+		it.ValidTo = m.ObservedAt
 	}
 }
 
@@ -324,11 +307,18 @@ func (s *storing) remember(ctx context.Context, tx *sql.Tx) error {
 }
 
 // ensureBucket finds a tenant's bucket or makes it.
-func ensureBucket(ctx context.Context, tx *sql.Tx, tenant, name, description string, now time.Time) (id string, err error) {
-	if _, err = tx.ExecContext(ctx, "INSERT INTO buckets (id, tenant, name, description, created_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-		newID("b"), tenant, name, description, now.UnixMicro()); err != nil {
+func (k *Keeper) ensureBucket(ctx context.Context, tx *sql.Tx, key bucketKey, description string, now time.Time) (id string, err error) {
+	if id, err = bucketIDIn(ctx, tx, key); !errors.Is(err, ErrNotFound) {
+		return id, err
+	}
+	var n int64
+	if err = tx.QueryRowContext(ctx, "SELECT coalesce(max(buckets), 0) FROM holdings WHERE tenant = ?", key.tenant).Scan(&n); err != nil {
 		return "", err
 	}
-	err = tx.QueryRowContext(ctx, "SELECT id FROM buckets WHERE tenant = ? AND name = ?", tenant, name).Scan(&id)
+	if n >= k.o.MaxTenantBuckets {
+		return "", ErrTooManyBuckets
+	}
+	id = newID("b")
+	_, err = tx.ExecContext(ctx, "INSERT INTO buckets (id, tenant, name, description, created_at) VALUES (?, ?, ?, ?, ?)", id, key.tenant, key.name, description, now.UnixMicro())
 	return id, err
 }

@@ -35,8 +35,8 @@ func openMemories(ctx context.Context, a *app) (m *memories, err error) {
 	}
 	c := &a.cfg.Memory
 	m.keeper, err = memory.Open(ctx, memory.Options{
-		Write: m.database.Write, Read: m.database.Read, Emit: m.emit, Tenants: m.tenant, Settings: m.settings,
-		MaxResidentBytes: c.MaxResidentBytes, MaxBucketMemories: c.MaxBucketMemories,
+		Write: m.database.Write, Read: m.database.Read, Erase: m.database.Erase, Emit: m.emit, Tenants: m.tenant, Settings: m.settings,
+		MaxResidentBytes: c.MaxResidentBytes, MaxBucketMemories: c.MaxBucketMemories, MaxTenantBuckets: c.MaxTenantBuckets,
 		QueryEmbedding: c.QueryEmbeddingTimeout, Concurrency: int(c.ModelConcurrency), Trouble: m.trouble,
 	})
 	if err != nil {
@@ -111,6 +111,9 @@ func (m *memories) observe() {
 	with.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ownkey_memory_evictions_total", Help: "Buckets that were dropped from memory to make room.",
 	}, func() float64 { return float64(c.Evictions.Load()) })
+	with.NewCounterFunc(prometheus.CounterOpts{
+		Name: "ownkey_memory_erased_late_total", Help: "Deletions that were answered before the write-ahead log was free of what they deleted.",
+	}, func() float64 { return float64(c.ErasedLate.Load()) })
 	with.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ownkey_memory_captured_total", Help: "Memories that were captured from conversations.",
 	}, func() float64 { return float64(c.Captured.Load()) })

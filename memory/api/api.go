@@ -399,6 +399,8 @@ func failure(err error) Answer {
 		return fail(statusNotFound, "not_found", "there is no such bucket or memory")
 	case errors.Is(err, memory.ErrFull):
 		return fail(statusConflict, "bucket_full", "the bucket has as many memories as it may have (memory.max_bucket_memories); delete some, or use another")
+	case errors.Is(err, memory.ErrTooManyBuckets):
+		return fail(statusConflict, "too_many_buckets", "the tenant has as many buckets as it may have (memory.max_tenant_buckets); delete some, or use one there is")
 	case errors.Is(err, memory.ErrKeyReused):
 		return fail(statusConflict, "idempotency_key_reused", "the Idempotency-Key was used for another request within the last day; use a new one")
 	case errors.Is(err, memory.ErrBusy):

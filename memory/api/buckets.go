@@ -20,19 +20,57 @@ func viewBucket(b *memory.Bucket) bucketView {
 	return bucketView{b.ID, b.Name, b.Name, b.Description, b.CreatedAt, b.Memories}
 }
 
+// maxBucketPage is the largest page of buckets, and the one that a client gets
+// which names none.
+const maxBucketPage = 1000
+
 func (a *API) listBuckets(ctx context.Context, c *call) (Answer, error) {
-	all, err := a.keeper.Buckets(ctx, c.Caller.Tenant)
+	if err := c.parameters("limit", "offset"); err != nil {
+		return Answer{}, err
+	}
+	limit, err := c.number("limit", maxBucketPage, 1, maxBucketPage)
 	if err != nil {
 		return Answer{}, err
 	}
-	views := make([]bucketView, 0, len(all))
-	for i := range all {
-		if !c.Access.ReadsBucket(all[i].Name) && !c.Access.WritesBucket(all[i].Name) {
-			continue
-		}
-		views = append(views, viewBucket(&all[i]))
+	offset, err := c.number("offset", 0, 0, 1<<40)
+	if err != nil {
+		return Answer{}, err
 	}
-	return ok(statusOK, map[string]any{"buckets": views})
+	page, total, err := a.buckets(ctx, c, limit, offset)
+	if err != nil {
+		return Answer{}, err
+	}
+	views := make([]bucketView, 0, len(page))
+	for i := range page {
+		views = append(views, viewBucket(&page[i]))
+	}
+	return ok(statusOK, map[string]any{"buckets": views, "total": total, "limit": limit, "offset": offset})
+}
+
+// buckets gives a page of the buckets that the caller may use, and how many they
+// are. Those of a caller who is confined are picked out of all.
+func (a *API) buckets(ctx context.Context, c *call, limit, offset int) (page []memory.Bucket, total int64, err error) {
+	usable := func(name string) bool { return c.Access.ReadsBucket(name) || c.Access.WritesBucket(name) }
+	if usable("") { // no bucket is called so: only a pattern that stands for all matches it
+		return a.keeper.Buckets(ctx, c.Caller.Tenant, limit, offset)
+	}
+	for at := 0; ; at += maxBucketPage {
+		some, _, err := a.keeper.Buckets(ctx, c.Caller.Tenant, maxBucketPage, at)
+		if err != nil {
+			return nil, 0, err
+		}
+		for i := range some {
+			if !usable(some[i].Name) {
+				continue
+			}
+			if total++; total > int64(offset) && len(page) < limit {
+				page = append(page, some[i])
+			}
+		}
+		if len(some) < maxBucketPage {
+			return page, total, nil
+		}
+	}
 }
 
 func (a *API) createBucket(ctx context.Context, c *call) (Answer, error) {

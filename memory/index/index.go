@@ -67,7 +67,9 @@ type Index struct {
 	names   [][]uint32        // of each speaker: the terms of its name
 	isName  map[uint32]bool   // terms that stand in a name
 	live    int
+	bytes   int64       // of words, of places in lists, and of documents' own lists
 	scratch []string    // terms of the document at hand
+	counted []posting   // the same, each once
 	stems   terms.Stems // while many are added; nil otherwise
 }
 
@@ -113,12 +115,34 @@ func (x *Index) Len() int { return x.live }
 // Slots is one more than the largest number of a document.
 func (x *Index) Slots() int { return len(x.docs) }
 
+// Words are the terms of a document, sorted.
+type Words []string
+
+// Words reads a document: that is most of the work of adding it, and changes
+// nothing that a Search looks at. They are valid until the next call.
+func (x *Index) Words(d *Document) Words {
+	words := x.stems.Append(x.scratch[:0], d.Speaker)
+	words = x.stems.Append(words, d.Text)
+	for _, f := range d.Facts {
+		words = x.stems.Append(words, f)
+	}
+	if !d.Day.IsZero() {
+		words = terms.AppendDate(words, d.Day)
+	}
+	slices.Sort(words)
+	x.scratch = words
+	return words
+}
+
 // Add puts a document behind all others and gives its number. Documents of one
 // conversation are added in the order of its turns.
-func (x *Index) Add(d *Document) int {
+func (x *Index) Add(d *Document) int { return x.AddWords(d, x.Words(d)) }
+
+// AddWords is Add for a document that was read before.
+func (x *Index) AddWords(d *Document, words Words) int {
 	at := len(x.docs)
 	entry := doc{prev: none, next: none, talk: none, speaker: none, live: true}
-	entry.terms = x.count(d)
+	entry.terms = x.count(words)
 	entry.asks = asks(d.Text)
 	x.docs = append(x.docs, entry)
 	x.turns.length = append(x.turns.length, 0)
@@ -129,18 +153,8 @@ func (x *Index) Add(d *Document) int {
 }
 
 // count gives a document's terms, each once.
-func (x *Index) count(d *Document) []posting {
-	words := x.stems.Append(x.scratch[:0], d.Speaker)
-	words = x.stems.Append(words, d.Text)
-	for _, f := range d.Facts {
-		words = x.stems.Append(words, f)
-	}
-	if !d.Day.IsZero() {
-		words = terms.AppendDate(words, d.Day)
-	}
-	x.scratch = words
-	slices.Sort(words)
-	var counted []posting
+func (x *Index) count(words Words) []posting {
+	counted := x.counted[:0]
 	for i := 0; i < len(words); {
 		n := 1
 		for i+n < len(words) && words[i+n] == words[i] {
@@ -149,7 +163,11 @@ func (x *Index) count(d *Document) []posting {
 		counted = append(counted, posting{x.term(words[i]), uint32(n)})
 		i += n
 	}
-	return counted
+	clear(words) // they hold on to the document's text
+	x.counted = counted
+	own := slices.Clone(counted)
+	x.bytes += postingBytes * int64(cap(own))
+	return own
 }
 
 // asks reports whether a text has a question.
@@ -160,6 +178,7 @@ func (x *Index) term(word string) uint32 {
 	if !ok {
 		t = uint32(len(x.lists)) //nolint:gosec // fewer than documents have words
 		x.terms[strings.Clone(word)] = t
+		x.bytes += Allocated(len(word)) + wordSlot
 		x.lists = append(x.lists, list{})
 	}
 	return t
@@ -173,6 +192,7 @@ func (x *Index) place(at int, d *Document) {
 		if !ok {
 			n = uint32(len(x.last)) //nolint:gosec // fewer than documents
 			x.talk[d.Session] = n
+			x.bytes += wordSlot
 			x.last = append(x.last, none)
 			x.talks.length = append(x.talks.length, 0)
 		}
@@ -188,6 +208,7 @@ func (x *Index) place(at int, d *Document) {
 		if !ok {
 			n = uint32(len(x.names)) //nolint:gosec // fewer than documents
 			x.speaker[name] = n
+			x.bytes += Allocated(len(name)) + wordSlot
 			x.names = append(x.names, x.nameTerms(name))
 		}
 		e.speaker = int32(n) //nolint:gosec // likewise
@@ -209,12 +230,28 @@ func (x *Index) post(at, sign int) {
 	e := &x.docs[at]
 	for _, t := range e.terms {
 		l := &x.lists[t.at]
+		before := cap(l.docs) + cap(l.talks)
 		change(&l.docs, uint32(at), int(t.count)*sign) //nolint:gosec // a document's number
-		x.turns.add(at, sign*int(t.count))
 		if e.talk != none {
 			change(&l.talks, uint32(e.talk), int(t.count)*sign) //nolint:gosec // a conversation's number
-			x.talks.add(int(e.talk), sign*int(t.count))
 		}
+		x.bytes += postingBytes * int64(cap(l.docs)+cap(l.talks)-before)
+	}
+	x.tally(e, at, sign)
+}
+
+// tally counts a document's terms among all, or with sign -1 no more.
+func (x *Index) tally(e *doc, at, sign int) {
+	n := 0
+	for _, t := range e.terms {
+		n += int(t.count)
+	}
+	if n == 0 {
+		return
+	}
+	x.turns.add(at, sign*n)
+	if e.talk != none {
+		x.talks.add(int(e.talk), sign*n)
 	}
 }
 
@@ -248,30 +285,14 @@ func (b *book) add(at, n int) {
 
 // Replace changes a document where it stands: its conversation and its speaker
 // stay.
-func (x *Index) Replace(at int, d *Document) {
+func (x *Index) Replace(at int, d *Document) { x.ReplaceWords(at, d, x.Words(d)) }
+
+// ReplaceWords is Replace for a document that was read before.
+func (x *Index) ReplaceWords(at int, d *Document, words Words) {
 	x.post(at, -1)
 	e := &x.docs[at]
-	e.terms = x.count(d)
+	x.bytes -= postingBytes * int64(cap(e.terms))
+	e.terms = x.count(words)
 	e.asks = asks(d.Text)
 	x.post(at, 1)
-}
-
-// Remove takes a document out: no statistic knows of it any more.
-func (x *Index) Remove(at int) {
-	e := &x.docs[at]
-	if !e.live {
-		return
-	}
-	x.post(at, -1)
-	if e.prev != none {
-		x.docs[e.prev].next = e.next
-	}
-	switch {
-	case e.next != none:
-		x.docs[e.next].prev = e.prev
-	case e.talk != none:
-		x.last[e.talk] = e.prev
-	}
-	*e = doc{prev: none, next: none, talk: none, speaker: none}
-	x.live--
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -91,9 +92,12 @@ func TestRemovedLeaveNoTrace(t *testing.T) {
 			kept[at], order = d, append(order, at)
 		case n < 8:
 			i := r.IntN(len(order))
-			x.Remove(order[i])
-			delete(kept, order[i])
-			order = append(order[:i], order[i+1:]...)
+			gone := order[i:min(len(order), i+1+r.IntN(5))]
+			remove(x, gone...)
+			for _, at := range gone {
+				delete(kept, at)
+			}
+			order = slices.Delete(order, i, i+len(gone))
 		default:
 			at := order[r.IntN(len(order))]
 			d := kept[at]
@@ -119,6 +123,44 @@ func TestRemovedLeaveNoTrace(t *testing.T) {
 		if !reflect.DeepEqual(scoresOf(got), scoresOf(want)) {
 			t.Fatalf("%q: %+v, want %+v", q, got, want)
 		}
+	}
+}
+
+func remove(x *Index, docs ...int) {
+	for r := x.Remove(docs); !r.Step(); {
+	}
+}
+
+// TestRemovalIsFoundNoMore: between two steps of a long removal, what Step has
+// met is not found, what stays is, and no step is long.
+func TestRemovalIsFoundNoMore(t *testing.T) {
+	x := New(&Default)
+	var gone []int
+	for i := range 3000 {
+		at := x.Add(&Document{Text: fmt.Sprintf("bees on roof %d", i%7), Session: fmt.Sprint(i / 9)})
+		if i%3 != 0 {
+			gone = append(gone, at)
+		}
+	}
+	r, steps := x.Remove(gone), 0
+	for done := false; !done; steps++ {
+		done = r.Step()
+		dead := map[int]bool{}
+		for _, at := range gone[:r.unlinked] {
+			dead[at] = true
+		}
+		hits := find(x, "bees roof")
+		if len(hits) == 0 {
+			t.Fatalf("step %d: what stays is not found", steps)
+		}
+		for _, h := range hits {
+			if dead[h.Doc] {
+				t.Fatalf("step %d: document %d is found", steps, h.Doc)
+			}
+		}
+	}
+	if x.Len() != 1000 || steps < 3 {
+		t.Errorf("%d documents are left after %d steps", x.Len(), steps)
 	}
 }
 

@@ -1,0 +1,146 @@
+package memory
+
+import (
+	"context"
+	"database/sql"
+	"time"
+
+	"github.com/ownkey/ownkey/internal/crash"
+)
+
+// sweepInterval is how often expired memories, and those of tenants that are no
+// more, are deleted. They are not recalled from their hour on, and the event
+// carries that hour.
+const sweepInterval = 10 * time.Second
+
+func (k *Keeper) expire() {
+	defer crash.Exit()
+	tick := time.NewTicker(sweepInterval)
+	defer tick.Stop()
+	for {
+		ctx := context.WithoutCancel(k.background)
+		if err := k.sweep(ctx); err != nil {
+			k.o.Trouble("expired memories wait", err)
+		}
+		select {
+		case <-k.background.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sweep deletes what is over, and finishes deletions that were broken off.
+func (k *Keeper) sweep(ctx context.Context) error {
+	k.sweeping.Lock()
+	defer k.sweeping.Unlock()
+	erase := false
+	for d := k.deleting.waiting(); d != nil; d = k.deleting.waiting() {
+		erase = true
+		if _, err := k.carryOut(ctx, d); err != nil {
+			return err
+		}
+	}
+	now := time.Now()
+	expired, err := k.deleteExpired(ctx, now)
+	if err == nil {
+		err = k.followTenants(ctx)
+	}
+	if err == nil {
+		err = k.forgetAnswers(ctx, "at < ?", now.Add(-keptAnswers).UnixMicro())
+	}
+	if expired || erase {
+		k.erase(ctx)
+	}
+	return storeError(err)
+}
+
+// deleteExpired deletes memories whose time is over.
+func (k *Keeper) deleteExpired(ctx context.Context, now time.Time) (some bool, err error) {
+	var all []*deletion
+	err = each(ctx, k.o.Read, func(rows *sql.Rows) error {
+		d := &deletion{at: now, filter: Filter{expired: now}}
+		err := rows.Scan(&d.who.Tenant, &d.bucket.name, &d.bucketID, &d.upto)
+		d.bucket.tenant = d.who.Tenant
+		all = append(all, d)
+		return err
+	}, "SELECT b.tenant, b.name, b.id, max(m.seq) FROM memories m JOIN buckets b ON b.id = m.bucket_id WHERE m.expires_at > 0 AND m.expires_at <= ? GROUP BY b.id", now.UnixMicro())
+	for i := 0; err == nil && i < len(all); i++ {
+		k.deleting.add(all[i], true)
+		_, err = k.carryOut(ctx, all[i])
+		k.deleting.leave(all[i], true) // it is found again
+	}
+	return len(all) > 0, err
+}
+
+// followTenants deletes what belongs to tenants that are no more, and notices
+// that others have chosen a model.
+func (k *Keeper) followTenants(ctx context.Context) error {
+	var tenants []string
+	err := each(ctx, k.o.Read, func(rows *sql.Rows) error {
+		var t string
+		err := rows.Scan(&t)
+		tenants = append(tenants, t)
+		return err
+	}, "SELECT tenant FROM holdings")
+	for i := 0; err == nil && i < len(tenants); i++ {
+		if k.o.Tenants(tenants[i]) {
+			err = k.followModel(ctx, tenants[i])
+		} else {
+			err = k.deleteTenant(ctx, tenants[i])
+		}
+	}
+	return err
+}
+
+// deleteTenant deletes all that a tenant has here. The caller holds sweeping.
+func (k *Keeper) deleteTenant(ctx context.Context, tenant string) error {
+	for {
+		page, _, err := k.Buckets(ctx, tenant, maxBucketPage, 0)
+		if err != nil {
+			return err
+		}
+		if len(page) == 0 {
+			break
+		}
+		for i := range page {
+			if _, err := k.deleteMany(ctx, &Caller{Tenant: tenant}, page[i].Name, &Filter{}, true); err != nil {
+				return err
+			}
+		}
+	}
+	err := k.forgetAnswers(ctx, "tenant = ?", tenant)
+	k.erase(ctx)
+	k.households.Delete(tenant)
+	delete(k.models, tenant)
+	return err
+}
+
+// forgetAnswers deletes answers to writes that came with an Idempotency-Key, in
+// slices.
+func (k *Keeper) forgetAnswers(ctx context.Context, where string, arg any) error {
+	for {
+		r, err := k.o.Write.ExecContext(ctx, "DELETE FROM answers WHERE (tenant, key) IN (SELECT tenant, key FROM answers WHERE "+where+" LIMIT 500)", arg)
+		if err != nil {
+			return unavailable(err)
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return unavailable(err)
+		}
+	}
+}
+
+// each calls scan for every row of a query.
+func each(ctx context.Context, db *sql.DB, scan func(*sql.Rows) error, query string, args ...any) error {
+	rows, err := db.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // Err tells
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
