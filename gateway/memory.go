@@ -3,6 +3,8 @@ package gateway
 import (
 	"bytes"
 	"errors"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,7 +35,9 @@ type Memory struct {
 const (
 	maxMemoryTokens = 8000
 	maxMemoryTopK   = 50
-	maxSaidBytes    = 64 << 10 // of an answer that is captured
+	// maxMemoryBuckets bounds the buckets that one call recalls from.
+	maxMemoryBuckets = 32
+	maxSaidBytes     = 64 << 10 // of an answer that is captured
 )
 
 // remembering is the memory of one request. Requests without it have none.
@@ -96,21 +100,8 @@ func conversational(d wire.Dialect) bool {
 
 func (r *request) readMemoryHeaders(m *remembering) error {
 	h := &r.ctx.Request.Header
-	buckets := string(h.Peek("Ownkey-Bucket"))
-	if buckets == "" {
-		if buckets = r.caller.Token.Bucket; buckets == "" {
-			return errNoBucket
-		}
-	}
-	for name := range strings.SplitSeq(buckets, ",") {
-		name = strings.TrimSpace(name)
-		if err := memory.CheckBucket(name); err != nil {
-			return refuse(codeInvalidRequest, "header Ownkey-Bucket: must be names of letters, digits, . _ - : / and @, separated by commas")
-		}
-		if err := r.permitBucket(m, name); err != nil {
-			return err
-		}
-		m.buckets = append(m.buckets, name)
+	if err := r.readBuckets(m, string(h.Peek("Ownkey-Bucket"))); err != nil {
+		return err
 	}
 	var err error
 	if m.topK, err = headerNumber(h, "Ownkey-Memory-Top-K", r.g.memory.TopK, maxMemoryTopK); err != nil {
@@ -128,6 +119,35 @@ func (r *request) readMemoryHeaders(m *remembering) error {
 	m.session = string(h.Peek("Ownkey-Session"))
 	if len(m.session) > maxIdentifierBytes || identifier([]byte(m.session)) != m.session {
 		return refuse(codeInvalidRequest, "header Ownkey-Session: must be an identifier of at most 128 characters")
+	}
+	return nil
+}
+
+// readBuckets reads the names of buckets, each once. What a header cannot carry
+// may be written as in a path, such as %C3%A9 or %2F.
+func (r *request) readBuckets(m *remembering, names string) error {
+	if names == "" {
+		if names = r.caller.Token.Bucket; names == "" {
+			return errNoBucket
+		}
+	}
+	if strings.Count(names, ",") >= maxMemoryBuckets {
+		return refuse(codeInvalidRequest, "header Ownkey-Bucket: must not name more than "+strconv.Itoa(maxMemoryBuckets)+" buckets")
+	}
+	for name := range strings.SplitSeq(names, ",") {
+		name, err := url.PathUnescape(strings.TrimSpace(name))
+		if err == nil {
+			err = memory.CheckBucket(name)
+		}
+		if err != nil {
+			return refuse(codeInvalidRequest, "header Ownkey-Bucket: must be names separated by commas, each of 1 to 128 letters and digits of any script, and . _ - : / @")
+		}
+		if err := r.permitBucket(m, name); err != nil {
+			return err
+		}
+		if !slices.Contains(m.buckets, name) {
+			m.buckets = append(m.buckets, name)
+		}
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"regexp"
 	"strings"
 	"time"
 
@@ -137,75 +136,16 @@ func (k *Keeper) storeTurn(ctx context.Context, who *Caller, w *Write) (err erro
 // one is not kept: half a turn would be a lie.
 func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
 	for i, said := range []struct{ role, text string }{{"user", t.User}, {"assistant", t.Assistant}} {
-		text := withoutSecrets(strings.ToValidUTF8(said.text, ""))
-		if strings.TrimSpace(text) == "" {
+		if strings.TrimSpace(said.text) == "" {
 			continue
 		}
-		if len(text) > MaxContentBytes {
+		if len(said.text) > MaxContentBytes {
 			k.counts.CaptureRefused.Add(1)
 			continue
 		}
+		text := withoutSecrets(strings.ToValidUTF8(said.text, ""))
 		origin := sha256.Sum256(append(t.Origin[:], byte(i)))
 		all = append(all, Memory{Content: text, Role: said.role, Session: t.Session, ObservedAt: t.At, origin: origin[:]})
 	}
 	return all
-}
-
-// removed stands where a secret was.
-const removed = "[secret removed]"
-
-// secrets are keys and tokens by their looks: the prefixes are those that
-// GitHub's secret scanning documents (2026-11), our own, PEM blocks, JSON web
-// tokens, and what is called a password or a key where it stands.
-var secrets = regexp.MustCompile(strings.Join([]string{
-	`\boka?_[0-9A-Za-z]{20,}`,
-	`\bsk-[0-9A-Za-z_-]{16,}`,
-	`\b[rs]k_(live|test)_[0-9A-Za-z]{16,}`,
-	`\bgh[pousr]_[0-9A-Za-z]{30,}`,
-	`\bgithub_pat_[0-9A-Za-z_]{30,}`,
-	`\bglpat-[0-9A-Za-z_-]{20,}`,
-	`\bgsk_[0-9A-Za-z]{20,}`,
-	`\bhvs\.[0-9A-Za-z_-]{20,}`,
-	`\b(AKIA|ASIA)[0-9A-Z]{16}\b`,
-	`\bAIza[0-9A-Za-z_-]{35}`,
-	`\bxox[abprs]-[0-9A-Za-z-]{10,}`,
-	`\bnpm_[0-9A-Za-z]{36}`,
-	`\bpypi-[0-9A-Za-z_-]{32,}`,
-	`\beyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{5,}`,
-	`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)`,
-	`(?i)\b(password|passwd|secret|api[_-]?key|access[_-]?token)\b["']?\s*(is|[:=])\s*["']?[^\s"',;]{6,}`,
-	`(?i)\bbearer\s+[0-9A-Za-z._~+/-]{16,}=*`,
-}, "|"))
-
-// digits looks like the number of a payment card.
-var digits = regexp.MustCompile(`\b[0-9](?:[ -]?[0-9]){12,18}\b`)
-
-// withoutSecrets gives a text without keys, tokens and numbers of cards.
-func withoutSecrets(text string) string {
-	text = secrets.ReplaceAllString(text, removed)
-	return digits.ReplaceAllStringFunc(text, func(number string) string {
-		if luhn(number) {
-			return removed
-		}
-		return number
-	})
-}
-
-// luhn checks the last digit of a card's number (ISO/IEC 7812-1, annex B).
-func luhn(number string) bool {
-	sum, double := 0, false
-	for i := len(number) - 1; i >= 0; i-- {
-		if number[i] < '0' || number[i] > '9' {
-			continue
-		}
-		d := int(number[i] - '0')
-		if double {
-			if d *= 2; d > 9 {
-				d -= 9
-			}
-		}
-		sum += d
-		double = !double
-	}
-	return sum%10 == 0
 }

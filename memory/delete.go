@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// Bounds of one slice of a deletion: a transaction of some milliseconds, behind
-// which the writers of other buckets come first.
+// Bounds of one slice of a deletion: a transaction of some ten milliseconds,
+// behind which the writers of other buckets have their turn.
 const (
-	sliceMemories = 128
+	sliceMemories = 512
 	sliceBytes    = 1 << 20
 )
 

@@ -100,6 +100,7 @@ const DefaultBucket = "default"
 const (
 	MaxContentBytes  = 100 << 10
 	maxNameBytes     = 200
+	maxIDBytes       = 64
 	maxMetadataBytes = 16 << 10
 	maxFacts         = 64
 	maxFactBytes     = 2000
@@ -115,12 +116,24 @@ var bucketName = regexp.MustCompile(`^[\p{L}\p{N}][\p{L}\p{N}\p{M}._:@ -]*(/[\p{
 // maxBucketName is how many characters a bucket's name has at most.
 const maxBucketName = 128
 
-// CheckBucket says what is wrong with a bucket's name.
+// CheckBucket says what is wrong with a bucket's name. A space inside was allowed
+// once, and buckets that have one stay usable.
 func CheckBucket(name string) error {
 	if !bucketName.MatchString(name) || utf8.RuneCountInString(name) > maxBucketName {
 		return &InvalidError{"bucket", "must be 1 to 128 letters, digits and . _ - : @ or spaces, in parts divided by /, each beginning with a letter or digit"}
 	}
 	return nil
+}
+
+// checkID says what is wrong with the id of a memory that comes from a file: it
+// is written into blocks and headers, where other characters mean something.
+func checkID(id string) bool {
+	for i := range len(id) {
+		if c := id[i]; !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return len(id) <= maxIDBytes
 }
 
 // check says what is wrong with a memory that is about to be stored. prefix
@@ -136,6 +149,8 @@ func (m *Memory) check(prefix string, now time.Time) error {
 		return invalid("metadata", "must not be longer than "+strconv.Itoa(maxMetadataBytes)+" bytes")
 	case len(m.Metadata) > 0 && (m.Metadata[0] != '{' || !json.Valid(m.Metadata)):
 		return invalid("metadata", "must be a JSON object")
+	case !checkID(m.ID):
+		return invalid("id", "must be at most "+strconv.Itoa(maxIDBytes)+" letters and digits of ASCII, and - _ .; leave it out to get a new one")
 	case len(m.Facts) > maxFacts:
 		return invalid("facts", "must not be more than "+strconv.Itoa(maxFacts))
 	case !m.ExpiresAt.IsZero() && !m.ExpiresAt.After(now):
@@ -146,7 +161,7 @@ func (m *Memory) check(prefix string, now time.Time) error {
 	for _, t := range []struct {
 		field, value string
 		most         int
-	}{{"content", m.Content, MaxContentBytes}, {"role", m.Role, maxNameBytes}, {"speaker", m.Speaker, maxNameBytes}, {"session", m.Session, maxNameBytes}, {"id", m.ID, maxNameBytes}} {
+	}{{"content", m.Content, MaxContentBytes}, {"role", m.Role, maxNameBytes}, {"speaker", m.Speaker, maxNameBytes}, {"session", m.Session, maxNameBytes}} {
 		if len(t.value) > t.most {
 			return invalid(t.field, "must not be longer than "+strconv.Itoa(t.most)+" bytes")
 		}

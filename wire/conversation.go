@@ -166,7 +166,7 @@ func (c *Conversation) readMessages() error {
 // readMessage reads who a message is from, and where its content stands.
 func (c *Conversation) readMessage(m *message) error {
 	members := enter(c.body, m.start)
-	var from, kind span
+	var from, kind, output span
 	for {
 		name, value, ok := members.member()
 		if !ok {
@@ -180,6 +180,8 @@ func (c *Conversation) readMessage(m *message) error {
 			to = &kind
 		case "content":
 			to = &m.content
+		case "output":
+			to = &output
 		case "tool_calls", "function_call":
 			m.calls = m.calls || c.body[value.start] != 'n' && len(bytes.Trim(value.of(c.body), "[] \t\r\n")) > 0
 			continue
@@ -192,6 +194,9 @@ func (c *Conversation) readMessage(m *message) error {
 		*to = value
 	}
 	m.role = c.roleOf(from, kind)
+	if c.word(kind, "function_call_output") || c.word(kind, "custom_tool_call_output") {
+		m.content = output
+	}
 	m.calls = m.calls || c.word(kind, "function_call") || c.word(kind, "custom_tool_call")
 	return nil
 }

@@ -51,7 +51,7 @@ func TestConversation(t *testing.T) {
 		},
 		{
 			"behind a tool's answer", DialectChat, `{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"}]},{"role":"tool","content":"42"} ]}`, "q", "q", false,
-			`{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"}]},{"role":"tool","content":"42"} ,{"role":"user","content":"BLOCK"}]}`,
+			`{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"}]},{"role":"tool","content":"42\n\nBLOCK"} ]}`,
 		},
 		{
 			"before a prefill", DialectChat, `{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"Sure,"}]}`, "q", "q", false,
@@ -86,7 +86,31 @@ func TestConversation(t *testing.T) {
 		},
 		{
 			"a function's output", DialectResponses, `{"input":[{"role":"user","content":"q"},{"type":"function_call","name":"f"},{"type":"function_call_output","output":"1"}]}`, "q", "q", true,
-			`{"input":[{"role":"user","content":"q"},{"type":"function_call","name":"f"},{"type":"function_call_output","output":"1"},{"type":"message","role":"user","content":[{"type":"input_text","text":"BLOCK"}]}]}`,
+			`{"input":[{"role":"user","content":"q"},{"type":"function_call","name":"f"},{"type":"function_call_output","output":"1\n\nBLOCK"}]}`,
+		},
+		{
+			"a function's output in parts", DialectResponses, `{"input":[{"role":"user","content":"q"},{"type":"function_call","name":"f"},{"type":"function_call_output","output":[{"type":"input_text","text":"1"}]}]}`, "q", "q", true,
+			`{"input":[{"role":"user","content":"q"},{"type":"function_call","name":"f"},{"type":"function_call_output","output":[{"type":"input_text","text":"1"` + mark + `},{"type":"input_text","text":"BLOCK"}]}]}`,
+		},
+		{
+			"a custom tool's output", DialectResponses, `{"input":[{"role":"user","content":"q"},{"type":"custom_tool_call","name":"f"},{"output":"","type":"custom_tool_call_output"}]}`, "q", "q", false,
+			`{"input":[{"role":"user","content":"q"},{"type":"custom_tool_call","name":"f"},{"output":"\n\nBLOCK","type":"custom_tool_call_output"}]}`,
+		},
+		{
+			"a screenshot", DialectResponses, `{"input":[{"role":"user","content":"q"},{"type":"computer_call_output","output":{"type":"computer_screenshot"}}]}`, "q", "q", false,
+			`{"input":[{"role":"user","content":"q"},{"type":"computer_call_output","output":{"type":"computer_screenshot"}},{"type":"message","role":"user","content":[{"type":"input_text","text":"BLOCK"}]}]}`,
+		},
+		{
+			"behind a tool's answer, with a breakpoint", DialectChat, `{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"}]},{"role":"tool","content":"42"}]}`, "q", "q", true,
+			`{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"}]},{"role":"tool","content":"42\n\nBLOCK"}]}`,
+		},
+		{
+			"behind a tool's answer in parts", DialectChat, `{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"}]},{"role":"tool","content":[{"type":"text","text":"42"}]}]}`, "q", "q", false,
+			`{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"}]},{"role":"tool","content":[{"type":"text","text":"42"},{"type":"text","text":"BLOCK"}]}]}`,
+		},
+		{
+			"several tools' answers", DialectChat, `{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"},{"id":"2"}]},{"role":"tool","content":"1"},{"role":"tool","content":"2"}]}`, "q", "q", false,
+			`{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"},{"id":"2"}]},{"role":"tool","content":"1"},{"role":"tool","content":"2\n\nBLOCK"}]}`,
 		},
 		{
 			"behind a cached block", DialectMessages, `{"messages":[{"role":"user","content":[{"type":"text","text":"q","cache_control":{"type":"ephemeral"}}]}]}`, "q", "q", false,
@@ -134,6 +158,7 @@ func TestNoPlaceForABlock(t *testing.T) {
 		`{"messages":[{"role":"user","content":"q"},{"role":"tool","content":"1"},{"role":"assistant","content":"so"}]}`: DialectChat,
 		`{"input":[{"role":"user","content":"q"},{"type":"function_call","name":"f"}]}`:                                  DialectResponses,
 		`{"input":7}`: DialectResponses,
+		`{"messages":[{"role":"user","content":"q"},{"role":"assistant","tool_calls":[{"id":"1"}]},{"role":"tool","content":null}]}`: DialectChat,
 	} {
 		var c Conversation
 		if err := c.Read(text(body), d, testMark); !errors.Is(err, ErrNoConversation) {

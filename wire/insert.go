@@ -22,32 +22,53 @@ const (
 	asMessage                 // as a message of its own
 )
 
-// findPlace chooses the place. An answer to a tool's call stands right behind
-// the call, so behind it the block is a message of its own; in front of the
-// beginning of an answer that the model is to go on with, it belongs to the
-// user's turn before it.
+// findPlace chooses the place. What a tool has answered stands right behind its
+// call, and the next turn is the model's: Mistral's API refuses a turn of the
+// user in between (code 3230, "Unexpected role 'user' after role 'tool'",
+// 2026-11), and so do the templates of some open models. So there the block is appended to the tool's
+// answer itself, which every provider takes. In front of the beginning of an
+// answer that the model is to go on with, it belongs to the user's turn before
+// it.
 func (c *Conversation) findPlace() error {
 	m := &c.last
 	switch {
 	case c.last.calls:
 		return ErrNoConversation // nobody has answered the call
 	case c.last.role == roleTool:
-		c.place = place{how: asMessage, at: c.list.end - 1, owner: c.last.content}
-		return nil
+		return c.placeBehindTool()
 	case c.last.role != roleUser && c.toolLast:
 		return ErrNoConversation
 	case c.last.role != roleUser:
 		m = &c.user
 	}
-	if m.content.empty() {
+	return c.placeIn(m.content)
+}
+
+// placeBehindTool chooses the place where the last word is a tool's. Items of a
+// response's input whose output is neither a text nor a list of parts, such as
+// a computer's screenshot, are OpenAI's own: it takes a message behind them.
+func (c *Conversation) placeBehindTool() error {
+	if c.placeIn(c.last.content) == nil {
+		return nil
+	}
+	if c.dialect != DialectResponses {
 		return ErrNoConversation
 	}
-	switch c.body[m.content.start] {
+	c.place = place{how: asMessage, at: c.list.end - 1}
+	return nil
+}
+
+// placeIn puts the block at the end of a content.
+func (c *Conversation) placeIn(content span) error {
+	if content.empty() {
+		return ErrNoConversation
+	}
+	switch c.body[content.start] {
 	case '"':
-		c.place = place{how: intoString, at: m.content.end - 1, owner: m.content}
+		c.place = place{how: intoString, at: content.end - 1, owner: content}
 	case '[':
-		c.place = place{how: intoParts, at: m.content.end - 1, owner: m.content}
-		all := enter(c.body, m.content.start)
+		c.place = place{how: intoParts, at: content.end - 1, owner: content}
+		all := enter(c.body, content.start)
 		_, some := all.element()
 		c.place.first = !some
 	default:
@@ -66,7 +87,7 @@ func (c *Conversation) Insert(block []byte, breakpoint bool) []Edit {
 	mark := c.cacheMark(breakpoint)
 	b := c.parts[2][:0]
 	switch {
-	case c.place.how == intoString && mark == nil:
+	case c.place.how == intoString && (mark == nil || c.last.role == roleTool): // a tool's answer that is a string stays one
 		b = appendQuoted(append(b, `\n\n`...), block)
 		c.parts[2] = b
 		return c.plan(Edit{c.place.at, c.place.at, b})
@@ -96,8 +117,8 @@ func (c *Conversation) Insert(block []byte, breakpoint bool) []Edit {
 // marked plans the mark on the client's last part together with the tail.
 func (c *Conversation) marked(mark []byte, tail Edit) []Edit {
 	owner := c.place.owner
-	if owner.empty() || c.body[owner.start] != '[' {
-		return c.plan(tail) // a tool's answer that is a string stays one
+	if owner.empty() {
+		return c.plan(tail)
 	}
 	all := enter(c.body, owner.start)
 	var last span

@@ -27,6 +27,7 @@ import (
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/durable"
 	"github.com/ownkey/ownkey/internal/installation"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
@@ -41,6 +42,7 @@ type app struct {
 	cfg          *config.Config
 	log          *zerolog.Logger
 	metrics      *prometheus.Registry
+	lock         *durable.Lock // of the data directory
 	ring         *vaultbridge.Ring
 	walker       *rotation.Walker
 	database     *db.DB
@@ -80,6 +82,9 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 			err = errors.Join(err, a.close(ctx))
 		}
 	}()
+	if a.lock, err = durable.LockDir(cfg.Data); err != nil {
+		return a, err
+	}
 	if _, err := os.Stat(filepath.Join(cfg.Data, restoringDir)); err == nil {
 		return a, interrupted(cfg.Data)
 	}
@@ -132,7 +137,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	if err != nil {
 		return a, err
 	}
-	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Flush: a.meter.flush, Now: time.Now}
+	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Stored: a.memory.stored, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
 		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
@@ -318,6 +323,9 @@ func (a *app) close(ctx context.Context) error {
 	}
 	if a.database != nil {
 		errs = append(errs, a.database.Close())
+	}
+	if a.lock != nil {
+		errs = append(errs, a.lock.Close())
 	}
 	return errors.Join(errs...)
 }

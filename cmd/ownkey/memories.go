@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/ownkey/ownkey/gateway"
+	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/memory"
 	"github.com/ownkey/ownkey/memory/api"
@@ -81,6 +82,12 @@ func (m *memories) settings(tenant string) memory.Settings {
 		return memory.Settings{}
 	}
 	return memory.Settings{Embeddings: t.Memory.Embeddings, Extraction: t.Memory.Extraction}
+}
+
+// stored is what a tenant has stored now.
+func (m *memories) stored(ctx context.Context, tenant string) (admin.Stored, error) {
+	h, err := m.keeper.Holdings(ctx, tenant)
+	return admin.Stored{Buckets: h.Buckets, Memories: h.Memories, Bytes: h.Bytes}, err
 }
 
 func (m *memories) synthesisModel(tenant string) string {

@@ -33,10 +33,20 @@ type Books interface {
 type UsageAPI struct {
 	Books     Books
 	Directory *directory.Directory
-	Flush     func(ctx context.Context) error // brings the books up to date
-	Now       func() time.Time
+	// Stored gives what a tenant has stored as memories; nil leaves it out.
+	Stored func(ctx context.Context, tenant string) (Stored, error)
+	Flush  func(ctx context.Context) error // brings the books up to date
+	Now    func() time.Time
 
 	questions Questions
+}
+
+// Stored is what a tenant has stored as memories now: a state, not a sum over
+// the time that is asked for, and on no invoice.
+type Stored struct {
+	Buckets  int64 `json:"buckets"`
+	Memories int64 `json:"memories"`
+	Bytes    int64 `json:"bytes"` // of contents, present and former
 }
 
 // usageView is the answer.
@@ -47,7 +57,8 @@ type usageView struct {
 	By     usage.By    `json:"by"`
 	Rows   []usage.Row `json:"rows"`
 	// Next is the cursor of the next page; absent on the last one.
-	Next string `json:"next,omitempty"`
+	Next   string  `json:"next,omitempty"`
+	Stored *Stored `json:"stored,omitempty"` // of one tenant
 }
 
 // Answer answers the question in a raw query about a tenant; about all of them
@@ -91,6 +102,13 @@ func (u *UsageAPI) answer(ctx context.Context, tenant, rawQuery string) (*usageV
 	}
 	u.label(ctx, tenant, q.By, rows)
 	view.Rows = append([]usage.Row{}, rows...)
+	if tenant != "" && u.Stored != nil {
+		stored, err := u.Stored(ctx, tenant)
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		view.Stored = &stored
+	}
 	return view, nil
 }
 

@@ -64,21 +64,35 @@ func Append(dst []byte, m Marker, entries []Entry) []byte {
 // Overhead is the length in bytes of a block without entries.
 func Overhead(m Marker) int { return len(m.Open) + len(preamble) + len(m.Close) + 2 }
 
-// AppendEntry appends one memory's line.
+// AppendEntry appends one memory's line. Who said it is inside of the quotes,
+// as it is the memory's word, too.
 func AppendEntry(dst []byte, e *Entry) []byte {
 	dst = append(dst, "- ["...)
-	dst = appendClean(dst, e.ID)
+	dst = appendID(dst, e.ID)
 	if !e.Day.IsZero() {
 		dst = append(dst, ", "...)
 		dst = e.Day.UTC().AppendFormat(dst, time.DateOnly)
 	}
-	if e.By != "" {
-		dst = append(dst, ", "...)
-		dst = appendClean(dst, e.By)
-	}
 	dst = append(dst, `] "`...)
+	if e.By != "" {
+		before := len(dst)
+		if dst = appendClean(dst, e.By); len(dst) > before {
+			dst = append(dst, ": "...)
+		}
+	}
 	dst = appendClean(dst, e.Text)
 	return append(dst, "\"\n"...)
+}
+
+// appendID appends an id: of any other character that a file brought along,
+// nothing is left.
+func appendID(dst []byte, id string) []byte {
+	for i := range len(id) {
+		if c := id[i]; c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.' {
+			dst = append(dst, c)
+		}
+	}
+	return dst
 }
 
 // appendClean appends a text as it may stand in a line of a block.

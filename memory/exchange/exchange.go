@@ -1,5 +1,6 @@
 // Package exchange reads and writes memories as files: JSON Lines of our own,
-// and the exports of mem0 and Zep. It is about bytes; the store is elsewhere.
+// and what mem0, Zep and supermemory give out. It is about bytes; the store is
+// elsewhere.
 package exchange
 
 import (
@@ -17,15 +18,14 @@ import (
 // Format is that of a file.
 type Format string
 
-// The formats. Mem0 is what its client's get_all and its export give: a list,
-// {"results": [...]} or JSON Lines, of objects with memory. Zep is what its
-// clients give for a thread ({"messages": [...]}) or a graph ({"edges": [...]}
-// with fact), as a list or as JSON Lines too. Their names are those of mem0's
-// REST reference and of zep-go v3 (2026-11).
+// The formats. Of other products, files are read as their APIs and clients give
+// them, in Python's spelling and in TypeScript's: one page, a list of pages, a
+// list of memories, or JSON Lines of any of these.
 const (
-	JSONL Format = "jsonl"
-	Mem0  Format = "mem0"
-	Zep   Format = "zep"
+	JSONL       Format = "jsonl"
+	Mem0        Format = "mem0"        // get_all, search, and exports of its vector stores
+	Zep         Format = "zep"         // threads and sessions, episodes, graphs; v2 to v4
+	Supermemory Format = "supermemory" // documents and memories; v3 and v4
 )
 
 // ParseFormat reads a format's name; empty is JSONL.
@@ -33,10 +33,10 @@ func ParseFormat(s string) (Format, error) {
 	switch f := Format(s); f {
 	case "":
 		return JSONL, nil
-	case JSONL, Mem0, Zep:
+	case JSONL, Mem0, Zep, Supermemory:
 		return f, nil
 	}
-	return "", &memory.InvalidError{Field: "format", Reason: "must be jsonl, mem0 or zep"}
+	return "", &memory.InvalidError{Field: "format", Reason: "must be jsonl, mem0, zep or supermemory"}
 }
 
 // LineError says what is wrong with a file, and where. It quotes nothing.
@@ -98,46 +98,30 @@ func timeOf(t *time.Time) time.Time {
 // somewhere gives nothing.
 func Read(b []byte, f Format) ([]memory.Memory, error) {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
-	if f == JSONL {
-		return readLines(b, ours)
+	if p := products[f]; p != nil {
+		return readForeign(b, p)
 	}
-	one := mem0Memory
-	if f == Zep {
-		one = zepMemory
-	}
-	if lists, ok := whole(b); ok {
-		return readLists(lists, one)
-	}
-	return readLines(b, one)
+	return readLines(b)
 }
 
-// reader makes a memory of one JSON object, or none of one that holds no text.
-type reader func(raw []byte) (memory.Memory, *LineError)
-
-func readLines(b []byte, one reader) (all []memory.Memory, err error) {
+func readLines(b []byte) (all []memory.Memory, err error) {
 	n := 0
 	for raw := range bytes.SplitSeq(b, []byte{'\n'}) {
 		n++
 		if len(bytes.TrimSpace(raw)) == 0 {
 			continue
 		}
-		if all, err = appendMemory(all, raw, n, one); err != nil {
-			return nil, err
+		m, wrong := ours(raw)
+		if wrong == nil {
+			wrong = check(&m)
 		}
+		if wrong != nil {
+			wrong.Line = n
+			return nil, wrong
+		}
+		all = append(all, m)
 	}
 	return all, nil
-}
-
-func appendMemory(all []memory.Memory, raw []byte, n int, one reader) ([]memory.Memory, error) {
-	m, wrong := one(raw)
-	if wrong == nil {
-		wrong = check(&m)
-	}
-	if wrong != nil {
-		wrong.Line = n
-		return nil, wrong
-	}
-	return append(all, m), nil
 }
 
 func check(m *memory.Memory) *LineError {

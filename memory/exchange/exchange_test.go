@@ -3,6 +3,8 @@ package exchange
 import (
 	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -43,7 +45,7 @@ func TestOtherProducts(t *testing.T) {
 	}{
 		{
 			"mem0, as get_all gives it", Mem0, `{"results":[{"id":"7d","memory":"Likes tea","hash":"h","metadata":{"k":"v"},"created_at":"2026-05-01T09:30:00-00:00","updated_at":null,"user_id":"ada","run_id":"r1","categories":["food"]}],"relations":[]}`,
-			[]memory.Memory{{Content: "Likes tea", Session: "r1", CreatedAt: day(1), Metadata: json.RawMessage(`{"hash":"h","k":"v","mem0_id":"7d","user_id":"ada"}`)}},
+			[]memory.Memory{{Content: "Likes tea", Session: "r1", CreatedAt: day(1), Metadata: json.RawMessage(`{"categories":["food"],"hash":"h","k":"v","mem0_id":"7d","user_id":"ada"}`)}},
 		},
 		{"mem0, a list", Mem0, `[{"memory":"a"},{"memory":"b","metadata":null}]`, []memory.Memory{{Content: "a"}, {Content: "b"}}},
 		{"mem0, lines", Mem0, "{\"memory\":\"a\"}\n\n{\"memory\":\"b\"}\n", []memory.Memory{{Content: "a"}, {Content: "b"}}},
@@ -54,12 +56,53 @@ func TestOtherProducts(t *testing.T) {
 		{"Zep, an older thread", Zep, `{"messages":[{"content":"Hi","role_type":"user","role":"Ada"}]}`, []memory.Memory{{Content: "Hi", Role: "user", Speaker: "Ada"}}},
 		{
 			"Zep, a graph", Zep, `{"edges":[{"uuid":"e","fact":"Ada lives in Oslo","valid_at":"2026-05-01T09:30:00Z","invalid_at":"2026-05-03T09:30:00Z","expired_at":"2026-05-04T09:30:00Z","attributes":{"x":1}}]}`,
-			[]memory.Memory{{Content: "Ada lives in Oslo", ValidFrom: day(1), ValidTo: day(3), Metadata: json.RawMessage(`{"expired_at":"2026-05-04T09:30:00Z","zep_id":"e"}`)}},
+			[]memory.Memory{{Content: "Ada lives in Oslo", ObservedAt: day(1), ValidFrom: day(1), ValidTo: day(3), Metadata: json.RawMessage(`{"expired_at":"2026-05-04T09:30:00Z","zep_id":"e"}`)}},
 		},
 	} {
 		got, err := Read([]byte(f.file), f.format)
 		if err != nil || !reflect.DeepEqual(got, f.want) {
 			t.Errorf("%s: %+v %v\nwant %+v", f.name, got, err, f.want)
+		}
+	}
+}
+
+// TestFilesOfOtherProducts: files in the shapes that the products' references
+// and clients give; every memory keeps its text, its date and who said it.
+func TestFilesOfOtherProducts(t *testing.T) {
+	for name, want := range map[string]string{
+		"mem0-page.json":              "Likes tea|2026-05-01T09:30:00Z||;Lives in Oslo|2026-05-02T09:30:00Z|r1|",
+		"mem0-typescript.json":        "Likes tea|2026-05-01T09:30:00Z||",
+		"mem0-qdrant.jsonl":           "Likes tea|2026-05-01T09:30:00Z||Ada",
+		"mem0-openmemory.json":        "Likes tea|2026-05-01T09:30:00Z||",
+		"zep-v2-memory.json":          "Hi|2026-05-01T09:30:00Z||Ada;Hello|2026-05-01T09:30:00Z||;Ada keeps bees|||",
+		"zep-v3-thread.json":          "Hi|2026-05-01T09:30:00Z|t1|Ada",
+		"zep-v4-items.json":           "Hi|2026-05-01T09:30:00Z||Ada;Ada lives in Oslo|2026-05-02T09:30:00Z||",
+		"zep-typescript-edges.json":   "Ada lives in Oslo|2026-05-02T09:30:00Z||",
+		"zep-nodes-and-episodes.json": "A note|2026-05-01T09:30:00Z||;Ada keeps bees in Oslo.|2026-05-02T09:30:00Z||",
+		"supermemory-documents.json":  "Ada keeps bees.|2026-05-01T09:30:00Z||;Ada lives in Oslo|2026-05-02T09:30:00Z||",
+		"supermemory-memories.json":   "Ada keeps bees.|2026-05-01T09:30:00Z||",
+	} {
+		file, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		product, _, _ := strings.Cut(name, "-")
+		all, err := Read(file, Format(product))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var got []string
+		for i := range all {
+			m := &all[i]
+			at := ""
+			if !m.CreatedAt.IsZero() {
+				at = m.CreatedAt.Format(time.RFC3339)
+			}
+			got = append(got, strings.Join([]string{m.Content, at, m.Session, m.Speaker}, "|"))
+		}
+		if strings.Join(got, ";") != want {
+			t.Errorf("%s:\n got %s\nwant %s", name, strings.Join(got, ";"), want)
 		}
 	}
 }
@@ -80,6 +123,10 @@ func TestWrongFiles(t *testing.T) {
 		{"{\"content\":\"\xff\"}\n", JSONL, 1, "content"},
 		{"{\"content\":\"" + strings.Repeat("x", memory.MaxContentBytes+1) + "\"}\n", JSONL, 1, "content"},
 		{`[{"memory":"fine"},{"text":null}]`, Mem0, 2, "content"},
+		{`{"results":[{"memory":"fine"},7]}`, Mem0, 2, "line"},
+		{"{\"memory\":\"fine\"}\n{\"memory\":\n", Mem0, 2, "line"},
+		{`[[[[[["deep"]]]]]]`, Zep, 0, "line"},
+		{`{"messages":[{"content":"x","created_at":-5}]}`, Zep, 1, "created_at"},
 		{`[{"memory":"x","created_at":"soon"}]`, Mem0, 1, "created_at"},
 		{`[{"memory":{"a":1}}]`, Mem0, 1, "memory"},
 	} {

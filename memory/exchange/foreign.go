@@ -4,72 +4,192 @@ import (
 	"bytes"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/ownkey/ownkey/memory"
 )
 
-// listNames are the members that hold the lists of other products' exports.
-var listNames = []string{"results", "memories", "messages", "edges", "facts"}
+// maxNesting is how deep lists lie in each other: entries in a document, in a
+// page, in a list of pages.
+const maxNesting = 4
 
-// lists are what a file that is one JSON value holds, with the session that
-// stands beside them.
-type lists struct {
-	items   []json.RawMessage
-	session string
+// product says how another product's files are read: their names are those of
+// the products' references (2026-11), in snake_case; their TypeScript clients
+// write the same in camelCase.
+type product struct {
+	// lists are the members that hold lists of what is imported, or of objects
+	// that hold such lists themselves.
+	lists []string
+	// session are members beside a list that name the conversation.
+	session []string
+	// memory reads one object; without content it holds nothing to remember.
+	memory func(f *foreign) memory.Memory
 }
 
-// whole reads a file that is one JSON value. ok is false for JSON Lines.
-func whole(b []byte) (l lists, ok bool) {
-	if json.Unmarshal(b, &l.items) == nil {
-		return l, true
-	}
-	var object map[string]json.RawMessage
-	if json.Unmarshal(b, &object) != nil {
-		return l, false
-	}
-	for _, name := range []string{"session_id", "thread_id"} {
-		if raw, there := object[name]; there {
-			_ = json.Unmarshal(raw, &l.session) // what is no text names no session
-		}
-	}
-	for _, name := range listNames {
-		var items []json.RawMessage
-		if raw, there := object[name]; there && json.Unmarshal(raw, &items) == nil {
-			l.items, ok = append(l.items, items...), true
-		}
-	}
-	return l, ok
+var products = map[Format]*product{
+	Mem0: {
+		lists: []string{"results", "memories", "data"}, session: nil, memory: mem0Memory,
+	},
+	Zep: {
+		lists: []string{"messages", "edges", "episodes", "nodes", "facts", "relevant_facts", "items", "threads", "sessions"}, session: []string{"session_id", "thread_id"}, memory: zepMemory,
+	},
+	Supermemory: {
+		lists: []string{"memories", "documents", "memory_entries", "results"}, session: nil, memory: supermemoryMemory,
+	},
 }
 
-func readLists(l lists, one reader) (all []memory.Memory, err error) {
-	for i, raw := range l.items {
-		if all, err = appendMemory(all, raw, i+1, one); err != nil {
-			return nil, err
+// readForeign reads a file of another product: one JSON value, or JSON Lines of
+// such values.
+func readForeign(b []byte, p *product) (all []memory.Memory, err error) {
+	r := foreignFile{product: p}
+	if json.Valid(b) {
+		if wrong := r.value(b, "", 0); wrong != nil {
+			wrong.Line = r.n
+			return nil, wrong
 		}
-		if m := &all[i]; m.Session == "" {
-			m.Session = l.session
+		return r.all, nil
+	}
+	n := 0
+	for raw := range bytes.SplitSeq(b, []byte{'\n'}) {
+		n++
+		if raw = bytes.TrimSpace(raw); len(raw) == 0 {
+			continue
+		}
+		if wrong := r.value(raw, "", 0); wrong != nil {
+			wrong.Line = n
+			return nil, wrong
 		}
 	}
-	return all, nil
+	return r.all, nil
 }
 
-// foreign is an object of another product: members that are not read here go
-// into the metadata if they are plain values.
+// foreignFile is a file that is being read.
+type foreignFile struct {
+	product *product
+	all     []memory.Memory
+	n       int // objects seen
+}
+
+// value reads an object, a list of them, or a text.
+func (r *foreignFile) value(raw []byte, session string, depth int) *LineError {
+	if depth > maxNesting {
+		return &LineError{Field: "line", Reason: "lists are nested deeper than the product's own"}
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(raw, &items) == nil {
+		for _, one := range items {
+			if wrong := r.value(one, session, depth+1); wrong != nil {
+				return wrong
+			}
+		}
+		return nil
+	}
+	f := newForeign(raw)
+	if f.wrong == nil {
+		for _, name := range r.product.session {
+			if s := f.peek(name); s != "" {
+				session = s
+			}
+		}
+		held := false
+		for _, name := range r.product.lists {
+			list := bytes.TrimSpace(f.members[name])
+			if len(list) == 0 || list[0] != '[' {
+				continue
+			}
+			delete(f.members, name)
+			held = true
+			if wrong := r.value(list, session, depth+1); wrong != nil {
+				return wrong
+			}
+		}
+		if held && f.peek("content") == "" && f.peek("memory") == "" {
+			return nil // a page, or a conversation, and nothing else
+		}
+	}
+	return r.one(f, session)
+}
+
+// one takes an object for a memory.
+func (r *foreignFile) one(f *foreign, session string) *LineError {
+	r.n++
+	if f.wrong != nil {
+		return f.wrong
+	}
+	m := r.product.memory(f)
+	if f.skip && f.wrong == nil {
+		return nil
+	}
+	if m.Session == "" {
+		m.Session = session
+	}
+	if f.wrong == nil {
+		m.Metadata = f.metadata()
+		f.wrong = check(&m)
+	}
+	r.all = append(r.all, m)
+	return f.wrong
+}
+
+// foreign is an object of another product: members that are not read go into
+// the metadata if they are plain values, or lists of them.
 type foreign struct {
-	members map[string]json.RawMessage
+	members map[string]json.RawMessage // by name in snake_case
 	wrong   *LineError
+	skip    bool // it was deleted there, or says nothing
 }
 
+// newForeign reads an object; a text is one whose content it is. Exports of
+// vector stores keep the members in a payload.
 func newForeign(raw []byte) *foreign {
-	f := &foreign{}
-	if json.Unmarshal(raw, &f.members) != nil {
+	f := &foreign{members: map[string]json.RawMessage{}}
+	var text string
+	if json.Unmarshal(raw, &text) == nil {
+		f.members["content"] = raw
+		return f
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(raw, &members) != nil || members == nil {
 		f.wrong = &LineError{Field: "line", Reason: "is not a JSON object"}
+		return f
+	}
+	for name, value := range members {
+		f.members[snake(name)] = value
+	}
+	var payload map[string]json.RawMessage
+	if json.Unmarshal(f.members["payload"], &payload) == nil && payload != nil {
+		delete(f.members, "payload")
+		for name, value := range payload {
+			f.members[snake(name)] = value
+		}
 	}
 	return f
 }
 
-// text takes the first of some members that is a text.
+// snake writes a name as createdAt as created_at.
+func snake(name string) string {
+	var out strings.Builder
+	for i, r := range name {
+		if unicode.IsUpper(r) {
+			if i > 0 && name[i-1] >= 'a' && name[i-1] <= 'z' {
+				out.WriteByte('_')
+			}
+			r = unicode.ToLower(r)
+		}
+		out.WriteRune(r)
+	}
+	return out.String()
+}
+
+// peek gives a member that is a text, and leaves it.
+func (f *foreign) peek(name string) (s string) {
+	_ = json.Unmarshal(f.members[name], &s) // what is no text is none
+	return s
+}
+
+// text takes the first of some members that is not null.
 func (f *foreign) text(names ...string) string {
 	for _, name := range names {
 		raw, ok := f.members[name]
@@ -86,19 +206,58 @@ func (f *foreign) text(names ...string) string {
 	return ""
 }
 
-// time takes a time. mem0 and Zep write RFC 3339, with and without a zone.
-func (f *foreign) time(name string) time.Time {
-	s := f.text(name)
-	if s == "" {
-		return time.Time{}
+// layouts are those of RFC 3339, with and without a zone, of Python's str() of a
+// time, and of a day.
+var layouts = []string{
+	time.RFC3339, "2006-01-02T15:04:05.999999999Z0700", "2006-01-02 15:04:05.999999999Z07:00", "2006-01-02 15:04:05.999999999 -0700 MST",
+	"2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", time.DateOnly,
+}
+
+// time takes the first time that is not null: a text, or seconds or milliseconds
+// since 1970.
+func (f *foreign) time(names ...string) time.Time {
+	for _, name := range names {
+		raw, ok := f.members[name]
+		if !ok || string(raw) == "null" || string(raw) == `""` {
+			delete(f.members, name)
+			continue
+		}
+		delete(f.members, name)
+		if t, ok := readTime(raw); ok {
+			return t
+		}
+		f.wrong = &LineError{Field: name, Reason: "must be a time as RFC 3339 has it, or seconds since 1970"}
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05.999999", time.DateTime, time.DateOnly} {
+	return time.Time{}
+}
+
+func readTime(raw json.RawMessage) (t time.Time, ok bool) {
+	var n float64
+	if json.Unmarshal(raw, &n) == nil {
+		if n > 1e11 { // no seconds: that would be the year 5138
+			n /= 1000
+		}
+		if n <= 0 || n > 1e11 {
+			return t, false
+		}
+		return time.UnixMicro(int64(n * 1e6)).UTC(), true
+	}
+	var s string
+	if json.Unmarshal(raw, &s) != nil {
+		return t, false
+	}
+	for _, layout := range layouts {
 		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC()
+			return t.UTC(), true
 		}
 	}
-	f.wrong = &LineError{Field: name, Reason: "must be a time as RFC 3339 has it"}
-	return time.Time{}
+	return t, false
+}
+
+// flag reports whether a member is true, and takes it.
+func (f *foreign) flag(name string) (is bool) {
+	_ = json.Unmarshal(f.members[name], &is) // what is no truth is none
+	return is
 }
 
 // metadata joins the object's own metadata with what is left of it.
@@ -107,7 +266,7 @@ func (f *foreign) metadata() json.RawMessage {
 	_ = json.Unmarshal(f.members["metadata"], &all) // null, or no object: nothing
 	delete(f.members, "metadata")
 	for name, raw := range f.members {
-		if c := bytes.TrimSpace(raw)[0]; c != '{' && c != '[' && string(raw) != "null" {
+		if plain(raw) {
 			all[name] = raw
 		}
 	}
@@ -121,49 +280,21 @@ func (f *foreign) metadata() json.RawMessage {
 	return b
 }
 
-// mem0Memory reads one of mem0's. Its id goes into the metadata: ours are our
-// own.
-func mem0Memory(raw []byte) (memory.Memory, *LineError) {
-	f := newForeign(raw)
-	m := memory.Memory{
-		Content: f.text("memory", "data", "text"), Session: f.text("run_id"), Speaker: f.text("actor_id"), Role: f.text("role"),
-		CreatedAt: f.time("created_at"), ExpiresAt: f.time("expiration_date"),
+// plain reports whether a value is worth keeping: no object, no vector, nothing
+// that is empty.
+func plain(raw json.RawMessage) bool {
+	raw = bytes.TrimSpace(raw)
+	switch {
+	case len(raw) == 0, raw[0] == '{', string(raw) == "null":
+		return false
+	case raw[0] != '[':
+		return true
 	}
-	f.rename("id", "mem0_id")
-	m.Metadata = f.metadata()
-	return m, f.wrong
+	var texts []string
+	return json.Unmarshal(raw, &texts) == nil && len(texts) > 0
 }
 
-// zepMemory reads one of Zep's: a message of a thread, or an edge of a graph.
-// What Zep calls expired_at is when it learned that a fact had ended, which is
-// not when we should forget it.
-func zepMemory(raw []byte) (memory.Memory, *LineError) {
-	f := newForeign(raw)
-	m := memory.Memory{
-		Content: f.text("content", "fact"), Role: zepRole(f.text("role_type")), Session: f.text("session_id", "thread_id"),
-		CreatedAt: f.time("created_at"), ValidFrom: f.time("valid_at"), ValidTo: f.time("invalid_at"),
-	}
-	if name, role := f.text("name"), f.text("role"); m.Role == "" { // v3: role is the kind, name is who
-		m.Role, m.Speaker = zepRole(role), name
-	} else {
-		m.Speaker = role // v2: role is who
-	}
-	if !m.ValidFrom.IsZero() && !m.ValidTo.After(m.ValidFrom) {
-		m.ValidTo = time.Time{}
-	}
-	f.rename("uuid", "zep_id")
-	m.Metadata = f.metadata()
-	return m, f.wrong
-}
-
-func zepRole(s string) string {
-	switch s {
-	case "user", "assistant", "tool":
-		return s
-	}
-	return ""
-}
-
+// rename keeps a member under another name, as a text.
 func (f *foreign) rename(from, to string) {
 	raw, ok := f.members[from]
 	if !ok {
@@ -174,4 +305,68 @@ func (f *foreign) rename(from, to string) {
 		raw = json.RawMessage(strconv.Quote(string(raw)))
 	}
 	f.members[to] = raw
+}
+
+// mem0Memory reads one of mem0's. Its id goes into the metadata: ours are our
+// own. A memory was deleted if an event or a state says so.
+func mem0Memory(f *foreign) memory.Memory {
+	m := memory.Memory{
+		Content: f.text("memory", "data", "text", "content"), Session: f.text("run_id"), Speaker: f.text("actor_id"), Role: role(f.text("role")),
+		CreatedAt: f.time("created_at"), ObservedAt: f.time("timestamp"), ExpiresAt: f.time("expiration_date"),
+	}
+	f.skip = f.peek("event") == "DELETE" || f.peek("state") == "deleted" || f.peek("state") == "archived"
+	f.rename("id", "mem0_id")
+	return m
+}
+
+// zepMemory reads one of Zep's: a message of a thread, an episode, a fact (an
+// edge of a graph), or what it knows of an entity (a node). What Zep calls
+// expired_at is when it learned that a fact had ended, which is not when we
+// should forget it.
+func zepMemory(f *foreign) memory.Memory {
+	m := memory.Memory{
+		Content: f.text("content", "fact"), Role: role(f.text("role_type")), Session: f.text("session_id", "thread_id"),
+		CreatedAt: f.time("created_at"), ValidFrom: f.time("valid_at"), ValidTo: f.time("invalid_at"),
+	}
+	m.ObservedAt = m.ValidFrom
+	if m.Content == "" { // a node: name and summary
+		if m.Content = f.text("summary"); m.Content == "" {
+			f.skip = true
+		}
+	}
+	_, edge := f.members["source_node_uuid"]
+	_, node := f.members["labels"]
+	if !edge && !node {
+		if name, who := f.text("name"), f.text("role"); m.Role == "" { // v3 and later: role is the kind, name is who
+			m.Role, m.Speaker = role(who), name
+		} else if who != m.Role {
+			m.Speaker = who // v2: role is who
+		}
+	}
+	if !m.ValidFrom.IsZero() && !m.ValidTo.After(m.ValidFrom) {
+		m.ValidTo = time.Time{}
+	}
+	f.rename("uuid", "zep_id")
+	return m
+}
+
+// supermemoryMemory reads one of supermemory's: a document, or a memory that it
+// has made of one. Former versions, and what was forgotten there, are left out.
+func supermemoryMemory(f *foreign) memory.Memory {
+	m := memory.Memory{
+		Content: f.text("memory", "content", "summary"), CreatedAt: f.time("created_at"), ExpiresAt: f.time("forget_after"),
+	}
+	var latest bool
+	f.skip = f.flag("is_forgotten") || m.Content == "" || json.Unmarshal(f.members["is_latest"], &latest) == nil && f.members["is_latest"] != nil && !latest
+	f.rename("id", "supermemory_id")
+	return m
+}
+
+// role keeps the kinds of speakers that mean something here.
+func role(s string) string {
+	switch s {
+	case "user", "assistant", "tool":
+		return s
+	}
+	return ""
 }
