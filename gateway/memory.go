@@ -140,7 +140,7 @@ func (r *request) readBuckets(m *remembering, names string) error {
 			err = memory.CheckBucket(name)
 		}
 		if err != nil {
-			return refuse(codeInvalidRequest, "header Ownkey-Bucket: must be names separated by commas, each of 1 to 128 letters and digits of any script, and . _ - : / @")
+			return refuse(codeInvalidRequest, "header Ownkey-Bucket: must be names separated by commas, each of 1 to 128 letters, digits and . _ - : @, in parts divided by /, each beginning with a letter or digit")
 		}
 		if err := r.permitBucket(m, name); err != nil {
 			return err

@@ -212,8 +212,8 @@ func TestHistoryIsBounded(t *testing.T) {
 
 func TestBucketNames(t *testing.T) {
 	for name, good := range map[string]bool{
-		"default": true, "a": true, "user:42@example.com/notes_2.x-y": true, "Bücher": true, "記憶": true, "हिन्दी": true, "٣": true, strings.Repeat("é", 128): true, "an old name": true, "-": true,
-		"": false, ".": false, "..": false, strings.Repeat("é", 129): false, " a": false, "a ": false, "a,b": false, "a%b": false, "a\nb": false, "a\x00": false, "<b>": false, "a\u200bb": false, "\xff": false, "😀": false, "a?b": false,
+		"default": true, "a": true, "user:42@example.com/notes_2.x-y": true, "Bücher": true, "記憶": true, "हिन्दी": true, "٣": true, strings.Repeat("é", 128): true, "an old name": true, "a/b/c": true, "a.b": true,
+		"": false, ".": false, "..": false, "../b": false, "a/./b": false, "a//b": false, "/a": false, "a/": false, strings.Repeat("é", 129): false, " a": false, "a,b": false, "a%b": false, "a\nb": false, "a\n": false, "a\x00": false, "<b>": false, "a\u200bb": false, "\xff": false, "😀": false, "a?b": false,
 	} {
 		if err := CheckBucket(name); (err == nil) != good {
 			t.Errorf("%q: %v", name, err)
