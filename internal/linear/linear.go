@@ -16,10 +16,12 @@ const (
 	most = 3 * factor
 	// least is what the smaller input has to take, so that the clock can say.
 	least = 200 * time.Microsecond
-	// rounds of which the shortest counts: other processes only make it longer.
-	rounds = 5
-	// attempts that have to fail, as a machine may be busy with something else.
-	attempts = 3
+	// rounds of which the shortest count: other processes only make it longer. A
+	// machine may be busy for a while, so there are many, and the first that is
+	// good enough is the last.
+	rounds = 60
+	// patience bounds the rounds of what is not linear.
+	patience = 5 * time.Second
 )
 
 // Check fails a test if the work for an input eight times as large takes more
@@ -33,25 +35,13 @@ func Check(t *testing.T, size int, prepare func(n int) (work func())) {
 		small = prepare(size)
 	}
 	large := prepare(factor * size)
-	var ratio float64
-	for range attempts {
-		if ratio = compare(small, large); ratio <= most {
-			return
-		}
-	}
-	t.Errorf("%d times the input (%d bytes) takes %.0f times as long, want at most %d", factor, factor*size, ratio, most)
-}
-
-// compare gives the ratio of the shortest times.
-func compare(small, large func()) float64 {
-	a, b := once(small), once(large)
-	for range rounds - 1 {
-		if float64(b) <= most*float64(a) {
-			break
-		}
+	began, a, b := time.Now(), once(small), once(large)
+	for round := 1; round < rounds && float64(b) > most*float64(a) && (round < 5 || time.Since(began) < patience); round++ {
 		a, b = min(a, once(small)), min(b, once(large))
 	}
-	return float64(b) / float64(a)
+	if ratio := float64(b) / float64(a); ratio > most {
+		t.Errorf("%d times the input (%d bytes) takes %.0f times as long, want at most %d", factor, factor*size, ratio, most)
+	}
 }
 
 func once(work func()) time.Duration {

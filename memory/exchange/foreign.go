@@ -262,8 +262,10 @@ func (f *foreign) flag(name string) (is bool) {
 
 // metadata joins the object's own metadata with what is left of it.
 func (f *foreign) metadata() json.RawMessage {
-	all := map[string]json.RawMessage{}
-	_ = json.Unmarshal(f.members["metadata"], &all) // null, or no object: nothing
+	var all map[string]json.RawMessage
+	if json.Unmarshal(f.members["metadata"], &all) != nil || all == nil { // null, or no object: nothing
+		all = map[string]json.RawMessage{}
+	}
 	delete(f.members, "metadata")
 	for name, raw := range f.members {
 		if plain(raw) {
