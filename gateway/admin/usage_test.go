@@ -1,11 +1,13 @@
 package admin_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 	"github.com/ownkey/ownkey/meter/usage"
@@ -67,5 +69,26 @@ func TestUsageOverTheAdminPlane(t *testing.T) {
 		if err := json.Unmarshal([]byte(line), &r); err != nil || r["tenant"] != "acme" || r["message"] != meter.MessageRequest {
 			t.Errorf("%v %s", err, line)
 		}
+	}
+}
+
+// TestUsageSaysWhatIsStored: of one tenant, and of nobody where all are asked
+// for.
+func TestUsageSaysWhatIsStored(t *testing.T) {
+	p := newPlaneWith(t, func(o *admin.Options) {
+		o.Usage.Stored = func(_ context.Context, tenant string) (admin.Stored, error) {
+			if tenant != "acme" {
+				t.Errorf("asked for %q", tenant)
+			}
+			return admin.Stored{Buckets: 2, Memories: 3, Bytes: 4}, nil
+		}
+	})
+	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	stored, _ := p.want("GET", "/usage?tenant=acme", "", 200)["stored"].(map[string]any)
+	if stored["buckets"] != 2.0 || stored["memories"] != 3.0 || stored["bytes"] != 4.0 {
+		t.Errorf("%v", stored)
+	}
+	if all := p.want("GET", "/usage", "", 200); all["stored"] != nil {
+		t.Errorf("%v", all)
 	}
 }

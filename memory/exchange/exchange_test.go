@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/linear"
 	"github.com/ownkey/ownkey/memory"
 )
 
@@ -103,6 +104,30 @@ func TestFilesOfOtherProducts(t *testing.T) {
 		}
 		if strings.Join(got, ";") != want {
 			t.Errorf("%s:\n got %s\nwant %s", name, strings.Join(got, ";"), want)
+		}
+	}
+}
+
+// TestFilesAreReadInLinearTime: whatever a file holds, in every format.
+func TestFilesAreReadInLinearTime(t *testing.T) {
+	for what, piece := range map[string][3]string{
+		"lines":        {"", `{"content":"x","memory":"x"}` + "\n", ""},
+		"empty lines":  {"", "\n", ""},
+		"a list":       {`[{"content":"x"}`, `,{"content":"x"}`, `]`},
+		"a page":       {`{"results":[{"memory":"x"}`, `,{"memory":"x"}`, `],"messages":[],"documents":[]}`},
+		"many members": {`{"content":"x"`, `,"aB":1`, `}`},
+		"nested lists": {`[`, `[[]],`, `[]]`},
+		"documents":    {`{"documents":[{}`, `,{"memoryEntries":[{"memory":"x"}]}`, `]}`},
+		"escapes":      {`{"content":"`, `\u00e9\n`, `"}`},
+		"no JSON":      {"", "{", ""},
+	} {
+		for _, f := range []Format{JSONL, Mem0, Zep, Supermemory} {
+			t.Run(string(f)+"/"+what, func(t *testing.T) {
+				linear.Check(t, 1<<11, func(n int) func() {
+					file := []byte(piece[0] + strings.Repeat(piece[1], n/len(piece[1])) + piece[2])
+					return func() { _, _ = Read(file, f) }
+				})
+			})
 		}
 	}
 }
