@@ -102,15 +102,17 @@ func TestDeletedIsInNoFile(t *testing.T) {
 }
 
 // TestLongDeletionsHoldNobodyUp: while a bucket of many memories is deleted,
-// recalls from it and stores of another tenant take no longer than usual.
+// recalls from it and stores of another tenant go on. None waits for a large part
+// of the deletion, however busy the machine is.
 func TestLongDeletionsHoldNobodyUp(t *testing.T) {
-	const n, deadline, most = 20_000, 20 * time.Millisecond, 250 * time.Millisecond
+	const n, deadline = 20_000, 20 * time.Millisecond
 	b := newBed(t).hasty()
 	b.fill("acme", "default", n)
 	b.store("rival", "default", "Bob has a boat.")
 	b.find("acme", "default", "bees") // into memory
 	ctx := context.Background()
 	done := make(chan struct{})
+	deleting := time.Now()
 	go func() {
 		defer close(done)
 		deleted, err := b.DeleteAll(ctx, &Caller{Tenant: "acme"}, "default", &Filter{After: time.Unix(1, 0)}, false)
@@ -136,18 +138,15 @@ func TestLongDeletionsHoldNobodyUp(t *testing.T) {
 		}
 		break
 	}
-	slices.Sort(recall)
-	slices.Sort(store)
-	if len(recall) < 10 {
-		t.Fatalf("only %d recalls ran beside the deletion", len(recall))
+	whole := time.Since(deleting)
+	if len(store) < n/sliceMemories/4 {
+		t.Errorf("only %d stores and recalls came between", len(store))
 	}
-	// The longest of each, on a machine that may be busy: a deletion in one piece
-	// takes seconds.
-	if worst := recall[len(recall)-1]; worst > most {
-		t.Errorf("a recall took %v; half of them %v", worst, recall[len(recall)/2])
+	if worst := slices.Max(recall); worst > whole/4 {
+		t.Errorf("a recall took %v of the %v that the deletion took", worst, whole)
 	}
-	if worst := store[len(store)-1]; worst > most {
-		t.Errorf("another tenant's store took %v; half of them %v", worst, store[len(store)/2])
+	if worst := slices.Max(store); worst > whole/4 {
+		t.Errorf("another tenant's store took %v of the %v that the deletion took", worst, whole)
 	}
 	if got := b.find("acme", "default", "bees"); len(got) != 0 {
 		t.Errorf("%q", got)

@@ -86,7 +86,7 @@ func TestTextsAreReadInLinearTime(t *testing.T) {
 	for what, piece := range nasty {
 		for name, step := range steps {
 			t.Run(name+"/"+what, func(t *testing.T) {
-				linear.Check(t, 1<<11, func(n int) func() {
+				linear.Check(t, 1<<13, func(n int) func() {
 					text := strings.Repeat(piece, max(1, n/len(piece)))
 					return func() { step(text) }
 				})

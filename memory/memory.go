@@ -125,16 +125,9 @@ func CheckBucket(name string) error {
 	return nil
 }
 
-// checkID says what is wrong with the id of a memory that comes from a file: it
-// is written into blocks and headers, where other characters mean something.
-func checkID(id string) bool {
-	for i := range len(id) {
-		if c := id[i]; !(c|0x20 >= 'a' && c|0x20 <= 'z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
-			return false
-		}
-	}
-	return len(id) <= maxIDBytes
-}
+// memoryID is what the id of a memory from a file may be: it is written into
+// blocks and headers, where other characters mean something.
+var memoryID = regexp.MustCompile(`^[0-9A-Za-z._-]{0,` + strconv.Itoa(maxIDBytes) + `}$`)
 
 // check says what is wrong with a memory that is about to be stored. prefix
 // stands before the names of fields.
@@ -149,7 +142,7 @@ func (m *Memory) check(prefix string, now time.Time) error {
 		return invalid("metadata", "must not be longer than "+strconv.Itoa(maxMetadataBytes)+" bytes")
 	case len(m.Metadata) > 0 && (m.Metadata[0] != '{' || !json.Valid(m.Metadata)):
 		return invalid("metadata", "must be a JSON object")
-	case !checkID(m.ID):
+	case !memoryID.MatchString(m.ID):
 		return invalid("id", "must be at most "+strconv.Itoa(maxIDBytes)+" letters and digits of ASCII, and - _ .; leave it out to get a new one")
 	case len(m.Facts) > maxFacts:
 		return invalid("facts", "must not be more than "+strconv.Itoa(maxFacts))

@@ -310,10 +310,8 @@ func (c *Conversation) withoutBlocks(text []byte) []byte {
 // space that may have to part them.
 func (c *Conversation) join(kept, rest []byte) []byte {
 	near := len(c.mark.Close) - 1 // as far as a marker can reach over the seam
-	seam := append(c.seam[:0], kept[max(0, len(kept)-near):]...)
-	seam = append(seam, rest[:min(near, len(rest))]...)
-	c.seam = seam
-	if bytes.Contains(seam, c.mark.Open) || bytes.Contains(seam, c.mark.Close) {
+	c.seam = append(append(c.seam[:0], kept[max(0, len(kept)-near):]...), rest[:min(near, len(rest))]...)
+	if bytes.Contains(c.seam, c.mark.Open) || bytes.Contains(c.seam, c.mark.Close) {
 		kept = append(kept, ' ')
 	}
 	return append(kept, rest...)

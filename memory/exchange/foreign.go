@@ -87,27 +87,27 @@ func (r *foreignFile) value(raw []byte, session string, depth int) *LineError {
 		return nil
 	}
 	f := newForeign(raw)
-	if f.wrong == nil {
-		for _, name := range r.product.session {
-			if s := f.peek(name); s != "" {
-				session = s
-			}
+	if f.wrong != nil || f.says() {
+		return r.one(f, session)
+	}
+	for _, name := range r.product.session {
+		if s := f.peek(name); s != "" {
+			session = s
 		}
-		held := false
-		for _, name := range r.product.lists {
-			list := bytes.TrimSpace(f.members[name])
-			if len(list) == 0 || list[0] != '[' {
-				continue
-			}
-			delete(f.members, name)
-			held = true
-			if wrong := r.value(list, session, depth+1); wrong != nil {
-				return wrong
-			}
+	}
+	held := false
+	for _, name := range r.product.lists {
+		list := bytes.TrimSpace(f.members[name])
+		if len(list) == 0 || list[0] != '[' {
+			continue
 		}
-		if held && f.peek("content") == "" && f.peek("memory") == "" {
-			return nil // a page, or a conversation, and nothing else
+		held = true
+		if wrong := r.value(list, session, depth+1); wrong != nil {
+			return wrong
 		}
+	}
+	if held { // a page, or a conversation, and nothing else
+		return nil
 	}
 	return r.one(f, session)
 }
@@ -187,6 +187,12 @@ func snake(name string) string {
 func (f *foreign) peek(name string) (s string) {
 	_ = json.Unmarshal(f.members[name], &s) // what is no text is none
 	return s
+}
+
+// says reports whether an object has a text of its own: lists beside it, such as
+// the episodes of a fact, are about that.
+func (f *foreign) says() bool {
+	return f.peek("content") != "" || f.peek("memory") != "" || f.peek("fact") != ""
 }
 
 // text takes the first of some members that is not null.
