@@ -372,8 +372,13 @@ func choose(ctx context.Context, tx *sql.Tx, at time.Time, where string, args ..
 
 // drop deletes rows, and by their foreign keys all that belongs to them.
 func drop(ctx context.Context, tx *sql.Tx, all []doomed) error {
+	one, err := tx.PrepareContext(ctx, "DELETE FROM memories WHERE seq = ?") // its triggers are compiled once
+	if err != nil {
+		return err
+	}
+	defer one.Close() //nolint:errcheck // it ends with tx
 	for _, d := range all {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM memories WHERE seq = ?", d.seq); err != nil {
+		if _, err := one.ExecContext(ctx, d.seq); err != nil {
 			return err
 		}
 	}

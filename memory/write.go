@@ -122,6 +122,7 @@ type storing struct {
 	added     []*Memory
 	bytes     int64
 	replayed  bool
+	insertion *sql.Stmt // of the transaction; nil until the first
 }
 
 func (s *storing) run(ctx context.Context, tx *sql.Tx) error {
@@ -188,7 +189,7 @@ func (s *storing) one(ctx context.Context, tx *sql.Tx, m *Memory) error {
 	if err := s.supersede(ctx, tx, m); err != nil {
 		return err
 	}
-	if err := insert(ctx, tx, m); err != nil {
+	if err := s.insert(ctx, tx, m); err != nil {
 		return err
 	}
 	if err := s.k.addJobs(ctx, tx, m); err != nil {
@@ -217,15 +218,21 @@ func (s *storing) known(ctx context.Context, tx *sql.Tx, m *Memory) (Result, err
 	return Result{ID: id, Similarity: 1, Reason: ReasonContentHash}, err
 }
 
-func insert(ctx context.Context, tx *sql.Tx, m *Memory) error {
+// insert stores a memory's row. The statement is compiled once for a batch, with
+// its triggers.
+func (s *storing) insert(ctx context.Context, tx *sql.Tx, m *Memory) error {
 	facts, err := factsText(m.Facts)
 	if err != nil {
 		return err
 	}
-	r, err := tx.ExecContext(ctx, `INSERT INTO memories (tenant, id, bucket_id, content, hash, shape, origin, role, speaker, session, facts, metadata,
-		pinned, created_at, observed_at, valid_from, valid_to, expires_at, supersedes, superseded_by, version)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`,
-		m.tenant, m.ID, m.bucketID, m.Content, m.hash, shapeOf(m.Content), m.origin, m.Role, m.Speaker, m.Session, facts, string(m.Metadata),
+	if s.insertion == nil {
+		if s.insertion, err = tx.PrepareContext(ctx, `INSERT INTO memories (tenant, id, bucket_id, content, hash, shape, origin, role, speaker, session, facts, metadata,
+			pinned, created_at, observed_at, valid_from, valid_to, expires_at, supersedes, superseded_by, version)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`); err != nil {
+			return err
+		}
+	}
+	r, err := s.insertion.ExecContext(ctx, m.tenant, m.ID, m.bucketID, m.Content, m.hash, shapeOf(m.Content), m.origin, m.Role, m.Speaker, m.Session, facts, string(m.Metadata),
 		m.Pinned, micros(m.CreatedAt), micros(m.ObservedAt), micros(m.ValidFrom), micros(m.ValidTo), micros(m.ExpiresAt), m.Supersedes, m.Version)
 	if err != nil {
 		return err
