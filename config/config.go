@@ -7,8 +7,10 @@ import (
 
 // Config is the whole configuration of `ownkey serve`.
 type Config struct {
-	// Address of the data plane, HOST:PORT. Port 0 picks a free one.
-	Listen string `yaml:"listen"`
+	// Address of the data plane, HOST:PORT, or a list of them. Port 0 picks a
+	// free one. An IPv4 address such as 0.0.0.0 is IPv4 only, an IPv6 address
+	// such as [::] is IPv6 only, and an empty HOST is both.
+	Listen Addresses `yaml:"listen"`
 	// The admin plane.
 	Admin Admin `yaml:"admin"`
 	// Directory for state: databases and the ledger of records. One gateway has
@@ -44,10 +46,14 @@ type Config struct {
 	Log Log `yaml:"log"`
 }
 
+// Addresses are what a plane listens on: in the file, one HOST:PORT or a list.
+type Addresses []string
+
 // Admin is the admin plane.
 type Admin struct {
-	// Address of the admin plane, HOST:PORT. Keep it off public networks.
-	Listen string `yaml:"listen"`
+	// Address of the admin plane, HOST:PORT, or a list of them, as above. Keep it
+	// off public networks.
+	Listen Addresses `yaml:"listen"`
 	// Token that admin calls present. Required: at least 16 characters, as
 	// `openssl rand -hex 32` prints.
 	Token Secret `yaml:"token"`
@@ -242,8 +248,8 @@ var defaultVault = Vault{Name: "vault", Mount: "transit", Timeout: 250 * time.Mi
 // Default is the configuration that a file changes.
 func Default() Config {
 	return Config{
-		Listen:  "127.0.0.1:8080",
-		Admin:   Admin{Listen: "127.0.0.1:8081"},
+		Listen:  Addresses{"127.0.0.1:8080"},
+		Admin:   Admin{Listen: Addresses{"127.0.0.1:8081"}},
 		Data:    "./ownkey-data",
 		Keyring: Keyring{Vault: defaultVault, Previous: Previous{Vault: defaultVault}, CacheTTL: 30 * time.Second, RewrapRate: 500},
 		Limits:  defaultLimits,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestExampleIsComplete(t *testing.T) {
 	}
 	token := ""
 	c.Admin.Token.Use(func(b []byte) { token = string(b) })
-	if token != "oka_test_0123456789" || c.Listen != "0.0.0.0:8080" || c.Keyring.CacheTTL != 30*time.Second || c.Providers["local"].BaseURL != "http://127.0.0.1:9999/v1" {
+	if token != "oka_test_0123456789" || !slices.Equal(c.Listen, Addresses{"0.0.0.0:8080"}) || c.Keyring.CacheTTL != 30*time.Second || c.Providers["local"].BaseURL != "http://127.0.0.1:9999/v1" {
 		t.Errorf("got %+v", c)
 	}
 	// Every key is shown.
@@ -46,7 +47,7 @@ func TestDefaultsFillWhatIsMissing(t *testing.T) {
 		t.Fatal(err)
 	}
 	openai := c.AllProviders()["openai"]
-	if c.Listen != "127.0.0.1:9000" || c.Limits != Default().Limits || openai.IdleTimeout != 5*time.Minute || openai.BaseURL != "https://api.openai.com/v1" || openai.Auth != AuthBearer {
+	if !slices.Equal(c.Listen, Addresses{"127.0.0.1:9000"}) || c.Limits != Default().Limits || openai.IdleTimeout != 5*time.Minute || openai.BaseURL != "https://api.openai.com/v1" || openai.Auth != AuthBearer {
 		t.Errorf("got %+v, %+v", c, openai)
 	}
 	if c.AllProviders()["anthropic"].Auth != AuthXAPIKey || len(c.AllProviders()) != 10 {

@@ -62,6 +62,10 @@ func (d *decoder) fill(n *yaml.Node, path string, v reflect.Value) {
 	case *map[string]string:
 		d.texts(n, path, target)
 		return
+	case *Addresses:
+		if n.Kind == yaml.ScalarNode {
+			n = &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{n}}
+		}
 	}
 	if v.Kind() == reflect.Slice {
 		d.list(n, path, v)

@@ -60,6 +60,8 @@ func rows(b *strings.Builder, path string, v reflect.Value, comments map[string]
 			rows(b, at+".NAME", reflect.ValueOf(Plan{}), comments)
 		case map[string]string:
 			fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
+		case Addresses:
+			fmt.Fprintf(b, "| `%s` | `%s` | %s |\n", at, strings.Join(value, ", "), comment)
 		case time.Duration:
 			fmt.Fprintf(b, "| `%s` | `%s` | %s |\n", at, shortDuration(value), comment)
 		default:

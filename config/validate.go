@@ -24,8 +24,8 @@ func ValidProviderName(name string) bool { return providerName.MatchString(name)
 
 // validate checks the values. It changes nothing.
 func (d *decoder) validate(c *Config) {
-	d.address("listen", c.Listen)
-	d.address("admin.listen", c.Admin.Listen)
+	d.addresses("listen", c.Listen)
+	d.addresses("admin.listen", c.Admin.Listen)
 	d.required("data", c.Data)
 	d.admin(&c.Admin)
 	d.keyring(c)
@@ -104,13 +104,18 @@ func (d *decoder) provider(name string, p Provider) {
 	d.positive(at+".total_timeout", p.TotalTimeout)
 }
 
-func (d *decoder) address(path, value string) {
-	_, port, err := net.SplitHostPort(value)
-	if err == nil {
-		_, err = strconv.ParseUint(port, 10, 16)
+func (d *decoder) addresses(path string, all Addresses) {
+	if len(all) == 0 {
+		d.add(nil, path, "want HOST:PORT, or a list of them")
 	}
-	if err != nil {
-		d.add(nil, path, "want HOST:PORT")
+	for _, value := range all {
+		_, port, err := net.SplitHostPort(value)
+		if err == nil {
+			_, err = strconv.ParseUint(port, 10, 16)
+		}
+		if err != nil {
+			d.add(nil, path, "want HOST:PORT, or a list of them")
+		}
 	}
 }
 

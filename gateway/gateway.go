@@ -106,7 +106,8 @@ type Gateway struct {
 	hsts          []byte // header value; empty for none
 	log           *zerolog.Logger
 	server        *front.Server
-	accepting     acceptLog
+	accepting     seldom
+	shaking       seldom
 	watcher       *watcher
 	metrics       *metrics
 	held          budget
@@ -140,7 +141,7 @@ func New(o Options) *Gateway {
 	slices.Sort(names)
 	g.providerNames = strings.Join(names, ", ")
 	g.server = front.New(front.Options{
-		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, TLS: o.TLS, Large: &g.held,
+		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, Handshake: g.badHandshake, TLS: o.TLS, Large: &g.held,
 		MaxConnections: o.Limits.MaxConnections, MaxHeadBytes: o.Limits.MaxHeaderBytes,
 		HeadTimeout: o.Timeouts.ClientHeader, IdleTimeout: o.Timeouts.ClientIdle, WriteTimeout: o.Timeouts.ClientWrite,
 	})

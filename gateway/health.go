@@ -15,16 +15,18 @@ func (g *Gateway) health(ctx *fasthttp.RequestCtx) bool {
 	case "/healthz", "/":
 		writeJSON(ctx, fasthttp.StatusOK, `{"status":"ok"}`)
 	case "/readyz":
-		g.ready(ctx)
+		status, body := g.Ready()
+		writeJSON(ctx, status, body)
 	default:
 		return false
 	}
 	return true
 }
 
-// ready answers whether calls succeed. What is known is enough for it: no store
-// and no Vault is asked, however often somebody asks us.
-func (g *Gateway) ready(ctx *fasthttp.RequestCtx) {
+// Ready says whether calls succeed, as the status and body of /readyz. What is
+// known is enough for it: no store and no Vault is asked, however often somebody
+// asks us.
+func (g *Gateway) Ready() (status int, body string) {
 	parts := [...]struct {
 		name  string
 		state part
@@ -35,18 +37,19 @@ func (g *Gateway) ready(ctx *fasthttp.RequestCtx) {
 	for _, p := range parts {
 		worst = max(worst, p.state)
 	}
-	status, word := fasthttp.StatusOK, worst.String()
+	status = fasthttp.StatusOK
+	word := worst.String()
 	switch {
 	case g.draining.Load():
 		status, word = fasthttp.StatusServiceUnavailable, "draining"
 	case worst == partDown:
 		status, word = fasthttp.StatusServiceUnavailable, "unavailable"
 	}
-	body := `{"status":"` + word + `"`
+	body = `{"status":"` + word + `"`
 	for _, p := range parts {
 		body += `,"` + p.name + `":"` + p.state.String() + `"`
 	}
-	writeJSON(ctx, status, body+`,"records":"`+g.records()+`"}`)
+	return status, body + `,"records":"` + g.records() + `"}`
 }
 
 // part is the state of one part, the worse the higher.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -18,6 +19,7 @@ type metrics struct {
 	overhead  prometheus.Histogram
 	errors    map[string]prometheus.Counter
 	refused   map[code]prometheus.Counter // before authentication
+	handshake map[string]prometheus.Counter
 	known     *xsync.Map[series, *children]
 }
 
@@ -63,8 +65,8 @@ func newMetrics(to prometheus.Registerer) *metrics {
 			Name: "ownkey_overhead_seconds", Help: "Time that the gateway itself took before it asked a provider: token, credential, recall.", Buckets: overheadBuckets,
 		}),
 		errors:  map[string]prometheus.Counter{},
-		refused: map[code]prometheus.Counter{},
-		known:   xsync.NewMap[series, *children](),
+		refused: map[code]prometheus.Counter{}, handshake: map[string]prometheus.Counter{},
+		known: xsync.NewMap[series, *children](),
 	}
 	errors := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "ownkey_errors_total", Help: "Errors that the gateway answered with, by code (docs/errors.md).",
@@ -73,6 +75,12 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		Name: "ownkey_refused_before_authentication_total",
 		Help: "Requests refused before their caller was known, by code: counted here and recorded nowhere.",
 	}, []string{"code"})
+	handshakes := with.NewCounterVec(prometheus.CounterOpts{
+		Name: "ownkey_tls_handshake_failures_total", Help: "Connections of clients whose TLS handshake failed, by cause.",
+	}, []string{"cause"})
+	for _, cause := range front.HandshakeCauses {
+		m.handshake[cause] = handshakes.WithLabelValues(cause)
+	}
 	for code := range answers {
 		m.errors[string(code)], m.refused[code] = errors.WithLabelValues(string(code)), refused.WithLabelValues(string(code))
 	}

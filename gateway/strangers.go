@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net"
 	"sync"
 	"time"
 
@@ -36,22 +37,39 @@ func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	writeError(ctx, why.appendError(nil, 0, ""))
 }
 
-// acceptLogInterval is how often the log says that connections cannot be
-// accepted.
-const acceptLogInterval = 10 * time.Second
+// strangersLogInterval is how often the log has a line of each kind about
+// connections: whoever can open one must not be able to fill it.
+const strangersLogInterval = 10 * time.Second
 
-// acceptLog remembers when the log said so.
-type acceptLog struct {
+// seldom remembers when the log had its last line of a kind.
+type seldom struct {
 	mu   sync.Mutex
 	last time.Time
 }
 
+// due reports whether the time has come for another line.
+func (s *seldom) due(now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.last) < strangersLogInterval {
+		return false
+	}
+	s.last = now
+	return true
+}
+
 // acceptTrouble logs that connections cannot be accepted now.
 func (g *Gateway) acceptTrouble(err error, wait time.Duration) {
-	g.accepting.mu.Lock()
-	defer g.accepting.mu.Unlock()
-	if now := time.Now(); now.Sub(g.accepting.last) >= acceptLogInterval {
-		g.accepting.last = now
+	if g.accepting.due(time.Now()) {
 		g.log.Error().Err(err).Dur("wait_ms", wait).Msg("cannot accept connections for now; the gateway goes on and tries again")
+	}
+}
+
+// badHandshake counts a TLS handshake that failed and logs some of them. Port
+// scans and TCP health checks leave without one, so those are only counted.
+func (g *Gateway) badHandshake(cause string, from net.Addr) {
+	g.metrics.handshake[cause].Inc()
+	if cause != front.HandshakeClosed && g.shaking.due(time.Now()) {
+		g.log.Warn().Str("cause", cause).Str("from", from.String()).Msg("the TLS handshake with a client failed (one line in ten seconds; ownkey_tls_handshake_failures_total counts all)")
 	}
 }

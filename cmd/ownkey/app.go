@@ -59,8 +59,8 @@ type app struct {
 	gateway      *gateway.Gateway
 	admin        *http.Server
 	adminTLS     *tls.Config // nil for plain HTTP
-	data         net.Listener
-	control      net.Listener
+	data         []net.Listener
+	control      []net.Listener
 }
 
 // Files in the data directory.
@@ -129,7 +129,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	if a.memory, err = openMemories(ctx, a); err != nil {
 		return a, err
 	}
-	front, err := openCertificate(cfg.TLS, log)
+	front, err := a.openCertificate("data", cfg.TLS)
 	if err != nil {
 		return a, err
 	}
@@ -161,14 +161,13 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 		return a, err
 	}
 	a.admin = a.adminServer(usageAPI, invoices)
-	if a.adminTLS, err = openCertificate(config.TLS{CertFile: cfg.Admin.TLS.CertFile, KeyFile: cfg.Admin.TLS.KeyFile}, log); err != nil {
+	if a.adminTLS, err = a.openCertificate("admin", config.TLS{CertFile: cfg.Admin.TLS.CertFile, KeyFile: cfg.Admin.TLS.KeyFile}); err != nil {
 		return a, fmt.Errorf("admin plane: %w", err)
 	}
-	listen := net.ListenConfig{}
-	if a.data, err = listen.Listen(ctx, "tcp", cfg.Listen); err != nil {
+	if a.data, err = listenAll(ctx, cfg.Listen); err != nil {
 		return a, fmt.Errorf("cannot open data plane: %w", err)
 	}
-	if a.control, err = listen.Listen(ctx, "tcp", cfg.Admin.Listen); err != nil {
+	if a.control, err = listenAll(ctx, cfg.Admin.Listen); err != nil {
 		return a, fmt.Errorf("cannot open admin plane: %w", err)
 	}
 	return a, nil
@@ -239,6 +238,7 @@ func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *htt
 			return address, err
 		},
 		Test:    a.gateway.TestCredential,
+		Ready:   a.gateway.Ready,
 		Examine: a.examine,
 	})
 	return &http.Server{
@@ -252,17 +252,20 @@ func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *htt
 func (a *app) run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	failed := make(chan error, 2)
-	for _, serve := range []func() error{
-		func() error { return a.gateway.Serve(a.data) },
-		a.serveAdmin,
-	} {
+	failed := make(chan error, len(a.data)+len(a.control))
+	serve := func(on func(net.Listener) error, l net.Listener) {
 		go func() {
 			defer crash.Exit()
-			failed <- serve()
+			failed <- on(l)
 		}()
 	}
-	a.log.Info().Str("listen", a.data.Addr().String()).Str("admin_listen", a.control.Addr().String()).Msg("serving")
+	for _, l := range a.data {
+		serve(a.gateway.Serve, l)
+	}
+	for _, l := range a.control {
+		serve(a.serveAdmin, l)
+	}
+	a.log.Info().Strs("listen", addressesOf(a.data)).Strs("admin_listen", addressesOf(a.control)).Msg("serving")
 	var err error
 	select {
 	case <-ctx.Done():
@@ -279,8 +282,7 @@ func (a *app) run(ctx context.Context) error {
 
 // serveAdmin serves the admin plane. What is read is wiped behind TLS, where it
 // is plain.
-func (a *app) serveAdmin() error {
-	l := a.control
+func (a *app) serveAdmin(l net.Listener) error {
 	if a.adminTLS != nil {
 		l = tls.NewListener(l, a.adminTLS)
 	}
@@ -291,10 +293,8 @@ func (a *app) serveAdmin() error {
 // does not matter.
 func (a *app) close(ctx context.Context) error {
 	var errs []error
-	for _, l := range []net.Listener{a.data, a.control} {
-		if l != nil {
-			_ = l.Close() // closed by its server already, in the usual case
-		}
+	for _, l := range slices.Concat(a.data, a.control) {
+		_ = l.Close() // closed by its server already, in the usual case
 	}
 	if a.memory != nil {
 		errs = append(errs, a.memory.close())

@@ -103,7 +103,7 @@ func (c *DevCmd) Run() error {
 		return errors.Join(err, a.close(ctx))
 	}
 	ready := readiness{
-		BaseURL: "http://" + reachable(a.data.Addr()) + "/v1", AdminURL: "http://" + reachable(a.control.Addr()),
+		BaseURL: "http://" + reachable(a.data[0].Addr()) + "/v1", AdminURL: "http://" + reachable(a.control[0].Addr()),
 		Tenant: devTenant, Token: token, AdminToken: adminToken,
 	}
 	ready.print(lines)
@@ -182,7 +182,7 @@ func devAdminToken(keyring *vaultbridge.Local) string {
 
 func (c *DevCmd) config() (*config.Config, error) {
 	cfg := config.Default()
-	cfg.Data, cfg.Listen, cfg.Admin.Listen = c.Data, c.Listen, c.AdminListen
+	cfg.Data, cfg.Listen, cfg.Admin.Listen = c.Data, config.Addresses{c.Listen}, config.Addresses{c.AdminListen}
 	cfg.Providers = map[string]config.Provider{}
 	cfg.Egress.Allow = []string{"127.0.0.0/8", "::1/128"}
 	for _, p := range c.Provider {

@@ -164,5 +164,18 @@ func TestTLSAtTheFront(t *testing.T) {
 	s.eventually("the log tells of the broken one", func() bool {
 		return serial() == 3 && strings.Contains(s.stderr.String(), "the one before goes on")
 	})
+	for _, path := range []string{"/healthz", "/readyz"} { // no probe reaches those of the data plane, where clients must show a certificate
+		response, err := http.Get(s.ready.AdminURL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("%s of the admin plane without a token: %s", path, response.Status)
+		}
+	}
+	if log := s.stderr.String(); !strings.Contains(log, `"cause":"client_certificate"`) {
+		t.Errorf("no line about the client without a certificate: %s", log)
+	}
 	s.stop()
 }

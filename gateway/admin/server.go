@@ -70,6 +70,9 @@ type Options struct {
 	// Address gives what a credential is bound to, scheme://host:port/base-path:
 	// that of baseURL, or of the provider where it is empty.
 	Address func(provider, baseURL string) (string, error)
+	// Ready is what GET /readyz answers with; it needs no token, so that a probe
+	// reaches it where the data plane wants certificates of its clients.
+	Ready func() (status int, body string)
 	// Test makes one cheap call with a sealed credential and gives the
 	// provider's status.
 	Test func(ctx context.Context, sealed *directory.Credential) (status int, err error)
@@ -132,7 +135,27 @@ func New(o Options) http.Handler {
 	if o.Pprof {
 		mux.HandleFunc("GET /debug/pprof/{profile}", profile)
 	}
-	return s.guard(mux)
+	return s.probes(s.guard(mux))
+}
+
+// probes answers the two questions that need no token.
+func (s *server) probes(next http.Handler) http.Handler {
+	say := func(w http.ResponseWriter, status int, body string) {
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, body) // a probe that left needs no answer
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/healthz":
+			say(w, http.StatusOK, `{"status":"ok"}`)
+		case "/readyz":
+			status, body := s.Ready()
+			say(w, status, body)
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // failure is an answer that is not the one asked for.

@@ -81,7 +81,8 @@ func newPlaneWith(t *testing.T, change func(*admin.Options), keyrings ...vaultbr
 			}
 			return "https://example.com:443", nil
 		},
-		Test: func(context.Context, *directory.Credential) (int, error) { return p.status, nil },
+		Test:  func(context.Context, *directory.Credential) (int, error) { return p.status, nil },
+		Ready: func() (int, string) { return 503, `{"status":"unavailable"}` },
 	}
 	change(&o)
 	p.server = httptest.NewUnstartedServer(admin.New(o))

@@ -120,6 +120,7 @@ func (c *Conn) await() bool {
 			return false
 		}
 		if _, err := c.br.Peek(1); err != nil {
+			c.handshook(err)
 			return false // nobody waits for an answer
 		}
 	}

@@ -26,6 +26,9 @@ type Options struct {
 	// Trouble is called when connections cannot be accepted, once for each
 	// attempt: the gateway tries again after wait.
 	Trouble func(err error, wait time.Duration)
+	// Handshake is called for each connection whose TLS handshake failed, with
+	// one of HandshakeCauses. It may be nil without TLS.
+	Handshake func(cause string, from net.Addr)
 	// TLS of the listener; nil is plain HTTP.
 	TLS *tls.Config
 	// MaxConnections bounds connections that are served; 0 is no bound.
@@ -68,12 +71,12 @@ type Server struct {
 	open    atomic.Int64
 	turned  atomic.Int64 // connections that are being turned away
 
-	stopping atomic.Bool
-	mu       sync.Mutex
-	listener net.Listener
-	conns    map[*Conn]struct{}
-	empty    chan struct{} // closed when the server stops and conns is empty
-	once     sync.Once     // of closing it
+	stopping  atomic.Bool
+	mu        sync.Mutex
+	listening []net.Listener
+	conns     map[*Conn]struct{}
+	empty     chan struct{} // closed when the server stops and conns is empty
+	once      sync.Once     // of closing it
 }
 
 // New makes a server. Serve starts it, Shutdown ends it.
@@ -90,10 +93,10 @@ func New(o Options) *Server {
 func (s *Server) Connections() int { return int(s.open.Load() + s.turned.Load()) }
 
 // Serve accepts connections until Shutdown, and then returns nil. Any other end
-// is the listener's failure.
+// is the listener's failure. It may be called for several listeners at once.
 func (s *Server) Serve(l net.Listener) error {
 	s.mu.Lock()
-	s.listener = l
+	s.listening = append(s.listening, l)
 	s.mu.Unlock()
 	if s.stopping.Load() {
 		return l.Close()
@@ -106,8 +109,8 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	if s.stopping.CompareAndSwap(false, true) {
-		if s.listener != nil {
-			_ = s.listener.Close()
+		for _, l := range s.listening {
+			_ = l.Close()
 		}
 		for c := range s.conns {
 			c.stop()
