@@ -165,7 +165,7 @@ func TestPrometheusFits(t *testing.T) {
 		} `yaml:"scrape_configs"`
 	}
 	read(t, "prometheus/prometheus.yml", &p)
-	_, port, err := net.SplitHostPort(readConfig(t).Admin.Listen)
+	_, port, err := net.SplitHostPort(readConfig(t).Admin.Listen[0])
 	if err != nil {
 		t.Fatal(err)
 	}
