@@ -46,7 +46,7 @@ func TestEveryQuestionHasAPlanByItsKey(t *testing.T) {
 			t.Errorf("%s: %s\nwant %s, got\n%s", what, query, wanted, got)
 		}
 	}
-	sources := map[string]source{"one tenant": {where: "tenant = ?", bound: []any{"tenant-0"}}, "all": everyTenant}
+	sources := map[string]source{"one tenant": ofTenant("tenant-0"), "all": everyTenant}
 	for name, of := range sources {
 		for by := range keys {
 			for i := range 8 {

@@ -83,7 +83,7 @@ func (s *Store) usage(ctx context.Context, q usage.Question) ([]usage.Row, error
 }
 
 func (s *Store) usageOf(ctx context.Context, q usage.Question, tenant string) ([]usage.Row, error) {
-	return s.usageIn(ctx, q, source{where: "tenant = ?", bound: []any{tenant}})
+	return s.usageIn(ctx, q, ofTenant(tenant))
 }
 
 // source says whose rows are read.
@@ -91,6 +91,8 @@ type source struct {
 	with, from, where string
 	bound             []any
 }
+
+func ofTenant(tenant string) source { return source{where: "tenant = ?", bound: []any{tenant}} }
 
 // everyTenant reads the rows of all tenants by way of the key, whose first
 // column the tenant is: it steps from each tenant to the next, and so passes
