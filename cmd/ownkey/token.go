@@ -50,7 +50,7 @@ type TokenCreateCmd struct {
 // PermissionFlags are what a token may use.
 type PermissionFlags struct {
 	Scope       []string `help:"inference, memory, usage, or * for these three, which is also the default. Repeatable."`
-	Model       []string `help:"Allow only this model, or provider/model; a trailing * stands for any rest. Such a token calls only paths whose model is read, the lists of models, and its own responses. Default: *. Repeatable."`
+	Model       []string `help:"Allow only this model, or provider/model; a trailing * stands for any rest. Such a token calls only paths whose model is read, and the lists of models. Default: *. Repeatable."`
 	Endpoint    []string `placeholder:"PATTERN" help:"Beside --model: also allow this path, such as /v1/files or /v1/files/*; \"\" for none. Repeatable."`
 	Credential  []string `placeholder:"PATTERN" help:"Allow only credentials of this label, for calls with Ownkey-Credential and without; a trailing * stands for any rest. Default: *. Repeatable."`
 	Memory      *string  `placeholder:"MODE" help:"What its calls do with memory where they do not say: off, on, recall or capture. Default: off."`
