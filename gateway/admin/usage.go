@@ -190,7 +190,7 @@ func (u *UsageAPI) label(ctx context.Context, tenant string, by usage.By, rows [
 // labels are the names of a tenant's tokens or credentials, by id.
 func (u *UsageAPI) labels(ctx context.Context, tenant string, by usage.By) map[string]string {
 	labels := map[string]string{}
-	switch by { //nolint:exhaustive // the others are no ids
+	switch by {
 	case usage.ByToken:
 		tokens, _ := u.Directory.Tokens(ctx, tenant)
 		for _, t := range tokens {

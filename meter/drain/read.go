@@ -26,7 +26,7 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 			return false
 		}
 		b.Pace.Row(b.Rows())
-		if broken = d.add(b, next, kind, row); broken == nil {
+		if broken = d.add(b, kind, row); broken == nil {
 			d.cursor = next
 		}
 		more = broken != nil
@@ -46,7 +46,7 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 }
 
 // add takes a frame into the batch. An error means that it must be tried again.
-func (d *Drain) add(b *Batch, next ledger.Position, kind ledger.Kind, row []byte) (err error) {
+func (d *Drain) add(b *Batch, kind ledger.Kind, row []byte) (err error) {
 	switch kind {
 	case meter.FrameOpen:
 		var spare []byte
