@@ -144,7 +144,7 @@ func TestBackupIsWhole(t *testing.T) {
 		t.Fatal("the environment was not given, and the configuration was read")
 	}
 	cmd := exec.Command(binary, "backup", "--config", s.config, "-")
-	cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN=oka_test")
+	cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN="+s.ready.AdminToken)
 	if quiet, err = cmd.Output(); err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +159,7 @@ func TestBackupIsWhole(t *testing.T) {
 			t.Fatal(err)
 		}
 		cmd := exec.Command(binary, "restore", "--config", s.config, file)
-		cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN=oka_test")
+		cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN="+s.ready.AdminToken)
 		cmd.Stdin = archive
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v %s", err, out)
