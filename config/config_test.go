@@ -87,8 +87,10 @@ func TestBadFiles(t *testing.T) {
 // TestBrokenFilesAreNotQuoted: whatever a secret looks like, and wherever it was
 // put by mistake, no problem repeats it.
 func TestBrokenFilesAreNotQuoted(t *testing.T) {
-	for _, value := range []string{"*s3cretvalue", "&s3cretvalue", "!!int s3cretvalue", "!s3cretvalue x", "@s3cretvalue", "`s3cretvalue", "%s3cretvalue", "s3cretvalue: x: y",
-		"[s3cretvalue", "{s3cretvalue", "'s3cretvalue", "\"s3cretvalue", "|s3cretvalue", ">s3cretvalue", "s3cretvalue #", "- s3cretvalue", "\ts3cretvalue", "!!binary s3cretvalue", "!!float s3cretvalue", "!!timestamp s3cretvalue", "!<s3cretvalue> x"} {
+	for _, value := range []string{
+		"*s3cretvalue", "&s3cretvalue", "!!int s3cretvalue", "!s3cretvalue x", "@s3cretvalue", "`s3cretvalue", "%s3cretvalue", "s3cretvalue: x: y",
+		"[s3cretvalue", "{s3cretvalue", "'s3cretvalue", "\"s3cretvalue", "|s3cretvalue", ">s3cretvalue", "s3cretvalue #", "- s3cretvalue", "\ts3cretvalue", "!!binary s3cretvalue", "!!float s3cretvalue", "!!timestamp s3cretvalue", "!<s3cretvalue> x",
+	} {
 		for _, file := range []string{
 			"admin: {token: %s}", "admin:\n  token: %s", "admin:\n  token: {file: /x, x: %s}", "listen: %s\nadmin:\n  token: %s", "limits: {max_body_bytes: %s}",
 			"meter:\n  clickhouse:\n    password: %s", "keyring:\n  cache_ttl: %s", "%s",

@@ -77,7 +77,7 @@ func readConfig(t *testing.T) *config.Config {
 	given := readCompose(t).Services["ownkey"].Environment
 	c, err := config.Parse(file, text, func(name string) (string, bool) {
 		_, ok := given[name]
-		return "secret", ok
+		return "secret-0123456789", ok
 	})
 	if err != nil {
 		t.Fatal(err)

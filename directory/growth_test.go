@@ -135,8 +135,11 @@ func TestEndedTokensLeave(t *testing.T) {
 		held   int
 		listed string
 	}{
-		{0, 2, "[expiring live revoked]"}, {2 * time.Hour, 2, "[expiring live revoked]"}, {2 * day, 1, "[expiring live revoked]"},
-		{89 * day, 1, "[expiring live revoked]"}, {91 * day, 1, "[live]"},
+		{0, 2, "[expiring live revoked]"},
+		{2 * time.Hour, 2, "[expiring live revoked]"},
+		{2 * day, 1, "[expiring live revoked]"},
+		{89 * day, 1, "[expiring live revoked]"},
+		{91 * day, 1, "[live]"},
 	} {
 		d.forgetExpired(now.Add(at.after))
 		if err := d.purge(ctx, now.Add(at.after)); err != nil {

@@ -105,7 +105,7 @@ func (t *Transit) skew(ctx context.Context) (time.Duration, error) {
 	}
 	skew := time.Until(time.Unix(health.ServerTimeUTC, 0)).Abs().Round(time.Second)
 	if skew > mostSkew {
-		return skew, fmt.Errorf("Vault's and ours are %v apart; synchronize them", skew)
+		return skew, fmt.Errorf("the two are %v apart; synchronize them", skew)
 	}
 	return skew, nil
 }

@@ -169,7 +169,7 @@ func TestLoginWithCertificate(t *testing.T) {
 func TestLoginWithTokenFile(t *testing.T) {
 	v := startVault(t, false)
 	token := func() string { // with the line's end that an editor would leave
-		v.Script("vault token create -policy=ownkey-data -ttl=1h -field=token > new && echo >> new && mv new token")
+		v.Script("vault token create -policy=ownkey-data -ttl=1h -field=token > new && echo >> new && chmod 600 new && mv new token")
 		b, err := os.ReadFile(v.File("token"))
 		if err != nil {
 			t.Fatal(err)

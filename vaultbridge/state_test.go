@@ -104,8 +104,7 @@ func TestDecryptsTellAtOnce(t *testing.T) {
 // else would lock the role out.
 func TestRefusedSecretIsNotPresentedAgain(t *testing.T) {
 	var refused, taken atomic.Int64
-	var d *double
-	d = newDouble(t, func(w http.ResponseWriter, r *http.Request) {
+	d := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != loginPath {
 			http.Error(w, `{"errors":[]}`, http.StatusInternalServerError)
 			return

@@ -148,10 +148,10 @@ func TestTransitRotatesRewrapsAndRetires(t *testing.T) {
 	if after := mustSeal(t, k, testContext, "sk-test"); after.KeyVersion != 2 {
 		t.Errorf("sealed with version %d", after.KeyVersion)
 	}
-	if err := k.Destroy(ctx, "acme"); err != nil {
+	if err := k.Destroy(ctx, "acme", k.Key("acme")); err != nil {
 		t.Fatal(err)
 	}
-	if err := k.Destroy(ctx, "acme"); err != nil {
+	if err := k.Destroy(ctx, "acme", k.Key("acme")); err != nil {
 		t.Errorf("again: %v", err)
 	}
 	if _, err := k.Unseal(ctx, Bound{Context: blobs[0].Context, Blob: all[0].Blob}); !errors.Is(err, ErrUnsealable) {
@@ -229,7 +229,7 @@ func TestDoctorProvesBothIdentities(t *testing.T) {
 	k := v.keyring()
 	mustSeal(t, k, testContext, "sk-test")
 	ctx := context.Background()
-	findings := k.Examine(ctx, []string{"acme"})
+	findings := k.Examine(ctx, []string{"ownkey-acme"})
 	for _, f := range findings {
 		t.Log(f)
 		if !f.OK {
@@ -238,7 +238,7 @@ func TestDoctorProvesBothIdentities(t *testing.T) {
 	}
 	// A new login each time: a token keeps the policies of its login.
 	failing := func() (names []string) {
-		for _, f := range v.keyring().Examine(ctx, []string{"acme"}) {
+		for _, f := range v.keyring().Examine(ctx, []string{"ownkey-acme"}) {
 			if !f.OK {
 				names = append(names, f.Check+": "+f.Detail)
 			}

@@ -119,6 +119,6 @@ func printReport(r *audit.Report) {
 			f.At.Format(time.RFC3339Nano), f.Tenant, f.RemoteAddress, f.DisplayName, f.Why, f.VaultRequest, f.Accessor)
 	}
 	if r.Match {
-		fmt.Fprintln(stdout, "the books match")
+		printf("the books match\n")
 	}
 }

@@ -68,11 +68,11 @@ func (c *RewrapCmd) Run() error {
 	}
 	for last := ""; ; time.Sleep(followInterval) {
 		if a.State == "none" {
-			fmt.Fprintln(stdout, "there was no rewrap yet")
+			printf("there was no rewrap yet\n")
 			return nil
 		}
 		if line := a.line(); line != last {
-			fmt.Fprintln(stdout, line)
+			printf("%s\n", line)
 			last = line
 		}
 		if a.State == "done" || c.Detach || c.Status {

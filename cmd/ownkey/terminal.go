@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -32,7 +33,7 @@ type plainWriter struct {
 
 // Write writes p.
 func (w *plainWriter) Write(p []byte) (int, error) {
-	text := append(w.cut, p...)
+	text := slices.Concat(w.cut, p)
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 && utf8.FullRune(text) && string(text) != "\r" {
 		r, size := utf8.DecodeRune(text)

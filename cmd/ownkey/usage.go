@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 
@@ -52,7 +51,7 @@ func (c *UsageCmd) Run() error {
 	}
 	answer.Rows = append([]usage.Row{}, all...)
 	if c.JSON {
-		return json.NewEncoder(os.Stdout).Encode(answer)
+		return json.NewEncoder(stdout).Encode(answer)
 	}
 	printf("%s to %s\n", answer.From.Format(time.RFC3339), answer.To.Format(time.RFC3339))
 	rows := make([][]string, 0, len(answer.Rows))

@@ -340,7 +340,7 @@ func TestRowThatDoesNotOpenStays(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.database.Write.Exec("UPDATE credentials SET host = 'elsewhere:443' WHERE tenant_id = ?", tenantName(0)); err != nil {
+	if _, err := s.database.Write.Exec("UPDATE credentials SET host = 'elsewhere:443', address = 'https://elsewhere:443/v1' WHERE tenant_id = ?", tenantName(0)); err != nil {
 		t.Fatal(err)
 	}
 	s.start(s.walker(1000, k, nil), "")
