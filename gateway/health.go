@@ -47,7 +47,7 @@ func (g *Gateway) Ready() (status int, body string) {
 	}
 	body = `{"status":"` + word + `"`
 	for _, p := range parts {
-		body = append(body, `,"`+p.name+`":"`+p.state.String()+`"`...)
+		body += `,"` + p.name + `":"` + p.state.String() + `"`
 	}
 	return status, body + `,"records":"` + g.records() + `"}`
 }
