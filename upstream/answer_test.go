@@ -54,7 +54,8 @@ type outcome struct {
 func outcomeOf(method string, answer, cuts []byte) (o outcome) {
 	peer := &scripted{answer: answer, cuts: cuts}
 	target, now := &Target{Limits: testLimits}, time.Now()
-	target.pool.put(&conn{stream: peer, tcp: peer, reader: bufio.NewReaderSize(peer, readBufferBytes)}, now)
+	target.pool.put(newConn(peer, peer, now.Add(time.Hour)), now)
+	target.pool.idle[0].reused = false // nothing is sent again: there is nowhere to
 	var a Attempt
 	a.Begin(target, now)
 	r := newRequest("{}")

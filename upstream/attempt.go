@@ -1,14 +1,11 @@
 package upstream
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"runtime"
-	"strconv"
 	"sync"
 	"time"
 
@@ -39,6 +36,11 @@ type Request struct {
 	// or -1 for a body that is sent chunked.
 	Body      io.WriterTo
 	BodyBytes int64
+	// Interrupt marks a body that is read from somewhere as it is written: it
+	// can be written once only, and waits for its source. Interrupt ends such a
+	// wait, from any goroutine, when the provider no longer reads; Body then
+	// returns an error. nil: the body is at hand, and can be written again.
+	Interrupt func()
 }
 
 // Attempt is one try at a target. It is used by one goroutine; only Cancel may
@@ -56,17 +58,24 @@ type Attempt struct {
 	upload  upload
 	total   time.Time // when Limits.Total passes; zero for never
 	started time.Time
+	wrote   time.Time // when the request began to be written
 	sent    bool
+	resent  bool
+	heard   chan struct{} // closed when a listener is done; nil for none
+	headErr error         // of the head that it has read
+	headBug bool          // it has panicked
+	listens func()        // listenAlone, made once
 
-	mu       sync.Mutex // guards what Cancel shares with the owner
+	mu       sync.Mutex // guards what others share with the owner
 	canceled bool
+	enough   bool               // the provider has answered before the request's end
 	tcp      net.Conn           // what Cancel closes
 	abort    context.CancelFunc // what ends a dial
 }
 
 // Begin prepares a for a target. Until then Cancel has no effect.
 func (a *Attempt) Begin(t *Target, now time.Time) {
-	a.target, a.conn, a.sent, a.lent = t, nil, false, 0
+	a.target, a.conn, a.sent, a.resent, a.lent = t, nil, false, false, 0
 	a.body = framing{} // an attempt that fails before its answer must not look like one that ended
 	a.started, a.total = now, time.Time{}
 	if t.Limits.Total > 0 {
@@ -96,38 +105,70 @@ func (a *Attempt) Cancel() {
 // from then on it may bill.
 func (a *Attempt) Sent() bool { return a.sent }
 
+// Resent reports whether the request was sent a second time, because the
+// connection it was first written to had been closed by the provider.
+func (a *Attempt) Resent() bool { return a.resent }
+
 // Send connects, sends r and reads the answer's head. After an error the
 // attempt is over; End must still be called.
 func (a *Attempt) Send(r *Request) error {
 	fault.At("upstream.send")
-	if err := a.connect(); err != nil {
+	// A body that can be written only once gets a new connection: on any other
+	// it could be lost.
+	err := a.try(r, r.Interrupt != nil)
+	if err == nil || !a.lost(r, err) {
 		return err
 	}
+	a.resent = true
+	a.drop()
+	return a.try(r, true)
+}
+
+// try sends r once. fresh asks for a new connection.
+func (a *Attempt) try(r *Request, fresh bool) error {
+	if err := a.connect(fresh); err != nil {
+		return err
+	}
+	a.conn.begin()
+	a.wrote = time.Now()
 	if err := a.conn.stream.SetDeadline(a.deadline(a.target.Limits.FirstByte)); err != nil {
-		return a.fail(err, ErrUnreachable)
+		return a.failed(err, ErrUnreachable, CauseFirstByteTimeout)
 	}
 	werr := a.write(r)
-	if errors.Is(werr, ErrRequestBody) {
-		return a.fail(werr, ErrRequestBody)
+	if a.sufficed() {
+		werr = errEnough
 	}
-	// Whoever else can go on goes first: where there is somebody, the answer is
-	// often there afterwards, and this goroutine need not wait for its socket in
-	// vain before (a tenth of a call's cost on one busy core, benchmarks/NOTES.md).
-	runtime.Gosched()
 	// Also after a failed write: a provider that refuses a body early answers
 	// and stops reading, and its answer is worth more than our broken pipe.
-	if err := a.readHead(); err != nil {
-		return a.fail(errors.Join(err, werr), ErrUnreachable)
+	herr := a.hear(werr)
+	if herr != nil || errors.Is(werr, ErrRequestBody) {
+		a.sent = !a.conn.untouched()
+		return a.noAnswer(herr, werr)
 	}
 	a.body.begin(&a.Head, string(r.Method) == fasthttp.MethodHead)
 	a.body.reusable = a.body.reusable && werr == nil
 	return nil
 }
 
-// connect takes a connection and tells Cancel about it.
-func (a *Attempt) connect() error {
-	if c := a.target.pool.takeIdle(a.started); c != nil {
-		return a.own(c)
+// noAnswer says why no answer began: herr is of the head, werr of the request.
+func (a *Attempt) noAnswer(herr, werr error) error {
+	switch {
+	case errors.Is(werr, ErrRequestBody):
+		return a.failed(ErrRequestBody, ErrRequestBody, CauseNone)
+	case timedOut(werr):
+		return a.failed(werr, ErrUnreachable, CauseIdleTimeout)
+	case errors.Is(herr, io.EOF) && werr != nil && werr != errEnough:
+		return a.failed(werr, ErrUnreachable, CauseFirstByteTimeout)
+	}
+	return a.failed(herr, ErrUnreachable, CauseFirstByteTimeout)
+}
+
+// connect takes a connection and lets Cancel know it.
+func (a *Attempt) connect(fresh bool) error {
+	if !fresh {
+		if c := a.target.pool.takeIdle(a.started); c != nil {
+			return a.own(c)
+		}
 	}
 	ctx, stop := context.WithTimeout(context.Background(), a.target.Limits.Connect)
 	defer stop()
@@ -138,7 +179,7 @@ func (a *Attempt) connect() error {
 	if canceled {
 		return ErrCanceled
 	}
-	c, err := dial(ctx, a.target)
+	c, err := a.target.dial(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,11 +190,20 @@ func (a *Attempt) own(c *conn) error {
 	a.conn = c
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.tcp, a.abort = c.tcp, nil
+	a.tcp, a.abort, a.enough = c.tcp, nil, false
 	if a.canceled {
 		return ErrCanceled
 	}
 	return nil
+}
+
+// drop closes the connection, and nobody else's: Cancel forgets it first.
+func (a *Attempt) drop() {
+	a.mu.Lock()
+	a.tcp = nil
+	a.mu.Unlock()
+	a.conn.close()
+	a.conn = nil
 }
 
 // deadline is when a wait that may last d ends, with the total limit observed.
@@ -168,189 +218,36 @@ func (a *Attempt) deadline(d time.Duration) time.Time {
 	return end
 }
 
-// writers lend the buffer that a request's head is built in. It holds a secret
-// while it does; put wipes it.
-var writers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 4<<10) }}
+func (a *Attempt) totalPassed() bool { return !a.total.IsZero() && !time.Now().Before(a.total) }
 
-func putWriter(w *bufio.Writer) {
-	w.Reset(nil)
-	b := w.AvailableBuffer()
-	clear(b[:cap(b)])
-	writers.Put(w)
-}
-
-func (a *Attempt) write(r *Request) error {
-	w := writers.Get().(*bufio.Writer) //nolint:forcetypeassert // the pool's New
-	defer putWriter(w)
-	w.Reset(a.conn.stream)
-	a.sent = true
-
-	_, _ = w.Write(r.Method)
-	_ = w.WriteByte(' ')
-	_, _ = w.WriteString(a.target.BasePath)
-	_, _ = w.Write(r.Path)
-	_, _ = w.WriteString(" HTTP/1.1\r\nHost: ")
-	_, _ = w.WriteString(a.target.Host)
-	_, _ = w.WriteString("\r\n")
-	_, _ = w.Write(r.Header)
-	if err := writeCredential(w, r); err != nil {
-		return err
+// hear waits for the answer's head, when the request was written or werr has
+// ended it.
+func (a *Attempt) hear(werr error) error {
+	limit := a.deadline(a.target.Limits.FirstByte)
+	if errors.Is(werr, ErrRequestBody) || timedOut(werr) {
+		limit = past // what has come by now has to do
 	}
-	switch {
-	case r.Body == nil:
-		if mayHaveBody(r.Method) {
-			_, _ = w.WriteString("Content-Length: 0\r\n")
+	if a.heard != nil {
+		_ = a.conn.stream.SetReadDeadline(limit)
+		<-a.heard
+		a.heard = nil
+		if a.headBug {
+			panic("BUG: an answer's head has broken its reader")
 		}
-		_, _ = w.WriteString("\r\n")
-		return w.Flush()
-	case r.BodyBytes >= 0:
-		_, _ = w.WriteString("Content-Length: ")
-		_, _ = w.Write(strconv.AppendInt(w.AvailableBuffer(), r.BodyBytes, 10))
-		_, _ = w.WriteString("\r\n\r\n")
-		a.upload = upload{a: a, w: w}
-		n, err := r.Body.WriteTo(&a.upload)
-		a.upload = upload{}
-		if err == nil && n != r.BodyBytes {
-			err = ErrRequestBody
-		}
-		return errors.Join(err, w.Flush())
-	default:
-		_, _ = w.WriteString("Transfer-Encoding: chunked\r\n\r\n")
-		return a.writeChunked(w, r.Body)
+		return a.headErr
 	}
+	if werr != nil {
+		_ = a.conn.stream.SetReadDeadline(limit)
+	}
+	// If another goroutine can run, it goes first: the response has often arrived
+	// by the time this one is scheduled again, and need not be waited for in vain
+	// before (a tenth of a call's cost on one busy core, benchmarks/NOTES.md).
+	runtime.Gosched()
+	return a.readHead()
 }
 
-// errWiped is a credential that was wiped between unseal and use. It cannot
-// happen while a lease is held.
-var errWiped = errors.New("BUG: credential wiped while leased")
-
-func writeCredential(w *bufio.Writer, r *Request) error {
-	if r.Credential == nil {
-		return nil
-	}
-	_, _ = w.WriteString(r.CredentialHeader)
-	if !r.Credential.Use(func(secret []byte) { _, _ = w.Write(secret) }) {
-		return errWiped
-	}
-	_, err := w.WriteString("\r\n")
-	return err
-}
-
-// mayHaveBody reports whether a request without a body should say so
-// (RFC 9110, section 8.6).
-func mayHaveBody(method []byte) bool {
-	switch string(method) {
-	case fasthttp.MethodPost, fasthttp.MethodPut, fasthttp.MethodPatch:
-		return true
-	}
-	return false
-}
-
-// upload writes a body of known length. Each write moves the deadline, so that
-// a long upload is bounded by its silence and not by its length.
-type upload struct {
-	a *Attempt
-	w *bufio.Writer
-}
-
-func (u *upload) Write(p []byte) (int, error) {
-	if len(p) > u.w.Available() {
-		if err := u.a.conn.stream.SetDeadline(u.a.deadline(u.a.target.Limits.FirstByte)); err != nil {
-			return 0, err
-		}
-	}
-	return u.w.Write(p)
-}
-
-func (a *Attempt) writeChunked(w *bufio.Writer, body io.WriterTo) error {
-	_, err := body.WriteTo(chunks{&upload{a: a, w: w}})
-	if err != nil {
-		// Without the last chunk the provider cannot take the rest for a whole.
-		return errors.Join(err, w.Flush())
-	}
-	_, _ = w.WriteString("0\r\n\r\n")
-	return w.Flush()
-}
-
-// chunks writes each run as one chunk and sends it on.
-type chunks struct{ *upload }
-
-func (c chunks) Write(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil // an empty chunk would end the body
-	}
-	_, _ = c.w.Write(strconv.AppendInt(c.w.AvailableBuffer(), int64(len(p)), 16))
-	_, _ = c.w.WriteString("\r\n")
-	n, err := c.upload.Write(p)
-	if err != nil {
-		return n, err
-	}
-	_, _ = c.w.WriteString("\r\n")
-	return n, c.w.Flush()
-}
-
-// readHead reads the head of the final answer; interim ones (1xx) are dropped.
-func (a *Attempt) readHead() error {
-	for {
-		a.Head.SetNoDefaultContentType(true)
-		err := a.Head.Read(a.conn.reader)
-		var small *fasthttp.ErrSmallBuffer
-		if errors.As(err, &small) && !a.conn.grown() {
-			a.conn.grow()
-			continue
-		}
-		if err != nil {
-			return headError(err)
-		}
-		if status := a.Head.StatusCode(); status < 100 || status > 599 || status == fasthttp.StatusSwitchingProtocols {
-			return ErrInvalid
-		} else if status >= 200 {
-			return nil
-		}
-	}
-}
-
-// headError keeps what a failed wait was and drops what a bad head said: its
-// text may quote the head.
-func headError(err error) error {
-	var network net.Error
-	switch {
-	case errors.Is(err, fasthttp.ErrTimeout), errors.As(err, &network) && network.Timeout():
-		return ErrTimeout
-	case errors.Is(err, io.EOF):
-		return ErrUnreachable
-	}
-	return ErrInvalid
-}
-
-// fail turns what a read or write returned into one of our errors.
-func (a *Attempt) fail(err, otherwise error) error {
-	a.mu.Lock()
-	canceled := a.canceled
-	a.mu.Unlock()
-	var network net.Error
-	switch {
-	case canceled:
-		return ErrCanceled
-	case errors.Is(err, ErrTimeout), errors.As(err, &network) && network.Timeout():
-		return ErrTimeout
-	case errors.Is(err, ErrInvalid):
-		return ErrInvalid
-	}
-	return fmt.Errorf("%w: %s", otherwise, reason(err))
-}
-
-// reason says in our words what the network said: a foreign text could hold
-// anything.
-func reason(err error) string {
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return "connection closed"
-	case errors.Is(err, net.ErrClosed):
-		return "connection closed by us"
-	}
-	return "connection failed"
-}
+// past is a deadline that ends a wait at once.
+var past = time.Unix(1, 0)
 
 // End gives the connection back or closes it. The answer's head and the bytes
 // lent by Next are invalid from here on. now is when the connection becomes

@@ -3,17 +3,11 @@ package upstream
 import (
 	"bufio"
 	"bytes"
-	"context"
-	"crypto/tls"
-	"errors"
-	"fmt"
 	"io"
 	"net"
-	"syscall"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/socket"
-	"golang.org/x/sys/unix"
 )
 
 const (
@@ -28,51 +22,23 @@ const (
 // conn is a connection to a target. It is owned by one attempt at a time, or
 // by its pool; only close may be called by others.
 type conn struct {
-	stream  net.Conn // what is read and written: TLS, or tcp itself
-	tcp     net.Conn
-	raw     syscall.RawConn
-	reader  *bufio.Reader
-	idleAt  time.Time // when it was put into the pool
-	peekErr error     // result of the peek callback, kept here so that it need not allocate
-	peek    func(fd uintptr) bool
+	stream net.Conn // what is read and written: TLS, or tcp itself
+	tcp    net.Conn
+	socket *socket.Conn // tcp, if it is a socket
+	reader *bufio.Reader
+	reused bool      // it has served a request before
+	idleAt time.Time // when it was put into the pool
+	until  time.Time // when it is too old for another request
+	before int64     // bytes sent on it before the present request
 }
 
-// dial connects to t. ctx carries the limit and the cancellation.
-func dial(ctx context.Context, t *Target) (*conn, error) {
-	d := net.Dialer{ControlContext: t.control, Resolver: t.resolver}
-	tcp, err := d.DialContext(ctx, "tcp", t.HostPort)
-	if err != nil {
-		return nil, dialError(ctx, err)
-	}
-	tcp = socket.New(tcp)
-	c := &conn{stream: tcp, tcp: tcp}
-	if s, ok := tcp.(*socket.Conn); ok {
-		c.raw, c.peek = s.Raw(), c.peekOnce
-	}
-	if t.TLS != nil {
-		secure := tls.Client(tcp, t.TLS)
-		if err := secure.HandshakeContext(ctx); err != nil {
-			return nil, errors.Join(dialError(ctx, err), tcp.Close())
-		}
-		c.stream = secure
-	}
+// newConn takes over a connection and the socket below it. until is when it
+// becomes too old to be used again.
+func newConn(stream, tcp net.Conn, until time.Time) *conn {
+	c := &conn{stream: stream, tcp: tcp, until: until}
+	c.socket, _ = tcp.(*socket.Conn)
 	c.reader = bufio.NewReaderSize(c.stream, readBufferBytes)
-	return c, nil
-}
-
-// dialError says which of our errors a failed dial is. The cause stays inside
-// for the operator; it names addresses and certificates, never secrets.
-func dialError(ctx context.Context, err error) error {
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return ErrCanceled
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("%w: connect limit passed", ErrTimeout)
-	}
-	if errors.Is(err, ErrForbidden) {
-		return ErrForbidden
-	}
-	return fmt.Errorf("%w: %w", ErrUnreachable, err)
+	return c
 }
 
 // close ends the connection at once, without a TLS close message, which could
@@ -83,21 +49,23 @@ func (c *conn) close() {
 
 // alive reports whether an idle connection can still carry a request: the peer
 // has neither closed it nor sent anything that nobody asked for.
-func (c *conn) alive() bool {
-	if c.raw == nil {
-		return true
+func (c *conn) alive() bool { return c.socket == nil || c.socket.Quiet() }
+
+// begin notes where a request begins.
+func (c *conn) begin() {
+	if c.socket != nil {
+		c.before = c.socket.Written()
 	}
-	if err := c.raw.Read(c.peek); err != nil {
-		return false
-	}
-	return errors.Is(c.peekErr, unix.EAGAIN)
 }
 
-// peekOnce looks whether the socket has something to read, without taking it.
-func (c *conn) peekOnce(fd uintptr) bool {
-	var b [1]byte
-	_, _, c.peekErr = unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-	return true // never wait for readiness
+// untouched reports whether the peer's kernel has confirmed no byte of the
+// request: then no program has read any.
+func (c *conn) untouched() bool {
+	if c.socket == nil {
+		return false
+	}
+	n, known := c.socket.Acknowledged()
+	return known && n <= c.before
 }
 
 // grow replaces the read buffer by one that holds the largest allowed head.

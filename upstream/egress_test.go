@@ -129,7 +129,7 @@ func TestForbiddenAddressesAreNotDialed(t *testing.T) {
 			t.Fatal(err)
 		}
 		target := client.NewTarget(u, nil, e, Limits{Connect: 2 * time.Second, FirstByte: time.Second})
-		target.resolver = r
+		target.place.resolver = r
 		var a Attempt
 		a.Begin(target, time.Now())
 		err = a.Send(&Request{Method: []byte("GET"), Path: []byte("/models")})

@@ -90,6 +90,10 @@ func (a *Attempt) BodyBytes() int64 {
 	return a.body.left
 }
 
+// EndedByClose reports whether the answer's end was the connection's: nobody
+// said how long it would be, so a cut looks like an end.
+func (a *Attempt) EndedByClose() bool { return a.body.ended && a.body.kind == framedByClose }
+
 // Ended reports whether the answer was read to its announced end.
 func (a *Attempt) Ended() bool { return a.body.ended }
 
@@ -116,7 +120,7 @@ func (a *Attempt) Next() ([]byte, error) {
 		case a.body.ended:
 			return nil, io.EOF
 		case a.body.chunks.broken():
-			return nil, ErrInvalid
+			return nil, fail(ErrInvalid, CauseBadResponse)
 		}
 		r := a.conn.reader
 		if r.Buffered() == 0 {
@@ -151,7 +155,7 @@ func (a *Attempt) giveBack() {
 // wait reads from the connection until at least one byte is buffered.
 func (a *Attempt) wait() error {
 	if err := a.conn.stream.SetReadDeadline(a.deadline(a.target.Limits.Idle)); err != nil {
-		return a.fail(err, ErrTruncated)
+		return a.failed(err, ErrTruncated, CauseIdleTimeout)
 	}
 	_, err := a.conn.reader.Peek(1)
 	return a.readError(err)
@@ -161,7 +165,7 @@ func (a *Attempt) wait() error {
 // empty.
 func (a *Attempt) nextLarge() ([]byte, error) {
 	if err := a.conn.stream.SetReadDeadline(a.deadline(a.target.Limits.Idle)); err != nil {
-		return nil, a.fail(err, ErrTruncated)
+		return nil, a.failed(err, ErrTruncated, CauseIdleTimeout)
 	}
 	if a.large == nil {
 		a.large = largeBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool's New
@@ -185,5 +189,5 @@ func (a *Attempt) readError(err error) error {
 		a.body.ended = true
 		return io.EOF
 	}
-	return a.fail(err, ErrTruncated)
+	return a.failed(err, ErrTruncated, CauseIdleTimeout)
 }

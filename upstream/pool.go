@@ -14,15 +14,13 @@ const (
 	idleLifetime = 50 * time.Second
 	// maxIdlePerTarget bounds the connections kept for one target.
 	maxIdlePerTarget = 1024
-	// checkAfter is the idle time after which a connection is looked at before
-	// use. A younger one was handed over by a working exchange just now; the
-	// look costs a system call (benchmarks/NOTES.md).
-	checkAfter = 20 * time.Millisecond
 )
 
 // Client owns the targets that attempts are made at, and closes connections
 // that nobody has used for a while. It is safe for concurrent use.
 type Client struct {
+	proxies *Proxies
+
 	mu      sync.Mutex
 	targets []*Target
 	stop    chan struct{}
@@ -35,6 +33,9 @@ func NewClient() *Client {
 	c.closer.Go(c.closeIdle)
 	return c
 }
+
+// Through makes the targets that are made from now on lead through proxies.
+func (c *Client) Through(p *Proxies) { c.proxies = p }
 
 // Close closes the idle connections and stops the client's goroutine.
 // Attempts under way are not disturbed; their connections close as they end.
@@ -92,11 +93,13 @@ func (p *pool) len() int {
 	return len(p.idle)
 }
 
-// takeIdle gives the most recently used connection that is alive, or nil.
+// takeIdle gives the most recently used connection that is alive and not too
+// old, or nil. Each is looked at, however short it was idle: a provider may
+// close behind its last answer.
 func (p *pool) takeIdle(now time.Time) *conn {
 	for {
 		c := p.pop()
-		if c == nil || now.Sub(c.idleAt) < checkAfter || c.alive() {
+		if c == nil || now.Before(c.until) && c.alive() {
 			return c
 		}
 		c.close()
@@ -118,9 +121,9 @@ func (p *pool) pop() *conn {
 
 // put takes back a connection whose last answer was read to its end.
 func (p *pool) put(c *conn, now time.Time) {
-	c.idleAt = now
+	c.idleAt, c.reused = now, true
 	p.mu.Lock()
-	full := p.closed || len(p.idle) >= maxIdlePerTarget
+	full := p.closed || len(p.idle) >= maxIdlePerTarget || !now.Before(c.until)
 	if !full {
 		p.idle = append(p.idle, c)
 	}

@@ -1,13 +1,11 @@
 package upstream
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"net/url"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -43,10 +41,10 @@ type Target struct {
 	// Limits of attempts at this target.
 	Limits Limits
 
-	control func(ctx context.Context, network, address string, c syscall.RawConn) error // of each dial; nil for any address
+	control control // judges the address of each dial; nil takes any
+	place   place
+	proxy   *proxy // that leads there; nil for none
 	pool    pool
-
-	resolver *net.Resolver // nil for the system's
 }
 
 // NewTarget makes a target of a base URL such as "https://api.openai.com/v1",
@@ -67,9 +65,14 @@ func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, egress *Egress, 
 	if egress != nil && !egress.named(t.HostPort) {
 		t.control = egress.guard(t.TLS == nil)
 	}
+	t.place, t.proxy = newPlace(t.HostPort), c.proxies.to(base)
 	c.add(t)
 	return t
 }
+
+// throughTunnel reports whether t's proxy only carries bytes. A host in clear
+// text is asked for through it otherwise, as proxies expect.
+func (t *Target) throughTunnel() bool { return t.TLS != nil || t.control != nil }
 
 // Address is everything that decides where requests to a base URL go, and
 // whether in clear: scheme://host:port/base-path, in the one spelling that

@@ -23,8 +23,15 @@ import (
 type Conn struct {
 	net.Conn
 
+	// Blocked is called before a write first waits for the peer, from the
+	// writer's goroutine: it must not block and not use the connection. nil for
+	// nothing. Set it while nobody writes; it is forgotten when it was called.
+	Blocked func()
+
 	raw     syscall.RawConn
 	in, out transfer
+	look    probe
+	written int64 // bytes that the kernel took, over the connection's life
 }
 
 // transfer is one Read or Write under way. It is kept here, with the function
@@ -48,7 +55,7 @@ func New(c net.Conn) net.Conn {
 		return c // closed; whoever uses it will see
 	}
 	s := &Conn{Conn: c, raw: raw}
-	s.in.move, s.out.move = s.receive, s.send
+	s.in.move, s.out.move, s.look.at = s.receive, s.send, s.look.peek
 	return s
 }
 
@@ -114,9 +121,14 @@ func (c *Conn) send(fd uintptr) (done bool) {
 	for t.done < len(t.p) && t.err == 0 {
 		n, again := t.call(unix.SYS_WRITE, fd)
 		if again {
+			if f := c.Blocked; f != nil {
+				c.Blocked = nil
+				f()
+			}
 			return false
 		}
 		t.done += n
+		c.written += int64(n)
 	}
 	return true
 }
