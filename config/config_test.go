@@ -15,7 +15,7 @@ import (
 var update = flag.Bool("update", false, "write golden files")
 
 func env(name string) (string, bool) {
-	v, ok := map[string]string{"OWNKEY_ADMIN_TOKEN": "oka_test_0123456789", "CLICKHOUSE_PASSWORD": "x", "OWNKEY_WEBHOOK_SECRET": "y", "PORT": "9000", "EMPTY": ""}[name]
+	v, ok := map[string]string{"OWNKEY_ADMIN_TOKEN": "oka_test_0123456789", "CLICKHOUSE_PASSWORD": "x", "PROXY_PASSWORD": "z", "OWNKEY_WEBHOOK_SECRET": "y", "PORT": "9000", "EMPTY": ""}[name]
 	return v, ok
 }
 
@@ -53,6 +53,26 @@ func TestDefaultsFillWhatIsMissing(t *testing.T) {
 	if c.AllProviders()["anthropic"].Auth != AuthXAPIKey || len(c.AllProviders()) != 10 {
 		t.Errorf("providers %v", c.AllProviders())
 	}
+}
+
+func TestProxySettings(t *testing.T) {
+	f := func(egress, want string) {
+		t.Helper()
+		_, err := Parse("f", []byte("admin: {token: '${OWNKEY_ADMIN_TOKEN}'}\nkeyring: {master_key_file: /etc/k}\negress: {"+egress+"}"), env)
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != "f: "+want {
+			t.Errorf("%s: %v", egress, err)
+		}
+	}
+	f("proxy: 'http://proxy:3128', no_proxy: [10.0.0.0/8, .internal]", "")
+	f("proxy: 'https://me@proxy', proxy_password: '${PROXY_PASSWORD}'", "")
+	f("proxy: none", "")
+	f("proxy: 'socks5://proxy:1080'", "egress.proxy: want http://HOST:PORT or https://HOST:PORT, or none")
+	f("proxy: 'proxy:3128'", "egress.proxy: want http://HOST:PORT or https://HOST:PORT, or none")
+	f("proxy: 'http://proxy/path'", "egress.proxy: want http://HOST:PORT or https://HOST:PORT, or none")
+	f("proxy: 'http://me:secret@proxy'", "egress.proxy: must not hold a password; write it as egress.proxy_password")
+	f("proxy: 'http://proxy', proxy_password: '${PROXY_PASSWORD}'", "egress.proxy_password: needs a user name in egress.proxy: http://USER@HOST:PORT")
+	f("proxy_password: '${PROXY_PASSWORD}'", "egress.proxy_password: is of no use without a URL in egress.proxy")
+	f("proxy: none, no_proxy: [a]", "egress.no_proxy: is of no use without a URL in egress.proxy")
 }
 
 // TestBadFiles pairs each testdata/bad.*.yml with its exact message.

@@ -78,7 +78,20 @@ type Egress struct {
 	// Addresses besides public ones: HOST, HOST:PORT or an IP range such as
 	// 10.1.0.0/16.
 	Allow []string `yaml:"allow"`
+	// Forward proxy that providers are reached through: http://HOST:PORT or
+	// https://HOST:PORT, with a user name if it wants one (http://USER@HOST:PORT).
+	// Empty: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment say;
+	// none: no proxy, whatever they say.
+	Proxy string `yaml:"proxy"`
+	// Password for the proxy, sent as basic authentication.
+	ProxyPassword Secret `yaml:"proxy_password"`
+	// Hosts that are reached without the proxy: HOST (with all below it),
+	// HOST:PORT, an IP address or range. Loopback addresses always are.
+	NoProxy []string `yaml:"no_proxy"`
 }
+
+// NoProxyAtAll is the value of egress.proxy that ignores the environment.
+const NoProxyAtAll = "none"
 
 // TLS is what the data plane's listener shows to clients.
 type TLS struct {
@@ -155,6 +168,31 @@ func (d *decoder) egress(e *Egress) {
 		if u, err := url.Parse("//" + entry); err != nil || u.Hostname() == "" || u.Host != entry || strings.Contains(entry, "/") {
 			d.add(nil, "egress.allow", "want HOST, HOST:PORT or an IP range such as 10.1.0.0/16, not "+entry)
 		}
+	}
+	d.proxy(e)
+}
+
+func (d *decoder) proxy(e *Egress) {
+	if e.Proxy == "" || e.Proxy == NoProxyAtAll {
+		if len(e.NoProxy) > 0 {
+			d.add(nil, "egress.no_proxy", "is of no use without a URL in egress.proxy")
+		}
+		if !e.ProxyPassword.Empty() {
+			d.add(nil, "egress.proxy_password", "is of no use without a URL in egress.proxy")
+		}
+		return
+	}
+	u, err := url.Parse(e.Proxy)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		d.add(nil, "egress.proxy", "want http://HOST:PORT or https://HOST:PORT, or none")
+		return
+	}
+	_, inURL := u.User.Password()
+	switch {
+	case inURL:
+		d.add(nil, "egress.proxy", "must not hold a password; write it as egress.proxy_password")
+	case u.User == nil && !e.ProxyPassword.Empty():
+		d.add(nil, "egress.proxy_password", "needs a user name in egress.proxy: http://USER@HOST:PORT")
 	}
 }
 

@@ -49,6 +49,7 @@ func (g *Gateway) Ask(ctx context.Context, tenant, path string, body []byte) ([]
 	answer, err := a.run(ctx, tenant, path, body)
 	if err != nil {
 		why := refusalOf(err, a.attempt.Sent())
+		a.record.ErrorCause = causeOf(err)
 		if _, said := errors.AsType[*memory.AskError](err); !said {
 			a.record.ErrorCode, a.record.Outcome = string(why.code), outcomeOf(why.code)
 			err = &memory.AskError{Status: answers[why.code].status, Code: string(why.code)}
@@ -152,6 +153,9 @@ func (a *asking) answer(path string) ([]byte, error) {
 		all.Write(p)
 	}
 	a.scanner.Finish()
+	if a.attempt.EndedByClose() && a.scanner.Unfinished() {
+		return nil, upstream.ErrTruncated
+	}
 	a.record.Outcome = meter.OutcomeCompleted
 	a.record.ModelServed = string(a.scanner.Model())
 	countUsage(&a.record, a.scanner.Usage())

@@ -234,13 +234,51 @@ func hasBody(h *fasthttp.RequestHeader) bool {
 	return h.ContentLength() > 0 || h.ContentLength() == -1
 }
 
-// upload is a body that passes through without being held.
+// upload is a body that passes through without being held. One goroutine
+// copies it; interrupt may be called by another.
 type upload struct {
 	ctx     *fasthttp.RequestCtx
 	silence time.Duration
 	most    int64 // bytes; 0 for any
 	bytes   int64
+	whole   bool  // its end was read
 	err     error // why the body could not be read
+
+	mu   sync.Mutex // guards what follows
+	over bool       // the copy has ended, or is to end
+}
+
+// interrupt ends the wait for a client whose body the provider no longer reads.
+func (u *upload) interrupt() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if !u.over {
+		u.over = true
+		_ = u.ctx.Conn().SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// patience moves the limit of a wait for the client. It reports false when
+// nobody waits for the body any more.
+func (u *upload) patience() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return !u.over && u.ctx.SetReadDeadline(time.Now().Add(u.silence)) == nil
+}
+
+// end says that the client's connection is no longer the upload's.
+func (u *upload) end() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.over = true
+}
+
+// unread reports whether the client may still be sending.
+func (u *upload) unread() bool { return u.ctx != nil && !u.whole }
+
+// reset makes it none. Nobody copies or interrupts it.
+func (u *upload) reset() {
+	u.ctx, u.bytes, u.whole, u.err, u.over = nil, 0, false, nil, false
 }
 
 var uploadBuffers = sync.Pool{New: func() any { b := make([]byte, uploadBufferBytes); return &b }}
@@ -250,6 +288,7 @@ var uploadBuffers = sync.Pool{New: func() any { b := make([]byte, uploadBufferBy
 func (u *upload) WriteTo(w io.Writer) (int64, error) {
 	buf := uploadBuffers.Get().(*[]byte) //nolint:forcetypeassert // the pool's New
 	defer uploadBuffers.Put(buf)
+	defer u.end()
 	stream := u.ctx.RequestBodyStream()
 	var p pace
 	for {
@@ -257,7 +296,7 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 			u.err = errSlow
 			return u.bytes, upstream.ErrRequestBody
 		}
-		if err := u.ctx.SetReadDeadline(time.Now().Add(u.silence)); err != nil {
+		if !u.patience() {
 			return u.bytes, upstream.ErrRequestBody
 		}
 		n, rerr := stream.Read(*buf)
@@ -274,6 +313,7 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 			p.since = p.since.Add(time.Since(began)) // the provider's time, not the client's
 		}
 		if rerr == io.EOF {
+			u.whole = true
 			return u.bytes, nil
 		}
 		if rerr != nil {

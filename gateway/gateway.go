@@ -110,6 +110,7 @@ type Gateway struct {
 	shaking       seldom
 	watcher       *watcher
 	metrics       *metrics
+	failures      failureLog
 	held          budget
 	draining      atomic.Bool
 	targets       sync.Map // base URL of a credential → *upstream.Target
@@ -181,6 +182,10 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 // keep hands a finished request's record to the ledger. It fails only if the
 // disk breaks: the log then has the line that the ledger has not.
 func (g *Gateway) keep(r *meter.Record) {
+	if r.ErrorCause != 0 {
+		g.metrics.failures.WithLabelValues(r.Provider, r.ErrorCause.String()).Inc()
+		g.failures.note(g.log, r)
+	}
 	if err := g.journal.Close(r); err != nil {
 		g.log.Error().Err(err).Stringer("request_id", r.RequestID).Str("tenant", r.TenantID).
 			Stringer("outcome", r.Outcome).Str("error_code", r.ErrorCode).Msg("record is not in the ledger")

@@ -73,7 +73,9 @@ func (g *Gateway) handle(ctx *fasthttp.RequestCtx) {
 	defer g.recover(r, ctx)
 	r.begin(g, ctx)
 	if err := r.serve(); err != nil {
-		r.refuse(refusalOf(r.canceled(err), r.attempt.Sent()))
+		err = r.canceled(err)
+		r.record.ErrorCause = causeOf(err)
+		r.refuse(refusalOf(err, r.billable()))
 	}
 }
 
@@ -223,7 +225,7 @@ func (r *request) read() error {
 		return nil
 	}
 	if !mustHold(h, r.endpoint.request) {
-		r.upload = upload{ctx: r.ctx, silence: r.g.timeouts.ClientSilence, most: r.pass.MaxBody()}
+		r.upload.ctx, r.upload.silence, r.upload.most = r.ctx, r.g.timeouts.ClientSilence, r.pass.MaxBody()
 		return nil
 	}
 	if err := r.hold(); err != nil {
@@ -326,7 +328,7 @@ func (r *request) ask() error {
 	case r.body.buf != nil:
 		r.send.Body, r.send.BodyBytes = &r.outgoing, int64(r.outgoing.Len())
 	case r.upload.ctx != nil:
-		r.send.Body, r.send.BodyBytes = &r.upload, int64(h.ContentLength())
+		r.send.Body, r.send.BodyBytes, r.send.Interrupt = &r.upload, int64(h.ContentLength()), r.upload.interrupt
 	}
 	r.record.Attempt, r.record.Streamed = 1, r.head.Stream // what is asked for, until there is an answer
 	if err := r.g.journal.Open(&r.record); err != nil {
@@ -341,6 +343,9 @@ func (r *request) ask() error {
 	r.body.release()
 	if err != nil && r.upload.err != nil {
 		return r.upload.err
+	}
+	if r.upload.unread() {
+		r.ctx.SetConnectionClose() // the provider has answered early; what the client still sends is nobody's
 	}
 	return err
 }
@@ -370,8 +375,11 @@ func (r *request) refuse(why *refusal) {
 	} else if after != "" {
 		h.Set(fasthttp.HeaderRetryAfter, after)
 	}
-	if why.noRetry || lasting(answers[why.code].status) {
+	switch {
+	case why.noRetry || lasting(answers[why.code].status):
 		h.Set(headerShouldRetry, "false")
+	case why.retry:
+		h.Set(headerShouldRetry, "true")
 	}
 	if why.code == codeUpgradeNotOffered { // RFC 9110, section 15.5.22: what is spoken here instead
 		h.Set(fasthttp.HeaderUpgrade, "HTTP/1.1")
@@ -464,6 +472,12 @@ func (r *request) keep() {
 	r.g.keep(&r.record)
 }
 
+// billable reports whether the provider may have worked, and bill, for a request
+// that failed.
+func (r *request) billable() bool {
+	return r.attempt.Sent() && !r.ctx.IsGet() && !r.ctx.IsHead()
+}
+
 // countUsage takes over what the provider has reported of itself.
 func countUsage(r *meter.Record, u wire.Usage) {
 	r.InputTokens = meter.Count(u.Input)
@@ -483,7 +497,8 @@ func countUsage(r *meter.Record, u wire.Usage) {
 // reset forgets everything of the request but its buffers.
 func (r *request) reset() {
 	r.g, r.ctx, r.provider, r.stored = nil, nil, nil, nil
-	r.endpoint, r.caller, r.upload, r.outgoing = endpoint{}, directory.Caller{}, upload{}, wire.Body{}
+	r.endpoint, r.caller, r.outgoing = endpoint{}, directory.Caller{}, wire.Body{}
+	r.upload.reset()
 	r.model, r.prefix, r.task, r.watching, r.admitted, r.kept, r.misdirected, r.pass = nil, wire.Edit{}, nil, false, false, false, nil, admission.Pass{}
 	r.ref, r.lease, r.send, r.record = vaultbridge.Ref{}, vaultbridge.Lease{}, upstream.Request{}, meter.Record{}
 	r.head.Reset()

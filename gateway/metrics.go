@@ -20,6 +20,7 @@ type metrics struct {
 	errors    map[string]prometheus.Counter
 	refused   map[code]prometheus.Counter // before authentication
 	handshake map[string]prometheus.Counter
+	failures  *prometheus.CounterVec
 	known     *xsync.Map[series, *children]
 }
 
@@ -68,6 +69,9 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		refused: map[code]prometheus.Counter{}, handshake: map[string]prometheus.Counter{},
 		known: xsync.NewMap[series, *children](),
 	}
+	m.failures = with.NewCounterVec(prometheus.CounterOpts{
+		Name: "ownkey_upstream_failures_total", Help: "Requests whose provider gave no whole response, by provider and cause (docs/errors.md).",
+	}, []string{"provider", "cause"})
 	errors := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "ownkey_errors_total", Help: "Errors that the gateway answered with, by code (docs/errors.md).",
 	}, []string{"code"})

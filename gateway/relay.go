@@ -221,9 +221,9 @@ func (s *relay) end(w io.Writer, err error) error {
 	r := s.r
 	if err == io.EOF {
 		r.scanner.Finish()
-		err = upstream.ErrTruncated
-		if !s.sse {
-			err = nil
+		err = nil
+		if s.sse || r.cutShort() {
+			err = upstream.ErrTruncated
 		}
 	}
 	if err == nil || s.sse && r.scanner.Ended() {
@@ -239,18 +239,29 @@ func (s *relay) end(w io.Writer, err error) error {
 		return errCut
 	}
 	why := refusalOf(err, true)
-	r.record.ErrorCode = string(why.code)
+	r.record.ErrorCode, r.record.ErrorCause = string(why.code), causeOf(err)
 	s.close(outcomeOf(why.code))
 	if s.task != nil {
 		_, _ = api.StreamError(why.message).WriteTo(w)
 		return errCut
 	}
 	if s.sse {
+		why.message = brokenStream + why.message
 		event := why.appendEvent(r.header[:0], r.endpoint.answer, r.record.RequestID.String(), !r.scanner.BetweenEvents())
 		_, _ = w.Write(event)
 	}
 	return errCut
 }
+
+// brokenStream begins the message of the event that ends a broken stream. Agents
+// that repeat a call when its connection breaks know by words in the message
+// whether to do the same here: pi looks for "connection error", Continue for
+// "premature close" (docs/errors.md).
+const brokenStream = "connection error (premature close): "
+
+// cutShort reports whether an answer that ended with its connection, and so
+// could not say how long it was, is JSON that did not end.
+func (r *request) cutShort() bool { return r.attempt.EndedByClose() && r.scanner.Unfinished() }
 
 // leftOutcome is the outcome of a client that is gone: SDKs close as soon as
 // they have seen the last event, which is a normal end.

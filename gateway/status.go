@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/ownkey/ownkey/wire"
@@ -97,6 +98,8 @@ type refusal struct {
 	// noRetry tells SDKs not to repeat the call: the provider may already have
 	// billed it.
 	noRetry bool
+	// retry tells them that it never reached the provider.
+	retry bool
 	// retryAfter is sent in place of the code's own, in seconds.
 	retryAfter string
 	// after is likewise, where it is known to the millisecond.
@@ -128,8 +131,10 @@ func refusalOf(err error, sent bool) *refusal {
 		return refuse(codeCredentialUnusable, "the stored credential does not open for this tenant, provider and host; store it again")
 	case errors.Is(err, upstream.ErrCanceled), errors.Is(err, upstream.ErrRequestBody):
 		return refuse(codeClientGone, "the client left")
+	case errors.Is(err, upstream.ErrExhausted):
+		return &refusal{code: codeTooManyInFlight, message: "this gateway has no descriptors left for another connection; try again", retry: true}
 	case errors.Is(err, upstream.ErrTimeout):
-		return &refusal{code: codeUpstreamTimeout, message: "the provider did not answer in time", noRetry: sent}
+		return &refusal{code: codeUpstreamTimeout, message: "the provider timed out (" + causeOf(err).String() + ")", noRetry: sent}
 	case errors.Is(err, upstream.ErrInvalid):
 		return &refusal{code: codeUpstreamInvalid, message: "the provider's answer was not valid HTTP", noRetry: sent}
 	case errors.Is(err, upstream.ErrTruncated):
@@ -137,7 +142,7 @@ func refusalOf(err error, sent bool) *refusal {
 	case errors.Is(err, upstream.ErrForbidden):
 		return refuse(codeCredentialUnusable, "the credential's base URL leads to an address that is not public; the operator can allow it (egress.allow)")
 	case errors.Is(err, upstream.ErrUnreachable):
-		return refuse(codeUpstreamUnreachable, "the provider could not be reached, or closed the connection without an answer")
+		return unreachable(upstream.CauseOf(err), sent)
 	}
 	return refuse(codeInternal, "the gateway failed; its log has the request id")
 }
@@ -148,6 +153,21 @@ const (
 	typeOwn   = "ownkey_error"
 	typeQuota = "insufficient_quota"
 )
+
+// unreachable is the refusal for a provider that gave no response.
+func unreachable(why upstream.Cause, sent bool) *refusal {
+	r := &refusal{code: codeUpstreamUnreachable, message: "the provider cannot be reached (" + why.String() + ")", noRetry: sent}
+	switch {
+	case sent:
+		r.message = "the provider closed the connection without a response (" + why.String() + "); it may have worked on the request"
+	case !why.Lasting():
+		r.retry = true
+	}
+	return r
+}
+
+// causeOf says why the provider failed, as records do.
+func causeOf(err error) meter.ErrorCause { return meter.ErrorCause(upstream.CauseOf(err)) }
 
 // appendError appends the refusal in the shape that the dialect's SDKs parse.
 func (r *refusal) appendError(dst []byte, d wire.Dialect, requestID string) []byte {

@@ -79,6 +79,20 @@ var MemoryOutcomeNames = []string{"off", "hit", "empty", "timeout", "error"}
 // String gives the outcome's name.
 func (m MemoryOutcome) String() string { return MemoryOutcomeNames[m] }
 
+// ErrorCause says why a provider gave no whole response. Package upstream finds
+// it; the words are the same there.
+type ErrorCause uint8
+
+// ErrorCauseNames are the causes as dashboards show them, by their numbers. New
+// ones go to the end: numbers are in the ledger.
+var ErrorCauseNames = []string{
+	"none", "dns", "refused", "unroutable", "timeout", "tls_handshake", "tls_certificate", "alpn", "proxy", "own_descriptors",
+	"egress_denied", "closed", "reset", "first_byte_timeout", "idle_timeout", "total_timeout", "bad_response", "truncated", "other", "proxy_auth",
+}
+
+// String gives the cause's name.
+func (c ErrorCause) String() string { return ErrorCauseNames[c] }
+
 // Record is one finished request. Its strings are ids, names from our own
 // tables, and names of models and organizations that were checked to be plain
 // identifiers: no text of a client or a provider fits in, and no price.
@@ -130,6 +144,8 @@ type Record struct {
 	FirstByteTime time.Duration // from sending the attempt to the answer's head
 	TotalTime     time.Duration
 	CacheHit      bool // the credential was in memory
+
+	ErrorCause ErrorCause // why the provider gave no whole response
 }
 
 // Columns implements Row.
@@ -174,6 +190,7 @@ func (r *Record) Columns(v Visitor) {
 	v.Duration("first_byte_us", &r.FirstByteTime)
 	v.Duration("total_us", &r.TotalTime)
 	v.Flag("cache_hit", &r.CacheHit)
+	v.Enum("error_cause", (*uint8)(&r.ErrorCause), ErrorCauseNames)
 }
 
 // Interrupt makes what was known of a request that was open when its process

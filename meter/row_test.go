@@ -30,7 +30,7 @@ func TestRowsHaveNoRoomForText(t *testing.T) {
 	}
 	closed := []reflect.Type{
 		reflect.TypeFor[time.Time](), reflect.TypeFor[Count](), reflect.TypeFor[uuid.UUID](), reflect.TypeFor[time.Duration](), reflect.TypeFor[int64](),
-		reflect.TypeFor[bool](), reflect.TypeFor[Outcome](), reflect.TypeFor[UsageSource](), reflect.TypeFor[MemoryOutcome](), reflect.TypeFor[MemoryOp](),
+		reflect.TypeFor[bool](), reflect.TypeFor[Outcome](), reflect.TypeFor[ErrorCause](), reflect.TypeFor[UsageSource](), reflect.TypeFor[MemoryOutcome](), reflect.TypeFor[MemoryOp](),
 	}
 	for name, make := range kinds {
 		for field := range reflect.TypeOf(make()).Elem().Fields() {
@@ -78,6 +78,8 @@ func fill(r Row, random *rand.Rand) {
 			*at = random.IntN(2) == 0
 		case *Outcome:
 			*at = Outcome(random.IntN(len(OutcomeNames)))
+		case *ErrorCause:
+			*at = ErrorCause(random.IntN(len(ErrorCauseNames)))
 		case *UsageSource:
 			*at = UsageSource(random.IntN(len(UsageSourceNames)))
 		case *MemoryOutcome:
@@ -117,7 +119,7 @@ func TestOlderRowsAreRead(t *testing.T) {
 	r := Record{TenantID: "acme", TotalTime: time.Second, CacheHit: true}
 	b := Encode(nil, &r)
 	var older Record
-	if err := Decode(b[:len(b)-1], &older); err != nil || older.TenantID != "acme" || older.CacheHit {
+	if err := Decode(b[:len(b)-2], &older); err != nil || older.TenantID != "acme" || older.CacheHit {
 		t.Errorf("%v %+v", err, older)
 	}
 	b[0]++

@@ -55,10 +55,23 @@ func (c Cause) String() string { return CauseNames[c] }
 // has no cause, and neither has what the client did.
 func CauseOf(err error) Cause {
 	var f *failure
-	if errors.As(err, &f) {
+	switch {
+	case errors.As(err, &f):
 		return f.cause
+	case errors.Is(err, ErrTruncated):
+		return CauseTruncated
 	}
 	return CauseNone
+}
+
+// Lasting reports whether a cause is one that somebody has to mend: the same
+// request fails again.
+func (c Cause) Lasting() bool {
+	switch c {
+	case CauseTLSCertificate, CauseALPN, CauseProxyAuth, CauseEgressDenied:
+		return true
+	}
+	return false
 }
 
 // dialFailure says which of our errors a failed dial is, and why.

@@ -2,8 +2,9 @@
 // connection, sends a request, and hands out the answer as it arrives.
 //
 // Bytes are opaque here: the room neither reads nor edits a body. It does not
-// retry, choose providers, or log. It may import config for addresses and
-// limits, and fasthttp for its header codec; it imports no other room.
+// choose providers or log. It sends a request again in one case only: when it
+// was lost on a connection that its provider had closed (see lost). It may import
+// fasthttp for its header codec; it imports no other room.
 //
 // Three rules hold for every connection:
 //
@@ -15,5 +16,12 @@
 //     in the middle of an answer.
 //   - Every wait has a limit: connect, first byte, silence, total.
 //
+// A connection serves requests for five minutes. Names are looked up for each
+// host on its own, IPv6 and IPv4 at once, and kept for 15 seconds; while the
+// resolver fails, for ten minutes.
+//
 // Goroutines: one per [Client], which closes idle connections; Close stops it.
+// Besides, for as long as they last: name look-ups and connects (their limit is
+// Connect), and one that reads the response of a request that is still being
+// written, which Send waits for.
 package upstream

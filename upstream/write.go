@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/valyala/fasthttp"
 )
 
@@ -203,6 +204,7 @@ func (a *Attempt) listen(interrupt func()) {
 	heard := make(chan struct{})
 	a.heard, a.headBug = heard, true
 	go func() {
+		defer crash.Exit()
 		defer close(heard)
 		defer func() {
 			if recover() != nil { // one request fails, and no other: see hear

@@ -61,6 +61,11 @@ func (m *members) reset() {
 // whole reports whether the value is complete.
 func (m *members) whole() bool { return m.state == whole }
 
+// begun reports whether a value has begun and can still go on.
+func (m *members) begun() bool {
+	return m.state < whole && (m.state != wantValue || m.nest.depth > 0)
+}
+
 // finish ends a number that is itself the value.
 func (m *members) finish() {
 	if m.nest.depth == 0 && m.state >= inMinus && m.state <= inExponent {

@@ -141,6 +141,10 @@ func (s *Scanner) Ended() bool {
 	return s.ended || s.finished && s.finishReason
 }
 
+// Unfinished reports whether the answer is a JSON value that has begun and not
+// ended. What is not JSON is never unfinished.
+func (s *Scanner) Unfinished() bool { return s.format == FormatJSON && s.json.begun() }
+
 // BetweenEvents reports whether an event of ours may stand here: the client
 // has seen nothing of an unfinished one.
 func (s *Scanner) BetweenEvents() bool {

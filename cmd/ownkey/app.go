@@ -118,6 +118,11 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 		return a, err
 	}
 	a.client, a.egress = upstream.NewClient(), upstream.NewEgress(cfg.Egress.Allow)
+	proxies, err := proxiesOf(&cfg.Egress)
+	if err != nil {
+		return a, err
+	}
+	a.client.Through(proxies)
 	providers, err := a.providers()
 	if err != nil {
 		return a, err

@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the schema that this program writes and reads.
-const Version = 2
+const Version = 3
 
 // Days that rows are kept. Sums by day and the billing book have no end.
 const (
@@ -65,7 +65,7 @@ const flushed = ", fsync_after_insert = 1, fsync_part_directory = 1"
 
 // migrations are the statements of each version, in order. Each can be repeated.
 func (s schema) migrations() [][]string {
-	return [][]string{s.first(), s.second()}
+	return [][]string{s.first(), s.second(), s.addColumn("requests", "error_cause")}
 }
 
 // second leaves out the names of models that no provider was asked for. Sums
@@ -75,6 +75,24 @@ func (s schema) second() []string {
 		return "ALTER TABLE " + s.local(table+"_mv") + s.on() + " MODIFY QUERY " + s.viewSelect(period, expression)
 	}
 	return []string{view("requests_1h", "hour", "toStartOfHour(started_at)"), view("requests_1d", "day", "toDate(started_at)")}
+}
+
+// addColumn adds a column of a book to tables that were made before it.
+func (s schema) addColumn(table, column string) []string {
+	kind := ""
+	for _, b := range books {
+		for _, c := range b.columns() {
+			if b.name == table && c.name == column {
+				kind = c.kind
+			}
+		}
+	}
+	add := " ADD COLUMN IF NOT EXISTS " + quote(column) + " " + kind
+	all := []string{"ALTER TABLE " + s.local(table) + s.on() + add}
+	if s.cluster != "" {
+		all = append(all, "ALTER TABLE "+s.name(table)+s.on()+add)
+	}
+	return all
 }
 
 func (s schema) first() []string {
