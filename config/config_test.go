@@ -59,7 +59,7 @@ func TestProxySettings(t *testing.T) {
 	f := func(egress, want string) {
 		t.Helper()
 		_, err := Parse("f", []byte("admin: {token: '${OWNKEY_ADMIN_TOKEN}'}\nkeyring: {master_key_file: /etc/k}\negress: {"+egress+"}"), env)
-		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != "f: "+want {
+		if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != "f:3: "+want {
 			t.Errorf("%s: %v", egress, err)
 		}
 	}

@@ -209,7 +209,13 @@ func TestWhyAProviderGivesNoResponse(t *testing.T) {
 		t.Run(x.cause, func(t *testing.T) {
 			h := newHouse(t, func(o *options) {
 				o.provider = x.url
-				o.limits = upstream.Limits{Connect: time.Second, FirstByte: 300 * time.Millisecond, Idle: time.Second}
+				o.limits = upstream.Limits{Connect: time.Minute, FirstByte: time.Minute, Idle: time.Minute}
+				switch x.cause {
+				case "timeout":
+					o.limits.Connect = time.Second
+				case "first_byte_timeout":
+					o.limits.FirstByte = 300 * time.Millisecond
+				}
 			})
 			for range 2 { // the second has no line of its own
 				a := h.chat("m")

@@ -45,10 +45,10 @@ func NewProxies(c *httpproxy.Config) (*Proxies, error) {
 // parseProxy reads a proxy's URL as curl and Go do: without a scheme it is
 // http.
 func parseProxy(text string) (*url.URL, error) {
-	u, err := url.Parse(text)
-	if err != nil || u.Host == "" {
-		u, err = url.Parse("http://" + text)
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
 	}
+	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "":
 		return nil, errors.New("is not a URL: want http://HOST:PORT or https://HOST:PORT")
