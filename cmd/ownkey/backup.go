@@ -168,7 +168,7 @@ func collect(ctx context.Context, cfg *config.Config, scratch string, m *archive
 	if err != nil {
 		return nil, nil, errors.Join(err, release())
 	}
-	defer frozen.Close() //nolint:errcheck // it was read
+	defer frozen.Close() //nolint:errcheck,contextcheck // it was read; its end does not depend on ctx
 	for i, name := range names {
 		progress("copying %s", name)
 		to := filepath.Join(scratch, name)
@@ -235,7 +235,7 @@ func openTree(dir string) (all []*os.File, err error) {
 		if err != nil || !d.Type().IsRegular() || strings.HasSuffix(path, ".new") {
 			return err
 		}
-		f, err := os.Open(path)
+		f, err := os.Open(path) //nolint:gosec // the data directory is its owner's only
 		if err == nil {
 			all = append(all, f)
 		}

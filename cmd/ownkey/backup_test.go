@@ -106,7 +106,7 @@ func TestBackupIsWhole(t *testing.T) {
 		s.memoryCall("POST", "/buckets/default/memories", fmt.Sprintf(`{"content":"The harbour master of quay %d is called Number%d."}`, i, i))
 	}
 	s.eventually("20 events", func() bool { return s.events() == 20 })
-	s.process.stop()
+	s.stop()
 	s.past(closed.AddDate(0, 0, 3))
 	s.serve()
 	first := s.month(closed.Format("2006-01"))
@@ -139,18 +139,18 @@ func TestBackupIsWhole(t *testing.T) {
 
 	// Elsewhere, from standard input and output, when nothing moves.
 	s.eventually("a store that is up to date", func() bool { return !strings.Contains(s.month(open), `"adjustments":[{`) })
-	quiet, err := exec.Command(binary, "backup", "--config", s.config, "-").Output()
-	if err == nil {
+	if exec.Command(binary, "backup", "--config", s.config, "-").Run() == nil {
 		t.Fatal("the environment was not given, and the configuration was read")
 	}
 	cmd := exec.Command(binary, "backup", "--config", s.config, "-")
 	cmd.Env = append(os.Environ(), "OWNKEY_ADMIN_TOKEN="+s.ready.AdminToken)
-	if quiet, err = cmd.Output(); err != nil {
+	quiet, err := cmd.Output()
+	if err != nil {
 		t.Fatal(err)
 	}
 	drafts := s.drafts(open)
 	events := s.events()
-	s.process.stop()
+	s.stop()
 
 	data := filepath.Join(s.dir, "data")
 	restore := func(archive io.Reader, file string) {
@@ -177,7 +177,7 @@ func TestBackupIsWhole(t *testing.T) {
 		t.Errorf("%d events, %d before", n, events)
 	}
 	for _, file := range archives { // those that were taken under load
-		s.process.stop()
+		s.stop()
 		restore(nil, file)
 		s.serve()
 		if after := s.month(closed.Format("2006-01")); after != before {
@@ -190,7 +190,7 @@ func TestBackupIsWhole(t *testing.T) {
 	}
 
 	// Without the events of the closed month there is no invoice, and no credit.
-	s.process.stop()
+	s.stop()
 	s.lose()
 	s.serve()
 	if after := s.month(closed.Format("2006-01")); after != before {

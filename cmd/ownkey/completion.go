@@ -20,7 +20,7 @@ complete -f -c ownkey -a "(__complete_ownkey)"
 }
 
 // Run prints it.
-func (c *CompletionCmd) Run() error {
+func (c *CompletionCmd) Run() error { //nolint:unparam // kong calls it
 	printf("%s", completions[c.Shell])
 	return nil
 }

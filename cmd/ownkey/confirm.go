@@ -22,7 +22,7 @@ func (f *ConfirmFlags) confirm(what, name string) error {
 	if f.Yes {
 		return nil
 	}
-	if !term.IsTerminal(int(os.Stdin.Fd())) { //nolint:gosec // a file descriptor is small
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
 		return usageError{fmt.Errorf("this deletes %s; repeat it with --yes", what)}
 	}
 	return confirmBy(os.Stdin, os.Stderr, what, name)

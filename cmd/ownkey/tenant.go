@@ -161,8 +161,12 @@ func (c *TenantShowCmd) Run() error {
 	}
 	slices.Sort(limits)
 	rows := [][]string{
-		{"name", t.Name}, {"created", day(t.CreatedAt)}, {"suspended", day(t.SuspendedAt)}, {"default provider", t.DefaultProvider},
-		{"routes", t.routes()}, {"limits", strings.Join(limits, ",")},
+		{"name", t.Name},
+		{"created", day(t.CreatedAt)},
+		{"suspended", day(t.SuspendedAt)},
+		{"default provider", t.DefaultProvider},
+		{"routes", t.routes()},
+		{"limits", strings.Join(limits, ",")},
 	}
 	usable := 0
 	for _, token := range tokens.Tokens {

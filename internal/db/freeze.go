@@ -24,7 +24,7 @@ type Frozen struct {
 // which must take milliseconds. Every file must exist.
 func Freeze(ctx context.Context, paths []string, meanwhile func() error) (f *Frozen, err error) {
 	f = &Frozen{paths: paths}
-	defer func() {
+	defer func() { //nolint:contextcheck // what was begun ends whatever became of ctx
 		if err != nil {
 			err = errors.Join(fmt.Errorf("cannot take the databases at one moment: %w", err), f.Close())
 		}
@@ -127,7 +127,7 @@ func check(ctx context.Context, path string) error {
 
 // Close lets go of that moment.
 func (f *Frozen) Close() error {
-	var errs []error
+	errs := make([]error, 0, 2*len(f.reads)+len(f.pools))
 	for _, r := range f.reads {
 		_, err := r.ExecContext(context.Background(), "ROLLBACK")
 		errs = append(errs, err, r.Close())

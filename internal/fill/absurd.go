@@ -35,7 +35,7 @@ func (a absurd) number() int64 {
 	if i := a.random.IntN(2 * len(extremes)); i < len(extremes) {
 		return extremes[i]
 	}
-	return int64(a.random.Uint64())
+	return int64(a.random.Uint64()) //nolint:gosec // any bits will do
 }
 
 func (a absurd) UUID(string, *uuid.UUID) {}

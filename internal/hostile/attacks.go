@@ -122,8 +122,10 @@ func buckets(ctx context.Context, t *Tenant) int {
 }
 
 func spellings(ctx context.Context, t *Tenant) int {
-	path := []string{"/%63hat/completions", "//chat/completions", "/chat//completions/", "/./chat/completions", "/chat/%2e%2e/chat/completions",
-		"//buckets/flood/memories", "/%62uckets/flood/memories", "/chat/completions?" + name(), "/" + url.PathEscape(name()) + "/" + name()}[rand.N(9)]
+	path := []string{
+		"/%63hat/completions", "//chat/completions", "/chat//completions/", "/./chat/completions", "/chat/%2e%2e/chat/completions",
+		"//buckets/flood/memories", "/%62uckets/flood/memories", "/chat/completions?" + name(), "/" + url.PathEscape(name()) + "/" + name(),
+	}[rand.N(9)]
 	return t.call(ctx, http.MethodPost, path, t.Token, chat(name(), true, "x"))
 }
 

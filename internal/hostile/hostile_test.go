@@ -91,8 +91,10 @@ func newAttacker(b *bed) *hostile.Tenant {
 	b.t.Helper()
 	b.want("POST", "/tenants", map[string]any{"id": "hostile"}, nil)
 	b.want("PUT", "/tenants/hostile/credentials/own/default", map[string]any{"secret": "sk-own"}, nil)
-	b.want("PATCH", "/tenants/hostile", map[string]any{"default_provider": "own",
-		"memory": map[string]any{"embeddings_model": "act-lie-", "extraction_model": "own/x", "capture_assistant": true}}, nil)
+	b.want("PATCH", "/tenants/hostile", map[string]any{
+		"default_provider": "own",
+		"memory":           map[string]any{"embeddings_model": "act-lie-", "extraction_model": "own/x", "capture_assistant": true},
+	}, nil)
 	a := &hostile.Tenant{BaseURL: "http://" + b.listen + "/v1"}
 	for token, ask := range map[*string]map[string]any{
 		&a.Token:    {"label": "all"},

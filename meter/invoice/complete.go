@@ -6,7 +6,7 @@ import (
 	"fmt"
 )
 
-// ErrIncomplete: events that a closed invoice was computed from are not in the
+// ErrIncomplete says that events that a closed invoice was computed from are not in the
 // store any more. Without them an invoice would credit what was used.
 var ErrIncomplete = errors.New("events that a closed invoice counted are missing from the store; restore the records (ownkey restore, or ClickHouse's own backup) before invoices are made")
 
