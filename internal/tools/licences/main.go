@@ -34,7 +34,13 @@ var permissive = []string{"MIT", "MIT-0", "BSD-2-Clause", "BSD-3-Clause", "Apach
 // known are files beside a licence that no list of licences has.
 var known = map[string]struct{ start, what string }{
 	"modernc.org/sqlite/LICENSE-SQLITE": {"SQLite Is Public Domain\n", "the C code that was translated is in the public domain"},
-	"modernc.org/memory/LICENSE-LOGO":   {"https://commons.wikimedia.org/wiki/File:Memory_infra_logo.png", "a picture in its README, which is not linked"},
+	// Notices under section 4(d) of Apache-2.0: names to pass on, no terms.
+	"github.com/prometheus/client_golang/NOTICE": {"Prometheus instrumentation library for Go applications\nCopyright", "attribution"},
+	"github.com/prometheus/client_model/NOTICE":  {"Data model artifacts for Prometheus.\nCopyright", "attribution"},
+	"github.com/prometheus/common/NOTICE":        {"Common libraries shared by Prometheus Go components.\nCopyright", "attribution"},
+	"github.com/prometheus/procfs/NOTICE":        {"procfs provides functions to retrieve system, kernel and process\nmetrics", "attribution"},
+
+	"modernc.org/memory/LICENSE-LOGO": {"https://commons.wikimedia.org/wiki/File:Memory_infra_logo.png", "a picture in its README, which is not linked"},
 }
 
 // names are those of files with terms. LICENSE-3RD-PARTY is left out: it
