@@ -270,7 +270,7 @@ func (a *app) run(ctx context.Context) error {
 	for _, l := range a.control {
 		serve(a.serveAdmin, l)
 	}
-	a.log.Info().Strs("listen", addressesOf(a.data)).Strs("admin_listen", addressesOf(a.control)).Msg("serving")
+	a.log.Info().Str("listen", addressesOf(a.data)).Str("admin_listen", addressesOf(a.control)).Msg("serving")
 	var err error
 	select {
 	case <-ctx.Done():

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 
 	"github.com/ownkey/ownkey/config"
 )
@@ -43,10 +44,11 @@ func networkOf(address string) string {
 	}
 }
 
-// addressesOf are where the listeners are reached.
-func addressesOf(all []net.Listener) (addresses []string) {
+// addressesOf are where the listeners are reached, with commas between them.
+func addressesOf(all []net.Listener) string {
+	var addresses []string
 	for _, l := range all {
 		addresses = append(addresses, l.Addr().String())
 	}
-	return addresses
+	return strings.Join(addresses, ", ")
 }

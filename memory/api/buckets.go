@@ -44,7 +44,11 @@ func (a *API) listBuckets(ctx context.Context, c *call) (Answer, error) {
 	for i := range page {
 		views = append(views, viewBucket(&page[i]))
 	}
-	return ok(statusOK, map[string]any{"buckets": views, "total": total, "limit": limit, "offset": offset})
+	answer := map[string]any{"buckets": views}
+	if len(c.query) > 0 || total > int64(len(views)) { // clients that know no pages get no more than they know
+		answer["total"], answer["limit"], answer["offset"] = total, limit, offset
+	}
+	return ok(statusOK, answer)
 }
 
 // buckets gives a page of the buckets that the caller may use, and how many they
