@@ -138,7 +138,7 @@ func (b *bed) start() time.Duration {
 	b.ended = ended
 	go func(cmd *exec.Cmd) { _ = cmd.Wait(); close(ended) }(b.cmd)
 	for end := time.Now().Add(startTime); ; time.Sleep(10 * time.Millisecond) {
-		if b.ready() == http.StatusOK {
+		if status, _ := b.ready(); status == http.StatusOK {
 			return time.Since(began)
 		}
 		select {
@@ -170,15 +170,17 @@ func (b *bed) kill() {
 	<-b.ended
 }
 
-// ready is the status of /readyz, 0 for no response.
-func (b *bed) ready() int {
+// ready is the status of /readyz, 0 for no response, and the word for each part.
+func (b *bed) ready() (status int, parts map[string]string) {
 	response, err := http.Get("http://" + b.listen + "/readyz")
 	if err != nil {
-		return 0
+		return 0, nil
 	}
 	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, response.Body)
-	return response.StatusCode
+	if err := json.NewDecoder(response.Body).Decode(&parts); err != nil {
+		return 0, nil
+	}
+	return response.StatusCode, parts
 }
 
 // ask makes a call of the admin plane and decodes its answer into out.

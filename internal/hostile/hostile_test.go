@@ -75,12 +75,14 @@ func hostileMinute(t *testing.T, b *bed) {
 	q.check(t)
 }
 
-// watchReadiness wants /readyz to say that calls can be served, since they can.
+// watchReadiness wants /readyz to say that calls can be served and that records
+// move, since they can and do.
 func watchReadiness(ctx context.Context, b *bed, q *quiet) {
 	for ctx.Err() == nil {
 		q.pause.RLock()
-		if status := b.ready(); status != http.StatusOK {
-			q.failed("/readyz: %d", status)
+		status, parts := b.ready()
+		if status != http.StatusOK || parts["store"] != "ok" || parts["keyring"] != "ok" || parts["ledger"] != "ok" || parts["records"] == "late" {
+			q.failed("/readyz: %d %v", status, parts)
 		}
 		q.pause.RUnlock()
 		wait(ctx, time.Second)

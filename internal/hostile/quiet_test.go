@@ -27,6 +27,7 @@ const (
 type quiet struct {
 	b     *bed
 	token string
+	began time.Time
 
 	pause sync.RWMutex // held for writing while the gateway is restarted
 
@@ -43,7 +44,7 @@ type quiet struct {
 
 func newQuiet(b *bed) *quiet {
 	b.t.Helper()
-	q := &quiet{b: b, done: map[string]time.Time{}, arrived: map[string]time.Duration{}}
+	q := &quiet{b: b, began: time.Now().Add(-time.Second), done: map[string]time.Time{}, arrived: map[string]time.Duration{}}
 	b.want("POST", "/tenants", map[string]any{"id": "quiet"}, nil)
 	b.want("PUT", "/tenants/quiet/credentials/openai/default", map[string]any{"secret": "sk-quiet"}, nil)
 	var made struct{ Token string }
@@ -177,7 +178,7 @@ func spent(text []byte) int64 {
 func (q *quiet) look(ctx context.Context) {
 	q.pause.RLock()
 	defer q.pause.RUnlock()
-	from := time.Now().Add(-30 * time.Second).UTC().Format(time.RFC3339)
+	from := q.began.UTC().Format(time.RFC3339)
 	var rows []row
 	if err := q.b.ask(ctx, "GET", "/records?tenant=quiet&book=requests&from="+url.QueryEscape(from), nil, &rows); err != nil {
 		if ctx.Err() == nil {
@@ -209,6 +210,9 @@ func (q *quiet) check(t *testing.T) {
 	}
 	if q.worst > arrival+lookPause {
 		t.Errorf("a record arrived after %v, want %v", q.worst, arrival)
+	}
+	if late := len(q.done) - len(q.arrived); late > 0 {
+		t.Errorf("%d records have not arrived", late)
 	}
 	q.checkRecords(t)
 	q.checkBudget(t)
