@@ -199,8 +199,9 @@ func collect(ctx context.Context, cfg *config.Config, scratch string, m *archive
 // once a second.
 const queueTries = 50
 
-// openQueues opens the ledger and the segments that wait for ClickHouse as they
-// are at one moment. The mark says how much of the ledger is in segments.
+// openQueues opens the ledger, what was set aside of it, and the segments that
+// wait for ClickHouse as they are at one moment. The mark says how much of the
+// ledger is in segments.
 func openQueues(data string) (logs []*ledger.Copied, segments []*os.File, err error) {
 	mark := filepath.Join(data, segmentsDir, "mark.json")
 	for range queueTries {
@@ -209,6 +210,8 @@ func openQueues(data string) (logs []*ledger.Copied, segments []*os.File, err er
 			return nil, nil, err
 		}
 		segments, err = openTree(filepath.Join(data, segmentsDir))
+		aside, aerr := openTree(filepath.Join(data, ledgerDir, "quarantine"))
+		segments, err = append(segments, aside...), errors.Join(err, aerr)
 		after, _ := os.ReadFile(mark)
 		if err == nil && string(before) == string(after) {
 			return logs, segments, nil

@@ -326,8 +326,10 @@ func TestServeAndCheck(t *testing.T) {
 	}
 	defer cmd.Process.Kill()
 	var line struct{ Message, Listen string }
-	if err := json.NewDecoder(stderr).Decode(&line); err != nil || line.Message != "serving" {
-		t.Fatalf("%v %+v", err, line)
+	for lines := json.NewDecoder(stderr); line.Message != "serving"; { // behind a warning, where few files may be open
+		if err := lines.Decode(&line); err != nil {
+			t.Fatal(err)
+		}
 	}
 	response, err := http.Get("http://" + line.Listen + "/readyz")
 	if err != nil || response.StatusCode != 200 {
