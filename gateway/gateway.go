@@ -108,6 +108,7 @@ type Gateway struct {
 	server        *front.Server
 	accepting     seldom
 	shaking       seldom
+	turning       seldom
 	watcher       *watcher
 	metrics       *metrics
 	failures      failureLog
@@ -142,7 +143,7 @@ func New(o Options) *Gateway {
 	slices.Sort(names)
 	g.providerNames = strings.Join(names, ", ")
 	g.server = front.New(front.Options{
-		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, Handshake: g.badHandshake, TLS: o.TLS, Large: &g.held,
+		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, Handshake: g.badHandshake, TurnedAway: g.turnedAway, TLS: o.TLS, Large: &g.held,
 		MaxConnections: o.Limits.MaxConnections, MaxHeadBytes: o.Limits.MaxHeaderBytes,
 		HeadTimeout: o.Timeouts.ClientHeader, IdleTimeout: o.Timeouts.ClientIdle, WriteTimeout: o.Timeouts.ClientWrite,
 	})

@@ -20,6 +20,7 @@ type metrics struct {
 	errors    map[string]prometheus.Counter
 	refused   map[code]prometheus.Counter // before authentication
 	handshake map[string]prometheus.Counter
+	turned    prometheus.Counter // connections beyond the limit
 	failures  *prometheus.CounterVec
 	known     *xsync.Map[series, *children]
 }
@@ -79,6 +80,9 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		Name: "ownkey_refused_before_authentication_total",
 		Help: "Requests refused before their caller was known, by code: counted here and recorded nowhere.",
 	}, []string{"code"})
+	m.turned = with.NewCounter(prometheus.CounterOpts{
+		Name: "ownkey_turned_away_connections_total", Help: "Connections of clients that were refused because limits.max_connections were open.",
+	})
 	handshakes := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "ownkey_tls_handshake_failures_total", Help: "Connections of clients whose TLS handshake failed, by cause.",
 	}, []string{"cause"})

@@ -65,6 +65,15 @@ func (g *Gateway) acceptTrouble(err error, wait time.Duration) {
 	}
 }
 
+// turnedAway counts a connection beyond limits.max_connections and logs some of
+// them.
+func (g *Gateway) turnedAway() {
+	g.metrics.turned.Inc()
+	if g.turning.due(time.Now()) {
+		g.log.Warn().Msg("connections are turned away: limits.max_connections are open (one line in ten seconds; ownkey_turned_away_connections_total counts all)")
+	}
+}
+
 // badHandshake counts a TLS handshake that failed and logs some of them. Port
 // scans and TCP health checks leave without one, so those are only counted.
 func (g *Gateway) badHandshake(cause string, from net.Addr) {

@@ -64,6 +64,9 @@ func TestSilentStrangersStopNobody(t *testing.T) {
 					t.Fatalf("a call beside silent connections: %d %v", status, err)
 				}
 			}
+			if text := h.metricsText(); !strings.Contains(text, "\nownkey_turned_away_connections_total 20") { // 201 and more
+				t.Error("who was turned away is not counted")
+			}
 		})
 	}
 }

@@ -11,13 +11,13 @@ type RecordsCmd struct {
 	Tenant string    `placeholder:"ID" help:"One tenant; all when not given."`
 	From   time.Time `placeholder:"TIME" help:"Beginning, such as yesterday, 2 hours ago, 2026-11 or 2026-11-23T10:00:00Z. The default is one hour before the end."`
 	To     time.Time `placeholder:"TIME" help:"End, not included. The default is now."`
-	Book   string    `placeholder:"BOOK" enum:",requests,unseals,memory,quarantine" default:"" help:"requests, unseals or memory; all three when not given. quarantine: the rows that no store took."`
+	Book   string    `placeholder:"BOOK" enum:",requests,decrypts,memory_events,unseals,memory,quarantine" default:"" help:"requests, decrypts or memory_events; all three when not given. quarantine: the rows that no store took."`
 	// With --book memory and a tenant.
 	Watermark string `placeholder:"TIME" help:"Only the memory events that an invoice with this watermark has counted."`
 	AdminFlags
 }
 
-// Run prints the rows as JSON lines: unseals, requests, memory events.
+// Run prints the rows as JSON lines: decrypts, requests, memory events.
 func (c *RecordsCmd) Run() error {
 	path := recordsPath(c.Tenant, c.From, c.To) + "&book=" + c.Book
 	if c.Watermark != "" {

@@ -27,14 +27,17 @@ func (s *server) listing(values url.Values) (l listing, err error) {
 	if l.from, l.to, err = timeRange(values, s.Usage.Now(), time.Hour); err != nil {
 		return l, err
 	}
+	if old, ok := map[string]string{"decrypts": "unseals", "memory_events": "memory"}[l.book]; ok {
+		l.book = old // the words of the rows themselves
+	}
 	if l.book != "" && !slices.Contains([]string{"requests", "unseals", "memory", bookQuarantine}, l.book) {
-		return l, &failure{http.StatusBadRequest, "invalid_request", "book", "book: want requests, unseals, memory or quarantine"}
+		return l, &failure{http.StatusBadRequest, "invalid_request", "book", "book: want requests, decrypts, memory_events or quarantine"}
 	}
 	if !values.Has("watermark") {
 		return l, nil
 	}
 	if l.tenant == "" || l.book != "memory" {
-		return l, &failure{http.StatusBadRequest, "invalid_request", "watermark", "watermark: only with a tenant and book=memory"}
+		return l, &failure{http.StatusBadRequest, "invalid_request", "watermark", "watermark: only with a tenant and book=memory_events"}
 	}
 	l.watermark, err = parseTime("watermark", values.Get("watermark"))
 	return l, err

@@ -79,6 +79,7 @@ func (s *Server) take(raw net.Conn) {
 
 // turnAway answers a connection beyond the limit, if few are being answered.
 func (s *Server) turnAway(raw net.Conn) {
+	s.o.TurnedAway()
 	if s.turned.Add(1) > turnedAway {
 		s.turned.Add(-1)
 		_ = raw.Close()

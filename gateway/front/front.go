@@ -29,6 +29,8 @@ type Options struct {
 	// Handshake is called for each connection whose TLS handshake failed, with
 	// one of HandshakeCauses. It may be nil without TLS.
 	Handshake func(cause string, from net.Addr)
+	// TurnedAway is called for each connection beyond MaxConnections.
+	TurnedAway func()
 	// TLS of the listener; nil is plain HTTP.
 	TLS *tls.Config
 	// MaxConnections bounds connections that are served; 0 is no bound.

@@ -56,6 +56,7 @@ func serve(t *testing.T, l net.Listener, change func(*Server)) (s *Server, addre
 		Handler: echo, Large: r, MaxHeadBytes: 64 << 10,
 		Unreadable:  func(ctx *fasthttp.RequestCtx, why error) { ctx.SetStatusCode(400); ctx.SetBodyString(why.Error()) },
 		Trouble:     func(error, time.Duration) {},
+		TurnedAway:  func() {},
 		HeadTimeout: 5 * time.Second, IdleTimeout: 5 * time.Second, WriteTimeout: 5 * time.Second,
 	})
 	if change != nil {
