@@ -147,12 +147,43 @@ func TestTheBoundHolds(t *testing.T) {
 	sum := int64(0)
 	b.buckets.Range(func(_ bucketKey, one *bucket) bool {
 		if r := one.resident.Load(); r != nil {
-			sum += r.bytes + r.answers.bytes
+			sum += r.measured.Load() + r.answers.bytes
 		}
 		return true
 	})
 	if held := b.ResidentBytes(); held != sum {
 		t.Errorf("%d bytes are reported, the buckets have %d", held, sum)
+	}
+}
+
+// TestALargeBucketLeavesRoomForOthers: one that is larger than the bound, as one
+// of an older version may be, is loaded once, and the small ones that are asked
+// between stay beside it.
+func TestALargeBucketLeavesRoomForOthers(t *testing.T) {
+	const bound = 1 << 20
+	b := newBed(t).hasty()
+	b.fill("large", "default", 4000)
+	for at := range 10 {
+		b.fill("acme", fmt.Sprint("bucket-", at), 10)
+	}
+	b.find("large", "default", "bees")
+	size := b.ResidentBytes()
+	if size < bound {
+		t.Fatalf("the large bucket has %d bytes, the bound is %d", size, bound)
+	}
+	b.shut()
+	again := openBed(t, b.path, func(o *Options) { o.MaxResidentBytes = bound })
+	for round := range 5 {
+		for at := range 10 {
+			again.find("large", "default", fmt.Sprint("bees of hive ", round, at))
+			again.find("acme", fmt.Sprint("bucket-", at), fmt.Sprint("bees of hive ", round))
+		}
+	}
+	if loads, evictions := again.Counts().Loads.Load(), again.Counts().Evictions.Load(); loads != 11 || evictions != 0 {
+		t.Errorf("%d loads of 11 buckets, %d were let go of", loads, evictions)
+	}
+	if held := again.ResidentBytes(); held > size+bound/2 {
+		t.Errorf("%d bytes are held", held)
 	}
 }
 

@@ -96,28 +96,28 @@ func (k *Keeper) end(b *bucket) {
 
 // ready gives a bucket as it is in memory, and loads it if it is not: ErrNotFound
 // if there is none. The load goes on when ctx ends, for whoever comes next.
-func (k *Keeper) ready(ctx context.Context, tenant, name string) (*resident, error) {
+func (k *Keeper) ready(ctx context.Context, tenant, name string) (*bucket, *resident, error) {
 	key := bucketKey{tenant, name}
 	for {
 		b, ok := k.buckets.Load(key)
 		if !ok {
 			if _, err := k.bucketID(ctx, tenant, name); err != nil {
-				return nil, inTime(ctx, err)
+				return nil, nil, inTime(ctx, err)
 			}
 			b = k.bucket(key)
 		}
 		if r := b.resident.Load(); r != nil {
 			b.used.Store(time.Now().UnixNano())
-			return r, nil
+			return b, r, nil
 		}
 		l := k.startLoading(b)
 		select {
 		case <-l.done:
 			if l.err != nil {
-				return nil, l.err
+				return nil, nil, l.err
 			}
 		case <-ctx.Done():
-			return nil, ErrTimeout
+			return nil, nil, ErrTimeout
 		}
 	}
 }
@@ -220,35 +220,67 @@ func (k *Keeper) apply(b *bucket, change func(r *resident)) {
 // has its turn.
 func (k *Keeper) resized(b *bucket, r *resident) {
 	r.measure()
+	if r.beyond(k.share()) > 0 {
+		k.oversize.Store(b)
+	}
 	k.makeRoom(b)
 }
 
-// roomLeft is what is free after room was made: looking at all buckets is worth
-// it for a tenth of the bound.
-const roomLeft = .9
+// share is what one bucket may hold of the bound. Larger ones are of a time when
+// more was allowed, or of vectors that have grown.
+func (k *Keeper) share() int64 { return k.o.MaxResidentBytes / 2 }
+
+// beyond is how much more than a share the bucket holds, 0 for none.
+func (r *resident) beyond(share int64) int64 { return max(0, r.measured.Load()-share) }
+
+// mayHold is what all buckets together may hold. Of the bucket that outgrew its
+// share last, only the share counts: if it made all others go at each recall,
+// they would be loaded again and again. Of two such buckets one has to go.
+func (k *Keeper) mayHold() int64 {
+	most := k.o.MaxResidentBytes
+	if b := k.oversize.Load(); b != nil {
+		if r := b.resident.Load(); r != nil {
+			most += r.beyond(k.share())
+		}
+	}
+	return most
+}
+
+// roomLeft is the part of the bound that is free after room was made: looking at
+// all buckets is worth it for a tenth.
+const roomLeft = 10
 
 // makeRoom lets go of the buckets that were used longest ago, if more is held
-// than may be. That is rare, so that looking at all of them is cheaper than
+// than may be, but not of keep, which is in use. That is rare, so that looking at all of them is cheaper than
 // keeping them in order at each recall.
 func (k *Keeper) makeRoom(keep *bucket) {
-	if k.held.Load() <= k.o.MaxResidentBytes || !k.evicting.TryLock() {
+	if k.held.Load() <= k.mayHold() || !k.evicting.TryLock() {
 		return
 	}
 	defer k.evicting.Unlock()
 	type candidate struct {
-		b    *bucket
-		used int64
+		b       *bucket
+		outgrew bool // its share, and is not the one that may
+		used    int64
 	}
 	var all []candidate
 	k.buckets.Range(func(_ bucketKey, b *bucket) bool {
-		if b != keep && b.resident.Load() != nil {
-			all = append(all, candidate{b, b.used.Load()})
+		if r := b.resident.Load(); r != nil && b != keep {
+			all = append(all, candidate{b, b != k.oversize.Load() && r.beyond(k.share()) > 0, b.used.Load()})
 		}
 		return true
 	})
-	slices.SortFunc(all, func(a, b candidate) int { return cmp.Compare(a.used, b.used) })
+	slices.SortFunc(all, func(a, b candidate) int {
+		if a.outgrew != b.outgrew {
+			if a.outgrew {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.used, b.used)
+	})
 	for _, c := range all {
-		if float64(k.held.Load()) <= roomLeft*float64(k.o.MaxResidentBytes) {
+		if k.held.Load() <= k.mayHold()-k.o.MaxResidentBytes/roomLeft {
 			return
 		}
 		k.forget(c.b)

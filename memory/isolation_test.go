@@ -124,7 +124,7 @@ func TestForeignRowsAreSeen(t *testing.T) {
 		t.Fatal("nothing is found")
 	}
 	k := b.Keeper
-	r, err := k.ready(context.Background(), "acme", "default")
+	_, r, err := k.ready(context.Background(), "acme", "default")
 	if err != nil {
 		t.Fatal(err)
 	}

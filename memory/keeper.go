@@ -99,7 +99,8 @@ type Keeper struct {
 
 	households *xsync.Map[string, *household] // by tenant
 	deleting   deletions
-	evicting   sync.Mutex // held by who makes room
+	evicting   sync.Mutex             // held by who makes room
+	oversize   atomic.Pointer[bucket] // the one that outgrew its share last; nil for none
 
 	sweeping sync.Mutex
 	models   map[string]string // embeddings models by tenant; guarded by sweeping

@@ -62,8 +62,9 @@ type Found struct {
 func (k *Keeper) Search(ctx context.Context, q *Question) (Found, error) {
 	found := Found{Cached: true}
 	vector := k.questionVector(ctx, q)
+	var asked *bucket
 	for _, name := range q.Buckets {
-		r, err := k.ready(ctx, q.Tenant, name)
+		b, r, err := k.ready(ctx, q.Tenant, name)
 		if errors.Is(err, ErrNotFound) {
 			found.Cached = k.household(q.Tenant).asked(q, name) && found.Cached
 			continue
@@ -71,12 +72,13 @@ func (k *Keeper) Search(ctx context.Context, q *Question) (Found, error) {
 		if err != nil {
 			return Found{}, err
 		}
+		asked = b
 		found.BucketID = cmp.Or(found.BucketID, r.id)
 		if err := r.search(q, name, vector, &found); err != nil {
 			return Found{}, err
 		}
 	}
-	k.makeRoom(nil) // the answers that buckets remember count, too
+	k.makeRoom(asked) // the answers that buckets remember count, too
 	if len(q.Buckets) > 1 {
 		slices.SortStableFunc(found.Hits, func(a, b Hit) int { return cmp.Compare(b.Relevance, a.Relevance) })
 	}

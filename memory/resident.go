@@ -12,12 +12,12 @@ import (
 // resident is a bucket in memory. It is changed by who has the bucket's turn,
 // one memory at a time, so that recalls wait for no more than that.
 type resident struct {
-	key   bucketKey
-	id    string
-	held  *atomic.Int64 // of the keeper: what all of them hold
-	bytes int64         // as measured last; guarded by the bucket's turn
-	text  int64         // bytes of strings and vectors; likewise
-	left  []int         // numbers that were removed, and the index has still; likewise
+	key      bucketKey
+	id       string
+	held     *atomic.Int64 // of the keeper: what all of them hold
+	measured atomic.Int64  // bytes, as measured last
+	text     int64         // bytes of strings and vectors; likewise
+	left     []int         // numbers that were removed, and the index has still; likewise
 
 	mu      sync.RWMutex // guards what follows; held for microseconds
 	index   *index.Index
@@ -53,15 +53,13 @@ const (
 func (r *resident) measure() {
 	size := residentBytes + r.text + r.index.Bytes() + int64(cap(r.items))*itemBytes + int64(len(r.numbers))*numberBytes +
 		int64(cap(r.vectors.of))*int64(unsafe.Sizeof([]float32{})) + int64(cap(r.pinned)+cap(r.left))*8
-	r.held.Add(size - r.bytes)
-	r.bytes = size
+	r.held.Add(size - r.measured.Swap(size))
 }
 
 // close takes what the bucket held off the keeper's account. Recalls that are
 // under way go on with it.
 func (r *resident) close() {
-	r.held.Add(-r.bytes)
-	r.bytes = 0
+	r.held.Add(-r.measured.Swap(0))
 	r.answers.close()
 }
 

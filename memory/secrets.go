@@ -57,7 +57,8 @@ var tokens = regexp.MustCompile(strings.Join([]string{
 // addresses have a password in front of their host.
 var addresses = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]{1,20}://)[^\s/:@'"<>]{0,100}:[^\s/@'"<>]{1,200}@`)
 
-// labelled is a word for a secret, what joins it to its value, and the value.
+// labelled is a word for a secret, what joins it to its value, and the beginning
+// of the value, which goes on until endsValue.
 // The second group has words for a password, the others are names in programs
 // and settings; sep is what follows: a sign, a word for "is", or nothing but
 // space.
@@ -65,7 +66,17 @@ var labelled = regexp.MustCompile(`(?i)(?:^|[^\pL\pN])(?:[0-9a-z]{0,40}[_.-])?(?
 	`(pass(?:word|wd|phrase|code)|pwd|pin|passwort|kennwort|mot de passe|contraseña|contrasena|senha|parola|wachtwoord|hasło|lösenord|пароль|密码|密碼|パスワード|비밀번호)|` +
 	`(secret(?:[_ -]?access)?(?:[_ -]?key)?|client[_ -]?secret|api[_ -]?key|access[_ -]?key|private[_ -]?key|signing[_ -]?key)|` +
 	`((?:access|auth|refresh|session|bot|id)?[_ -]?token)` +
-	`)["'\x60*]{0,3}(\s{0,5}(?:[:=]{1,2}>?|：)\s{0,5}|\s{1,5}(?:is|ist|lautet|est|es|è|é|jest|är|это)\s{1,5}|(?:是|は|:)\s{0,5}|\s{1,5})["'\x60*“«]{0,3}([^\s"'\x60,;“”«»]{3,})`)
+	`)["'\x60*]{0,3}(\s{0,5}(?:[:=]{1,2}>?|：)\s{0,5}|\s{1,5}(?:is|ist|lautet|est|es|è|é|jest|är|это)\s{1,5}|(?:是|は|:)\s{0,5}|\s{1,5})["'\x60*“«]{0,3}([^\s"'\x60,;“”«»]{3})`)
+
+// endsValue reports whether a value ends before a character: the last group of
+// labelled takes none of them.
+func endsValue(r rune) bool {
+	return strings.ContainsRune(" \t\n\f\r\"'`,;“”«»", r)
+}
+
+// judgedValue is how many bytes of a value decide whether it is one. The rest of
+// one that is longer goes with them.
+const judgedValue = 256
 
 // digits looks like the number of a payment card, account like that of a bank
 // account (ISO 13616).
@@ -104,40 +115,60 @@ const (
 )
 
 // withoutLabelled removes the values of what is called a secret, and keeps what
-// it is called.
+// it is called. Labels may stand in each other's values, as in "pin:pin:pin:":
+// where such a run ends is looked for once, and its labels are judged by their
+// first bytes.
 func withoutLabelled(text string) string {
 	var out strings.Builder
+	end := 0 // of the value that was seen last
 	for {
 		at := labelled.FindStringSubmatchIndex(text)
 		if at == nil {
 			break
 		}
-		start, end := at[2*groupValue], at[2*groupValue+1]
-		joint := strings.TrimSpace(text[at[2*groupJoint]:at[2*groupJoint+1]])
-		value := strings.TrimRight(text[start:end], ".!?)]}*")
-		if len(value) < len(text[start:end]) && !mixed(value) { // a mark at the end may be a part of it
-			value = text[start:end]
+		start := at[2*groupValue]
+		if end <= start {
+			end = len(text)
+			if n := strings.IndexFunc(text[start:], endsValue); n >= 0 {
+				end = start + n
+			}
 		}
-		kind := groupPassword
-		for at[2*kind] < 0 {
-			kind++
-		}
-		pin := kind == groupPassword && strings.EqualFold(text[at[2*kind]:at[2*kind+1]], "pin")
-		if strings.HasPrefix(value, removed[:7]) || !secretValue(kind, pin, joint, value) {
-			start = at[2*groupJoint] // a label may follow at once
+		next := end
+		if secretAt(text, at, end) {
 			out.WriteString(text[:start])
-			text = text[start:]
-			continue
+			out.WriteString(removed)
+		} else {
+			next = at[2*groupJoint] // a label may follow at once
+			out.WriteString(text[:next])
 		}
-		out.WriteString(text[:start])
-		out.WriteString(removed)
-		text = text[end:]
+		text, end = text[next:], end-next
 	}
 	if out.Len() == 0 {
 		return text
 	}
 	out.WriteString(text)
 	return out.String()
+}
+
+// secretAt reports whether a match of labelled, whose value goes on to end, is a
+// secret.
+func secretAt(text string, at []int, end int) bool {
+	start := at[2*groupValue]
+	whole := text[start:min(end, start+judgedValue)]
+	if strings.HasPrefix(whole, removed[:7]) {
+		return false
+	}
+	value := strings.TrimRight(whole, ".!?)]}*")
+	if len(value) < len(whole) && !mixed(value) { // a mark at the end may be a part of it
+		value = whole
+	}
+	kind := groupPassword
+	for at[2*kind] < 0 {
+		kind++
+	}
+	joint := strings.TrimSpace(text[at[2*groupJoint]:at[2*groupJoint+1]])
+	pin := kind == groupPassword && strings.EqualFold(text[at[2*kind]:at[2*kind+1]], "pin")
+	return secretValue(kind, pin, joint, value)
 }
 
 // secretValue reports whether a value that follows a label is one, and not the

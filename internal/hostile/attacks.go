@@ -45,8 +45,10 @@ var attacks = []attack{
 	{"names of buckets", 1, time.Millisecond, buckets},
 	{"spellings of paths", 1, time.Millisecond, spellings},
 	{"giant turns", 1, 20 * time.Millisecond, giantTurns},
+	{"captured turns", 1, 20 * time.Millisecond, capturedTurns},
 	{"deep bodies", 1, 20 * time.Millisecond, deepBodies},
 	{"memories", 1, 5 * time.Millisecond, memories},
+	{"disk", 1, time.Millisecond, disk},
 	{"memories that change", 1, 5 * time.Millisecond, changes},
 	{"memories that go", 1, 500 * time.Millisecond, func(ctx context.Context, t *Tenant) int {
 		return t.call(ctx, http.MethodDelete, "/buckets/flood/memories", t.Token, "")
@@ -135,6 +137,12 @@ func giantTurns(ctx context.Context, t *Tenant) int {
 	return t.chat(ctx, "m", false, strings.Repeat(piece, (2<<20)/len(piece)), "Ownkey-Memory", "on", "Ownkey-Bucket", "flood")
 }
 
+// capturedTurns hold what the search for secrets in them has trouble with.
+func capturedTurns(ctx context.Context, t *Tenant) int {
+	piece := []string{"-pin:", "-pin:!!!!!!!!", "-pwd:[secret", "password ", "api_key-", "密码是", "4111 ", "Bearer ", "-----BEGIN RSA PRIVATE KEY-----", "https://a:b@"}[rand.N(10)]
+	return t.chat(ctx, "m", false, name()+strings.Repeat(piece, (99<<10)/len(piece)), "Ownkey-Memory", "capture", "Ownkey-Bucket", "flood")
+}
+
 func deepBodies(ctx context.Context, t *Tenant) int {
 	n := 500_000
 	body := []string{
@@ -152,6 +160,15 @@ func memories(ctx context.Context, t *Tenant) int {
 	}
 	bucket := []string{"flood", name()}[rand.N(2)]
 	return t.call(ctx, http.MethodPost, "/buckets/"+bucket+"/memories", t.Token, `{"memories":[`+strings.Join(all, ",")+`]}`)
+}
+
+// disk stores as much as one call takes, as often as it can.
+func disk(ctx context.Context, t *Tenant) int {
+	var all []string
+	for range 80 {
+		all = append(all, fmt.Sprintf(`{"content":%s}`, quoted(name()+strings.Repeat(" x", 50_000))))
+	}
+	return t.call(ctx, http.MethodPost, "/buckets/"+name()+"/memories", t.Token, `{"memories":[`+strings.Join(all, ",")+`]}`)
 }
 
 // changes rewrites one memory until it is all history.
