@@ -172,7 +172,8 @@ type Provider struct {
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// Limit for the time to the answer's first byte.
 	FirstByteTimeout time.Duration `yaml:"first_byte_timeout"`
-	// Limit for the silence between two parts of an answer.
+	// Limit for the silence between two parts of an answer. A comment or a ping of
+	// the provider's ends a silence.
 	IdleTimeout time.Duration `yaml:"idle_timeout"`
 	// Limit for a whole call.
 	TotalTimeout time.Duration `yaml:"total_timeout"`
@@ -268,40 +269,14 @@ func Default() Config {
 	}
 }
 
-// DefaultProvider is what an entry of a provider changes. 600 s to the first
-// byte is the official SDKs' own limit; reasoning models are silent for
-// minutes.
+// DefaultProvider is what an entry of a provider changes. 600 s is the official
+// SDKs' own limit for an answer; reasoning models are silent for minutes, before
+// the first byte and between two events.
 func DefaultProvider() Provider {
 	return Provider{
 		Auth:           AuthBearer,
-		ConnectTimeout: 5 * time.Second, FirstByteTimeout: 10 * time.Minute, IdleTimeout: 2 * time.Minute, TotalTimeout: time.Hour,
+		ConnectTimeout: 5 * time.Second, FirstByteTimeout: 10 * time.Minute, IdleTimeout: 10 * time.Minute, TotalTimeout: time.Hour,
 	}
-}
-
-// builtin are the providers that need no entry (base URLs from the providers'
-// API references, 2026-11).
-var builtin = map[string]Provider{
-	"openai":     {BaseURL: "https://api.openai.com/v1"},
-	"anthropic":  {BaseURL: "https://api.anthropic.com/v1", Auth: AuthXAPIKey},
-	"groq":       {BaseURL: "https://api.groq.com/openai/v1"},
-	"together":   {BaseURL: "https://api.together.xyz/v1"},
-	"fireworks":  {BaseURL: "https://api.fireworks.ai/inference/v1"},
-	"mistral":    {BaseURL: "https://api.mistral.ai/v1"},
-	"deepseek":   {BaseURL: "https://api.deepseek.com/v1"},
-	"xai":        {BaseURL: "https://api.x.ai/v1"},
-	"openrouter": {BaseURL: "https://openrouter.ai/api/v1"},
-	"gemini":     {BaseURL: "https://generativelanguage.googleapis.com/v1beta/openai"},
-}
-
-// BuiltinProvider gives a built-in provider with the defaults filled in.
-func BuiltinProvider(name string) (Provider, bool) {
-	b, ok := builtin[name]
-	p := DefaultProvider()
-	p.BaseURL = b.BaseURL
-	if b.Auth != "" {
-		p.Auth = b.Auth
-	}
-	return p, ok
 }
 
 // AllProviders gives the built-in providers together with those of the file.

@@ -18,8 +18,10 @@ import (
 	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/deferred"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/ownkey/ownkey/wire"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
 )
@@ -36,6 +38,8 @@ type Provider struct {
 	CredentialHeader string
 	// MaxBodyBytes bounds a body that is held to be routed.
 	MaxBodyBytes int64
+	// Usage says how its counts differ from those of its dialect.
+	Usage wire.UsageRules
 	// Roots are the certificate authorities to trust; nil for the system's.
 	Roots *x509.CertPool
 }
@@ -70,6 +74,8 @@ type Options struct {
 	// Records gives the word of /readyz about the records that wait for their
 	// store: ok, late or degraded. It must not block.
 	Records func() string
+	// Deferred remembers what providers go on with after a call has ended.
+	Deferred *deferred.Book
 	// Usage answers GET /v1/usage about a tenant, in JSON; code is one of the
 	// gateway's for an error, else empty.
 	Usage    func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
@@ -98,6 +104,7 @@ type Gateway struct {
 	providerNames string
 	journal       *meter.Journal
 	admission     *admission.Limiter
+	deferred      *deferred.Book
 	usage         func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
 	records       func() string
 	memory        *Memory
@@ -121,7 +128,7 @@ type Gateway struct {
 func New(o Options) *Gateway {
 	g := &Gateway{
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream, egress: o.Egress,
-		journal: o.Journal, admission: o.Admission, usage: o.Usage, records: o.Records, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
+		journal: o.Journal, admission: o.Admission, deferred: o.Deferred, usage: o.Usage, records: o.Records, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
 		providers: make(map[string]*Provider, len(o.Providers)),
 	}
 	if o.HSTS > 0 {

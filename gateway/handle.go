@@ -426,14 +426,8 @@ func outcomeOf(c code) meter.Outcome {
 func (r *request) finish(outcome meter.Outcome) {
 	r.unwatch()
 	fault.At("gateway.finish")
-	var usage wire.Usage
-	if !r.ctx.IsGet() { // a stored answer tells its counts each time it is read
-		usage = r.scanner.Usage()
-	}
 	r.record.Outcome = outcome
-	r.record.ModelServed = string(r.scanner.Model())
-	r.record.Events = r.scanner.Events()
-	countUsage(&r.record, usage)
+	r.count()
 	r.keepTurn(outcome)
 	now := time.Now()
 	r.pass.Leave(r.record.Tokens(), now)
@@ -476,22 +470,6 @@ func (r *request) keep() {
 // that failed.
 func (r *request) billable() bool {
 	return r.attempt.Sent() && !r.ctx.IsGet() && !r.ctx.IsHead()
-}
-
-// countUsage takes over what the provider has reported of itself.
-func countUsage(r *meter.Record, u wire.Usage) {
-	r.InputTokens = meter.Count(u.Input)
-	r.OutputTokens = meter.Count(u.Output)
-	r.CachedTokens = meter.Count(u.CachedInput)
-	r.CacheWrites = meter.Count(u.CacheWrite)
-	r.ReasoningTokens = meter.Count(u.Reasoning)
-	if !u.Input.Set && !u.Output.Set {
-		return
-	}
-	r.UsageSource = meter.UsageProvider
-	if r.Outcome != meter.OutcomeCompleted {
-		r.UsageSource = meter.UsagePartial
-	}
 }
 
 // reset forgets everything of the request but its buffers.

@@ -28,6 +28,7 @@ import (
 	"github.com/ownkey/ownkey/memory"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
+	"github.com/ownkey/ownkey/meter/deferred"
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -138,8 +139,10 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	o.admit.UsableToken, o.admit.UsableTenant = h.directory.Usable, func(string) bool { return true }
 	h.limiter = admission.New(o.admit)
 	h.limiter.Restore(nil, time.Now())
+	started, err := deferred.Open(ctx, h.database)
+	check(err)
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), CutRevoked: o.cut, Journal: h.journal, Admission: h.limiter, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), CutRevoked: o.cut, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)

@@ -161,6 +161,7 @@ func (r *request) answerTask() error {
 	from := &r.attempt.Head
 	format := formatOf(from)
 	r.scanner.Reset(r.endpoint.answer, format)
+	r.scanner.SetRules(r.provider.Usage)
 	r.record.ProviderRequestID = providerRequestID(from)
 	r.record.ProviderOrganization = providerOrganization(from)
 	if status := from.StatusCode(); status >= fasthttp.StatusBadRequest {

@@ -25,6 +25,7 @@ func (r *request) answer() error {
 	from := &r.attempt.Head
 	format := formatOf(from)
 	r.scanner.Reset(r.endpoint.answer, format)
+	r.scanner.SetRules(r.provider.Usage)
 	r.record.Status = int64(from.StatusCode())
 	r.record.Streamed = format == wire.FormatSSE
 	r.record.ProviderRequestID = providerRequestID(from)

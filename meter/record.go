@@ -146,6 +146,11 @@ type Record struct {
 	CacheHit      bool // the credential was in memory
 
 	ErrorCause ErrorCause // why the provider gave no whole response
+
+	// Counted is what limits and budgets count for the request, once it was
+	// settled. It is in the ledger and in what is printed of it; stores have no
+	// column for it, since it is an estimate in part.
+	Counted Count
 }
 
 // Columns implements Row.
@@ -191,6 +196,9 @@ func (r *Record) Columns(v Visitor) {
 	v.Duration("total_us", &r.TotalTime)
 	v.Flag("cache_hit", &r.CacheHit)
 	v.Enum("error_cause", (*uint8)(&r.ErrorCause), ErrorCauseNames)
+	if _, ok := v.(ledgerVisitor); ok {
+		v.Count("counted_tokens", &r.Counted)
+	}
 }
 
 // Interrupt makes what was known of a request that was open when its process

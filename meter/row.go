@@ -37,6 +37,17 @@ type Visitor interface {
 	Flag(name string, v *bool)
 }
 
+// ledgerVisitor is a Visitor that also takes the columns which are in the ledger
+// only.
+type ledgerVisitor interface {
+	Visitor
+	ledger()
+}
+
+func (*encoder) ledger() {}
+func (*decoder) ledger() {}
+func (line) ledger()     {}
+
 // Count is a number that a provider may not have reported: unknown is not
 // zero. What is written and read is from zero to MaxNumber.
 type Count struct {

@@ -45,6 +45,8 @@ type Head struct {
 	Stream   bool
 	// MaxTokens is the longest answer that is asked for; 0 where it is not said.
 	MaxTokens int64
+	// Background: the provider is to work on when the client has left.
+	Background bool
 
 	modelSeen bool // a member of that name, whatever its value
 	hasStream bool
@@ -228,8 +230,18 @@ func (p *parser) topMember(key []byte, keyAt int) string {
 		p.head.hasStream, p.head.Stream = true, c == 't'
 	case "":
 		p.maxTokens(key, p.b[at:p.i])
+		if c == 't' && isBackground(key) {
+			p.head.Background = true
+		}
 	}
 	return ""
+}
+
+// isBackground reports whether a raw key is background once its escapes are
+// decoded.
+func isBackground(raw []byte) bool {
+	const name = "background"
+	return len(raw) >= len(name) && len(raw) <= len(name)*len(`\u0000`) && string(unescape(raw)) == name
 }
 
 // maxTokens keeps the largest of the bounds that the dialects know. What is no

@@ -181,3 +181,15 @@ func sameOffset(t *testing.T, body []byte, got *SyntaxError) {
 		t.Fatalf("%q: got %v, encoding/json stops at %d (%v)", body, got, want, std)
 	}
 }
+
+func TestHeadBackground(t *testing.T) {
+	for body, want := range map[string]bool{
+		`{"background":true}`: true, `{"b\u0061ckground":true}`: true, `{"model":"m","background": true,"x":1}`: true,
+		`{"background":false}`: false, `{"background":null}`: false, `{"Background":true}`: false, `{"x":{"background":true}}`: false, `{"background":"true"}`: false,
+	} {
+		var h Head
+		if err := ReadHead(text(body), &h); err != nil || h.Background != want {
+			t.Errorf("%s: %v %v", body, h.Background, err)
+		}
+	}
+}

@@ -18,12 +18,12 @@ type members struct {
 	inKey   bool // the string being read is a key
 	collect bool // the string being read is kept in buf
 	buf     [maxNameBytes]byte
-	n       int // bytes of the string; beyond buf's length when it can not be kept
+	n       int   // bytes of the string; beyond buf's length when it cannot be kept
+	length  int64 // bytes of the string as it is written
 
 	rest    string // of the literal being read
-	counts  bool   // the number being read has neither sign, fraction nor exponent
-	number  int64  // its value; beyond maxCount it only stays so
-	hexLeft int    // digits of \uXXXX still to come
+	number  numeral
+	hexLeft int // digits of \uXXXX still to come
 }
 
 type jsonState uint8
@@ -81,7 +81,7 @@ func (m *members) write(p []byte) {
 		case inString:
 			i += m.text(p[i:])
 		case inMinus, inZero, inInteger, inPoint, inFraction, inE, inESign, inExponent:
-			i += m.numeral(p[i:])
+			i += m.numerals(p[i:])
 		case inEscape:
 			m.escape(p[i])
 			i++
@@ -143,14 +143,14 @@ func (m *members) begin(c byte) {
 	case '"':
 		m.beginString(false)
 	case '-':
-		m.state, m.counts = inMinus, false
+		m.state, m.number = inMinus, numeral{negative: true}
 	case '0':
-		m.state, m.counts, m.number = inZero, true, 0
+		m.state, m.number = inZero, numeral{}
 	case '1', '2', '3', '4', '5', '6', '7', '8', '9':
-		m.state, m.counts, m.number = inInteger, true, int64(c-'0')
+		m.state, m.number = inInteger, numeral{digits: int64(c - '0')}
 	case 't':
 		m.state, m.rest = inLiteral, "true"[1:]
-		m.foundTruth()
+		m.foundTrue()
 	case 'f':
 		m.state, m.rest = inLiteral, "false"[1:]
 	case 'n':
@@ -191,13 +191,14 @@ func (m *members) endValue() {
 }
 
 func (m *members) beginString(asKey bool) {
-	m.state, m.inKey, m.n = inString, asKey, 0
+	m.state, m.inKey, m.n, m.length = inString, asKey, 0, 0
 	m.collect = m.nest.depth <= levels && (asKey || m.wantsString())
 }
 
 // text reads of a string what p has and says how much that was.
 func (m *members) text(p []byte) int {
 	end := plain(p)
+	m.length += int64(end)
 	m.keep(p[:end])
 	if end == len(p) {
 		return end
@@ -230,6 +231,7 @@ func (m *members) keep(p []byte) {
 // looked for.
 func (m *members) escape(c byte) {
 	m.state = inString
+	m.length += 2
 	switch c {
 	case '/', '"', '\\':
 		m.keep([]byte{c})
@@ -238,6 +240,7 @@ func (m *members) escape(c byte) {
 	case 'u':
 		m.n = maxNameBytes + 1
 		m.state, m.hexLeft = inHex, 4
+		m.length += 4
 	default:
 		m.state = broken
 	}
@@ -267,6 +270,8 @@ func (m *members) endString() {
 	}
 	if m.collect {
 		m.foundString(s)
+	} else {
+		m.foundText()
 	}
 	m.endValue()
 }
@@ -281,24 +286,25 @@ func (m *members) literal(c byte) {
 	}
 }
 
-// numeral reads of a number what p has and says how much that was.
-func (m *members) numeral(p []byte) int {
+// numerals reads of a number what p has and says how much that was.
+func (m *members) numerals(p []byte) int {
 	for i, c := range p {
 		digit := '0' <= c && c <= '9'
 		switch {
-		case digit && (m.state == inFraction || m.state == inExponent):
 		case digit && m.state == inInteger:
-			if m.number <= maxCount {
-				m.number = m.number*10 + int64(c-'0')
-			}
+			m.number.integer(c)
+		case digit && m.state == inFraction:
+			m.number.fraction(c)
+		case digit && m.state == inExponent:
+			m.number.power(c)
 		case digit && m.state != inZero:
 			m.firstDigit(c)
 		case c == '.' && (m.state == inZero || m.state == inInteger):
-			m.state, m.counts = inPoint, false
+			m.state = inPoint
 		case c|0x20 == 'e' && (m.state == inZero || m.state == inInteger || m.state == inFraction):
-			m.state, m.counts = inE, false
+			m.state = inE
 		case (c == '+' || c == '-') && m.state == inE:
-			m.state = inESign
+			m.state, m.number.shrinks = inESign, c == '-'
 		default:
 			m.endNumber()
 			return i
@@ -312,12 +318,15 @@ func (m *members) firstDigit(c byte) {
 	switch {
 	case m.state == inPoint:
 		m.state = inFraction
+		m.number.fraction(c)
 	case m.state != inMinus:
 		m.state = inExponent
+		m.number.power(c)
 	case c == '0':
 		m.state = inZero
 	default:
 		m.state = inInteger
+		m.number.integer(c)
 	}
 }
 

@@ -24,16 +24,22 @@ const (
 type Scanner struct {
 	dialect  Dialect
 	format   Format
+	rules    UsageRules
 	finished bool // Finish was called
 	json     members
 
 	// what was found
-	usage        Usage
+	usage        reported
 	model        name
+	id           name
+	status       state
+	background   bool
 	ended        bool
 	failed       bool
 	finishReason bool
 	events       int64
+	text         int64 // bytes, of all events
+	repeated     int64 // bytes of the longest event that repeats text
 
 	// server-sent events (HTML standard, section 9.2)
 	line    lineState
@@ -43,6 +49,7 @@ type Scanner struct {
 	field   short
 	pending bool // a field of an unfinished event was seen
 	hasData bool
+	data    int64 // bytes of its data
 	done    int   // bytes of its data that are those of [DONE]; -1 when it is something else
 	event   short // its name
 }
@@ -83,6 +90,9 @@ const doneMark = "[DONE]"
 // Reset begins a new answer.
 func (s *Scanner) Reset(d Dialect, f Format) { *s = Scanner{dialect: d, format: f} }
 
+// SetRules says how the provider counts. It is called between Reset and Usage.
+func (s *Scanner) SetRules(r UsageRules) { s.rules = r }
+
 // Write looks at the next bytes of the answer. It does not keep p.
 func (s *Scanner) Write(p []byte) {
 	fault.At("wire.scanner")
@@ -114,7 +124,47 @@ func (s *Scanner) Finish() {
 }
 
 // Usage is what the provider has reported so far.
-func (s *Scanner) Usage() Usage { return s.usage }
+func (s *Scanner) Usage() Usage { return s.usage.by(s.dialect, s.rules) }
+
+// ID is the answer's own id, under the same terms as Model.
+func (s *Scanner) ID() []byte { return s.id.bytes() }
+
+// Over reports whether the answer is a response or batch that says of itself
+// that the provider has ended it.
+func (s *Scanner) Over() bool {
+	return s.status == stateOver || s.format == FormatSSE && s.ended
+}
+
+// GoesOn reports whether the provider works on although the answer has ended:
+// it is a response or batch that is not over, or the stream of a response that
+// was cut, if that runs in the background. It does if the answer says so, or if
+// it was asked for.
+func (s *Scanner) GoesOn(asked bool) bool {
+	if s.format == FormatSSE {
+		return (s.background || asked) && !s.Over()
+	}
+	return s.status == stateOpen
+}
+
+// TextBytes is how much text the events so far have brought, in bytes as they
+// are written: the strings in members that carry text, every other string of
+// more than 128 bytes, and data that is not JSON. An unfinished event counts as
+// far as it came. Events that say again what others have said count only as far
+// as they say more.
+func (s *Scanner) TextBytes() int64 {
+	return max(s.text+s.unfinished(), s.repeated)
+}
+
+// unfinished is the text of the event that is being read.
+func (s *Scanner) unfinished() int64 {
+	switch {
+	case s.format != FormatSSE || !s.hasData || s.isDone():
+		return 0
+	case s.json.state == broken:
+		return s.data
+	}
+	return s.json.textBytes()
+}
 
 // Model is the model that the provider says it used, at most 128 bytes of
 // letters, digits and ._:/@+-; empty when unknown. It is borrowed until Reset.
@@ -167,6 +217,13 @@ func (s *Scanner) take(f *findings) {
 	if f.model.n > 0 {
 		s.model = f.model
 	}
+	if f.id.n > 0 {
+		s.id = f.id
+	}
+	if f.status != stateUnknown {
+		s.status = f.status
+	}
+	s.background = s.background || f.background
 	s.finishReason = s.finishReason || f.finished
 	s.end(f.end)
 	if f.failed {
@@ -184,6 +241,11 @@ func (s *Scanner) end(e ending) {
 // in its data.
 func (s *Scanner) evaluate() {
 	s.events++
+	if s.dialect == DialectResponses && s.json.whole() && !s.json.found.delta {
+		s.repeated = max(s.repeated, s.json.found.text) // the whole text again, at the end of each part
+	} else {
+		s.text += s.unfinished()
+	}
 	s.end(endingOf(s.event.bytes()))
 	s.ended = s.ended || s.isDone()
 	if s.json.whole() {
@@ -271,6 +333,7 @@ func (s *Scanner) lineKind() lineState {
 
 // addData reads a part of an event's data.
 func (s *Scanner) addData(p []byte) {
+	s.data += int64(len(p))
 	for i := 0; i < len(p) && s.done >= 0; i++ {
 		if s.done < len(doneMark) && p[i] == doneMark[s.done] {
 			s.done++
@@ -330,5 +393,5 @@ func (s *Scanner) endEvent() {
 		s.json.reset()
 	}
 	s.pending, s.hasData = false, false
-	s.done, s.event.n = 0, 0
+	s.done, s.data, s.event.n = 0, 0, 0
 }

@@ -3,7 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
+	"math/big"
 	"strings"
 	"testing"
 )
@@ -28,7 +28,7 @@ func FuzzScanner(f *testing.F) {
 		whole := scan(dialect, form, string(answer), len(answer)+1)
 		split := scan(dialect, form, string(answer), sizes...)
 		for _, when := range []string{"before", "after"} {
-			if w, s := verdictOf(whole), verdictOf(split); w != s {
+			if w, s := verdictOf(whole), verdictOf(split); w != s || whole.TextBytes() != split.TextBytes() || string(whole.ID()) != string(split.ID()) || whole.Over() != split.Over() || whole.GoesOn(false) != split.GoesOn(false) {
 				t.Fatalf("%s the end: whole %+v, split %+v", when, w, s)
 			}
 			whole.Finish()
@@ -47,6 +47,8 @@ func FuzzScannerMembers(f *testing.F) {
 		`{"message":{"model":"m","usage":{"cache_read_input_tokens":1,"cache_creation_input_tokens":-0}}}`,
 		`{"x_groq":[{"usage":{"input_tokens":1}}],"usage":[{"input_tokens":1}],"error":0}`,
 		`{"usage":{"completion_tokens":1`, `{"usage":{"completion_tokens":01}}`, `{"error":-1e+0,}`, `{"usage":{"input_tokens":18446744073709551617,"x":1e+}}`, `[{"model":"m"}]`,
+		`{"usage":{"total_tokens":2.60e+1,"prompt_tokens":2600e-2,"cache_write_tokens":1e308,"completion_tokens":0.00026E5}}`,
+		`{"choices":[{"usage":{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":3}}}],"usageMetadata":{"thoughtsTokenCount":3}}`,
 		`{"choices":[{"finish_reason":"stop"},{"finish_reason":null}]}`, `{"choices":{"a":{"finish_reason":"stop"}},"type":"error"}`,
 	} {
 		f.Add([]byte(s), uint8(3))
@@ -68,7 +70,7 @@ func FuzzScannerMembers(f *testing.F) {
 		if valid {
 			want.read(t, json.NewDecoder(bytes.NewReader(answer)))
 		}
-		got := reference{usage: s.Usage(), model: string(s.Model()), failed: s.Failed(), finished: s.finishReason}
+		got := reference{usage: s.usage, model: string(s.Model()), failed: s.Failed(), finished: s.finishReason}
 		if s.Ended() != valid || got != want {
 			t.Fatalf("%s: got %+v (ended %v), want %+v (valid %v)", answer, got, s.Ended(), want, valid)
 		}
@@ -77,7 +79,7 @@ func FuzzScannerMembers(f *testing.F) {
 
 // reference reads the same members with encoding/json, by their full paths.
 type reference struct {
-	usage    Usage
+	usage    reported
 	model    string
 	failed   bool
 	finished bool
@@ -129,15 +131,21 @@ func (r *reference) scalar(tok json.Token, path string) {
 	case path == "/choices/[]/finish_reason" && isString:
 		r.finished = true
 	}
-	for _, wrap := range []string{"", "/response", "/message", "/x_groq"} {
+	for _, wrap := range []string{"", "/response", "/message", "/x_groq", "/choices/[]"} {
 		rest, ok := strings.CutPrefix(path, wrap+"/")
 		switch {
-		case !ok:
-		case rest == "model" && isString && isIdentifier(str):
+		case !ok || wrap == "/choices/[]" && !strings.HasPrefix(rest, "usage/"):
+		case (rest == "model" || rest == "modelVersion") && isString && isIdentifier(str):
 			r.model = str
 		case isNumber:
 			r.count(rest, string(number))
 		}
+	}
+	if rest, ok := strings.CutPrefix(path, "/usageMetadata/"); ok && isNumber {
+		r.count("usage/"+rest, string(number))
+	}
+	if path == "/usageMetadata" && !isString && !isNumber && tok != nil && tok != true && tok != false {
+		r.usage.thoughts = true
 	}
 }
 
@@ -146,24 +154,40 @@ func isIdentifier(s string) bool {
 	return s != "" && len(s) <= maxNameBytes && strings.Trim(s, bytes) == ""
 }
 
+// referenceCount reads a number exactly: a count is whole and in bounds.
+func referenceCount(number string) (int64, bool) {
+	if _, exponent, ok := strings.Cut(strings.ToLower(number), "e"); ok && len(strings.Trim(exponent, "+-0")) > 3 {
+		return 0, false // math/big would write out the zeros
+	}
+	exact, ok := new(big.Rat).SetString(number)
+	if !ok || !exact.IsInt() || number[0] == '-' || !exact.Num().IsInt64() || exact.Num().Int64() > maxCount {
+		return 0, false
+	}
+	return exact.Num().Int64(), true
+}
+
+// details are the members whose counts are read a level further down.
+var details = strings.NewReplacer("prompt_tokens_details/", "details/", "input_tokens_details/", "details/",
+	"completion_tokens_details/", "details/", "output_tokens_details/", "details/")
+
 func (r *reference) count(path, number string) {
-	n, err := strconv.ParseInt(number, 10, 64)
-	if err != nil || n > maxCount || number[0] == '-' {
+	n, ok := referenceCount(number)
+	if !ok {
 		return
 	}
-	c := count(n)
-	switch path {
-	case "usage/prompt_tokens", "usage/input_tokens":
-		r.usage.Input = c
-	case "usage/completion_tokens", "usage/output_tokens":
-		r.usage.Output = c
-	case "usage/cached_tokens", "usage/cache_read_input_tokens", "usage/prompt_tokens_details/cached_tokens", "usage/input_tokens_details/cached_tokens",
-		"usage/completion_tokens_details/cached_tokens", "usage/output_tokens_details/cached_tokens":
-		r.usage.CachedInput = c
-	case "usage/cache_creation_input_tokens":
-		r.usage.CacheWrite = c
-	case "usage/reasoning_tokens", "usage/completion_tokens_details/reasoning_tokens", "usage/output_tokens_details/reasoning_tokens",
-		"usage/prompt_tokens_details/reasoning_tokens", "usage/input_tokens_details/reasoning_tokens":
-		r.usage.Reasoning = c
+	switch details.Replace(path) {
+	case "usage/prompt_tokens", "usage/input_tokens", "usage/promptTokenCount":
+		r.usage.Input.raise(n)
+	case "usage/completion_tokens", "usage/output_tokens", "usage/candidatesTokenCount":
+		r.usage.Output.raise(n)
+	case "usage/cached_tokens", "usage/cache_read_input_tokens", "usage/prompt_cache_hit_tokens", "usage/num_cached_tokens", "usage/cachedContentTokenCount",
+		"usage/details/cached_tokens", "usage/details/prompt_cache_hit_tokens", "usage/details/num_cached_tokens", "usage/details/cachedContentTokenCount":
+		r.usage.CachedInput.raise(n)
+	case "usage/cache_creation_input_tokens", "usage/cache_write_tokens", "usage/details/cache_creation_input_tokens", "usage/details/cache_write_tokens":
+		r.usage.CacheWrite.raise(n)
+	case "usage/reasoning_tokens", "usage/thoughtsTokenCount", "usage/details/reasoning_tokens", "usage/details/thoughtsTokenCount":
+		r.usage.Reasoning.raise(n)
+	case "usage/total_tokens", "usage/totalTokenCount":
+		r.usage.total.raise(n)
 	}
 }

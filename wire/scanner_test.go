@@ -92,9 +92,10 @@ func TestScanner(t *testing.T) {
 		model: "deepseek-reasoner", ended: true, between: true, events: 5,
 	})
 	f("a zero is a count", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":0,\"completion_tokens\":null}}\n\n", verdict{usage: Usage{Input: count(0)}, between: true, events: 1})
-	f("the largest count", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":9007199254740992,\"completion_tokens\":9007199254740993}}\n\n",
-		verdict{usage: Usage{Input: count(1 << 53)}, between: true, events: 1})
-	f("counts as floats", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":1e3,\"completion_tokens\":1.0}}\n\n", verdict{between: true, events: 1})
+	f("the largest count", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":68719476736,\"completion_tokens\":68719476737}}\n\n",
+		verdict{usage: Usage{Input: count(1 << 36)}, between: true, events: 1})
+	f("counts as floats", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":1e3,\"completion_tokens\":1.0}}\n\n",
+		verdict{usage: Usage{Input: count(1000), Output: count(1)}, between: true, events: 1})
 	f("strange counts", DialectChat, FormatSSE, "data: {\"usage\":{\"prompt_tokens\":-1,\"completion_tokens\":1.5,\"cached_tokens\":\"7\"}}\n\ndata: [DONE]\n\n",
 		verdict{ended: true, between: true, events: 2})
 	f("nested usage is not usage", DialectChat, FormatSSE, "data: {\"a\":{\"usage\":{\"prompt_tokens\":1}},\"b\":[{\"usage\":{\"prompt_tokens\":2}}]}\n\n", verdict{between: true, events: 1})

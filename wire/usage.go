@@ -13,37 +13,86 @@ type Usage struct {
 	Input, Output, CachedInput, CacheWrite, Reasoning Count
 }
 
-// set keeps a count under the member's name; unknown names are ignored. A
-// later report replaces an earlier one: Anthropic's are cumulative.
-func (u *Usage) set(name key, n int64) {
-	c := Count{n, true}
+// UsageRules say where a provider's counts differ from those of the dialect that
+// it speaks. The zero value is what most providers do.
+type UsageRules struct {
+	// ReasoningApart: the output that is reported leaves out the reasoning, which
+	// is billed as output all the same (xAI: "counted separately from
+	// completion_tokens", its documentation, 2026-11).
+	ReasoningApart bool
+}
+
+// reported is what usage objects have said so far, as they have said it.
+type reported struct {
+	Usage
+	total    Count
+	thoughts bool // from Gemini's own API, whose reasoning is always apart
+}
+
+// set keeps a count under the member's name; unknown names are ignored. A count
+// never shrinks: reports are cumulative in every dialect, and a last event that
+// says 0 for what an earlier one has counted knows less, not better.
+func (r *reported) set(name key, n int64) {
 	switch name {
 	case keyPromptTokens, keyInputTokens:
-		u.Input = c
+		r.Input.raise(n)
 	case keyCompletionTokens, keyOutputTokens:
-		u.Output = c
+		r.Output.raise(n)
 	case keyCachedTokens, keyCacheRead:
-		u.CachedInput = c
+		r.CachedInput.raise(n)
 	case keyCacheCreation:
-		u.CacheWrite = c
+		r.CacheWrite.raise(n)
 	case keyReasoningTokens:
-		u.Reasoning = c
+		r.Reasoning.raise(n)
+	case keyTotalTokens:
+		r.total.raise(n)
+	}
+}
+
+// raise takes a count that is not smaller than what was counted before.
+func (c *Count) raise(n int64) {
+	if !c.Set || n > c.N {
+		*c = Count{n, true}
 	}
 }
 
 // merge takes the counts that a later report has.
-func (u *Usage) merge(later *Usage) {
+func (r *reported) merge(later *reported) {
 	for _, c := range [...]struct{ to, from *Count }{
-		{&u.Input, &later.Input},
-		{&u.Output, &later.Output},
-		{&u.CachedInput, &later.CachedInput},
-		{&u.CacheWrite, &later.CacheWrite},
-		{&u.Reasoning, &later.Reasoning},
+		{&r.Input, &later.Input},
+		{&r.Output, &later.Output},
+		{&r.CachedInput, &later.CachedInput},
+		{&r.CacheWrite, &later.CacheWrite},
+		{&r.Reasoning, &later.Reasoning},
+		{&r.total, &later.total},
 	} {
 		if c.from.Set {
-			*c.to = *c.from
+			c.to.raise(c.from.N)
 		}
 	}
+	r.thoughts = r.thoughts || later.thoughts
+}
+
+// by gives what was reported as input and output. Where there is a total, the
+// two never add up to less: what it has beyond them is output that was not
+// listed, such as reasoning. A total without its parts is input.
+func (r *reported) by(d Dialect, rules UsageRules) Usage {
+	u := r.Usage
+	switch {
+	case d == DialectMessages && (u.Input.Set || u.Output.Set):
+		// The dialect has no total: cached input is counted beside the input.
+	case !r.total.Set:
+		if (rules.ReasoningApart || r.thoughts) && u.Output.Set {
+			u.Output.N += u.Reasoning.N
+		}
+	case !u.Input.Set && !u.Output.Set:
+		u.Input = r.total
+	case !u.Input.Set:
+		u.Input = Count{max(0, r.total.N-u.Output.N), true}
+	case r.total.N > u.Input.N+u.Output.N:
+		u.Output = Count{r.total.N - u.Input.N, true}
+	}
+	return u
 }
 
 // key is a member name that the scanner knows.
@@ -53,6 +102,7 @@ const (
 	keyUnknown key = iota
 	keyElement     // any element of an array
 	keyUsage
+	keyUsageMetadata // Gemini's own API
 	keyResponse
 	keyMessage
 	keyXGroq
@@ -69,22 +119,32 @@ const (
 	keyCacheRead
 	keyCacheCreation
 	keyReasoningTokens
+	keyTotalTokens
 	keyTokenDetails // prompt_tokens_details and its kin
+	keyID
+	keyStatus
+	keyBackground
+	keyOutput
+	keyLogprobs
+	keyText // any member that carries text
 )
 
-// keyOf knows the names of OpenAI's, Anthropic's and Groq's bodies (provider
-// references, 2026-11).
+// keyOf knows the names of OpenAI's, Anthropic's and Gemini's bodies, and what
+// others call the same: DeepSeek's prompt_cache_hit_tokens, OpenRouter's
+// cache_write_tokens, Mistral's num_cached_tokens (provider references, 2026-11).
 func keyOf(name []byte) key {
 	switch string(name) {
 	case "usage":
 		return keyUsage
+	case "usageMetadata":
+		return keyUsageMetadata
 	case "response":
 		return keyResponse
 	case "message":
 		return keyMessage
 	case "x_groq":
 		return keyXGroq
-	case "model":
+	case "model", "modelVersion":
 		return keyModel
 	case "type":
 		return keyType
@@ -94,24 +154,38 @@ func keyOf(name []byte) key {
 		return keyChoices
 	case "finish_reason":
 		return keyFinishReason
-	case "prompt_tokens":
+	case "prompt_tokens", "promptTokenCount":
 		return keyPromptTokens
 	case "input_tokens":
 		return keyInputTokens
-	case "completion_tokens":
+	case "completion_tokens", "candidatesTokenCount":
 		return keyCompletionTokens
 	case "output_tokens":
 		return keyOutputTokens
-	case "cached_tokens":
+	case "cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cachedContentTokenCount":
 		return keyCachedTokens
 	case "cache_read_input_tokens":
 		return keyCacheRead
-	case "cache_creation_input_tokens":
+	case "cache_creation_input_tokens", "cache_write_tokens":
 		return keyCacheCreation
-	case "reasoning_tokens":
+	case "reasoning_tokens", "thoughtsTokenCount":
 		return keyReasoningTokens
+	case "total_tokens", "totalTokenCount":
+		return keyTotalTokens
 	case "prompt_tokens_details", "input_tokens_details", "completion_tokens_details", "output_tokens_details":
 		return keyTokenDetails
+	case "id":
+		return keyID
+	case "status":
+		return keyStatus
+	case "background":
+		return keyBackground
+	case "output":
+		return keyOutput
+	case "logprobs":
+		return keyLogprobs
+	case "content", "reasoning_content", "reasoning", "refusal", "arguments", "delta", "text", "thinking", "partial_json", "transcript":
+		return keyText
 	}
 	return keyUnknown
 }

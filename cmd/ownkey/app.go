@@ -29,9 +29,11 @@ import (
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/durable"
 	"github.com/ownkey/ownkey/internal/installation"
+	"github.com/ownkey/ownkey/meter/deferred"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
+	"github.com/ownkey/ownkey/wire"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
@@ -142,10 +144,14 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	if err != nil {
 		return a, err
 	}
+	started, err := deferred.Open(ctx, a.database)
+	if err != nil {
+		return a, err
+	}
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Stored: a.memory.stored, Flush: a.meter.flush, Now: time.Now}
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
-		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
+		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Deferred: started, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
 		Limits: gateway.Limits{
 			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: connections,
@@ -211,6 +217,7 @@ func (a *app) providers() ([]*gateway.Provider, error) {
 		all = append(all, &gateway.Provider{
 			Name: name, Target: a.client.NewTarget(base, roots, nil, limits), Roots: roots, CredentialHeader: header,
 			MaxBodyBytes: cmp.Or(p.MaxBodyBytes, a.cfg.Limits.MaxBodyBytes),
+			Usage:        wire.UsageRules{ReasoningApart: config.DefinitionOf(name).ReasoningApart},
 		})
 	}
 	return all, nil
