@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/memory"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
@@ -25,46 +26,83 @@ const maxAskedBytes = 32 << 20
 // provider will bill it.
 type asking struct {
 	g        *Gateway
+	caller   directory.Caller // whoever caused it; without a token, the tenant
 	provider *Provider
 	stored   *directory.Credential
 	head     wire.Head
 	body     wire.Body
 	attempt  upstream.Attempt
 	scanner  wire.Scanner
+	own      admission.Own
+	entered  bool
 	record   meter.Record
 }
 
 // Ask implements memory.Provider: it sends a JSON body to the tenant's own
-// provider, on the tenant's own credential, and gives the answer.
-func (g *Gateway) Ask(ctx context.Context, tenant, path string, body []byte) ([]byte, error) {
+// provider, on the tenant's own credential, and gives the answer. What limits the
+// token that caused it limits it as well: its list of models, its budgets and the
+// tenant's.
+func (g *Gateway) Ask(ctx context.Context, who memory.Caller, path string, body []byte) ([]byte, error) {
 	if g.journal.Admit() != nil {
-		return nil, &memory.AskError{Status: fasthttp.StatusServiceUnavailable, Code: string(codeLedgerFull)}
+		return nil, &memory.AskError{Status: fasthttp.StatusServiceUnavailable, Code: string(codeLedgerFull), Unasked: true}
 	}
 	defer g.journal.Leave()
 	a := asking{g: g}
 	a.record.Start = time.Now()
 	a.record.RequestID = meter.NewEventID()
-	a.record.EventID, a.record.TenantID = a.record.RequestID, tenant
+	a.record.EventID, a.record.TenantID, a.record.TokenID = a.record.RequestID, who.Tenant, who.Token
 	a.record.Endpoint, a.record.RequestBytes = wire.DialectOf([]byte(path)).String(), int64(len(body))
-	answer, err := a.run(ctx, tenant, path, body)
+	answer, err := a.run(ctx, who, path, body)
 	if err != nil {
-		why := refusalOf(err, a.attempt.Sent())
-		a.record.ErrorCause = causeOf(err)
-		if _, said := errors.AsType[*memory.AskError](err); !said {
-			a.record.ErrorCode, a.record.Outcome = string(why.code), outcomeOf(why.code)
-			err = &memory.AskError{Status: answers[why.code].status, Code: string(why.code)}
-		}
+		err = a.failed(err)
 	}
 	now := time.Now()
 	a.attempt.End(now)
 	a.record.TotalTime = now.Sub(a.record.Start)
-	g.admission.Spend(tenant, a.record.Tokens(), now)
+	a.record.Settle(a.record.ResponseBytes, 0)
+	if a.entered {
+		a.own.Leave(a.record.Tokens(), now)
+	}
 	g.keep(&a.record)
 	return answer, err
 }
 
-func (a *asking) run(ctx context.Context, tenant, path string, body []byte) ([]byte, error) {
-	if err := a.route(tenant, path, body); err != nil {
+// failed says what a failure means for whoever would ask again.
+func (a *asking) failed(err error) error {
+	a.record.ErrorCause = causeOf(err)
+	if no, ok := errors.AsType[*memory.AskError](err); ok {
+		no.Final = final(no.Status)
+		return no
+	}
+	why := refusalOf(err, a.attempt.Sent())
+	a.record.ErrorCode, a.record.Outcome = string(why.code), outcomeOf(why.code)
+	return &memory.AskError{
+		Status: answers[why.code].status, Code: string(why.code), RetryAfter: why.after,
+		Unasked: a.record.Attempt == 0, Final: (why.code == codeNotAllowed && why != errSuspended) || why.code == codeInvalidRequest,
+	}
+}
+
+// tooEarly is RFC 8470's status, which fasthttp has no name for.
+const tooEarly = 425
+
+// final reports whether a provider would answer the same call with the same
+// status again: what is wrong is the call, or the account.
+func final(status int) bool {
+	switch status {
+	case fasthttp.StatusRequestTimeout, fasthttp.StatusConflict, tooEarly, fasthttp.StatusTooManyRequests:
+		return false
+	}
+	return status >= fasthttp.StatusBadRequest && status < fasthttp.StatusInternalServerError
+}
+
+func (a *asking) run(ctx context.Context, who memory.Caller, path string, body []byte) ([]byte, error) {
+	if err := a.identify(who); err != nil {
+		return nil, err
+	}
+	if err := a.route(path, body); err != nil {
+		return nil, err
+	}
+	if err := a.enter(); err != nil {
 		return nil, err
 	}
 	target, err := a.g.target(a.provider, a.stored)
@@ -102,15 +140,36 @@ func (a *asking) run(ctx context.Context, tenant, path string, body []byte) ([]b
 	return a.answer(path)
 }
 
-// route finds the provider and the credential for the model that a body names.
-func (a *asking) route(tenant, path string, body []byte) error {
-	t, err := a.g.directory.Tenant(tenant)
-	if err == nil && t.Suspended() {
-		err = errSuspended
-	}
-	if err != nil {
+// identify finds whoever caused the call. A token that was revoked since then
+// causes nothing more.
+func (a *asking) identify(who memory.Caller) (err error) {
+	a.caller, err = a.g.directory.CallerOf(who.Tenant, who.Token, a.record.Start)
+	switch {
+	case errors.Is(err, directory.ErrInvalidToken):
+		return refuse(codeNotAllowed, "the token that caused this call can no longer be used")
+	case err != nil:
 		return err
+	case a.caller.Tenant.Suspended():
+		return errSuspended
+	case a.caller.Token != nil && a.caller.Token.Stopped():
+		return refuse(codeTokenStopped, "the token that caused this call is stopped")
 	}
+	return nil
+}
+
+// enter judges the budgets and tokens per minute that the call would spend.
+func (a *asking) enter() error {
+	tokens := meter.EstimateTokens(a.record.RequestBytes) + a.head.MaxTokens
+	if why := a.g.admission.EnterOwn(&a.own, &a.caller, tokens, a.record.Start); why != nil {
+		return limited(why, a.record.Start)
+	}
+	a.entered = true
+	return nil
+}
+
+// route finds the provider and the credential for the model that a body names.
+func (a *asking) route(path string, body []byte) error {
+	t := a.caller.Tenant
 	text := wire.NewText(&body)
 	if err := wire.ReadHead(text, &a.head); err != nil {
 		return err
@@ -124,6 +183,10 @@ func (a *asking) route(tenant, path string, body []byte) error {
 	if prefix > 0 {
 		a.body = wire.NewBody(text, a.head.StripModelPrefix(prefix))
 	}
+	if token := a.caller.Token; token != nil && !token.AllowsModel(name, a.head.Model[prefix:]) {
+		return refuse(codeNotAllowed, "the token that caused this call may not use this model")
+	}
+	var err error
 	if a.stored, err = t.Credential(name, ""); err != nil {
 		return refuse(codeCredentialMissing, "this tenant has no credential for provider "+name)
 	}
@@ -134,6 +197,7 @@ func (a *asking) route(tenant, path string, body []byte) error {
 func (a *asking) answer(path string) ([]byte, error) {
 	from := &a.attempt.Head
 	a.scanner.Reset(wire.DialectOf([]byte(path)), wire.FormatJSON)
+	a.scanner.SetRules(a.provider.Usage)
 	a.record.Status = int64(from.StatusCode())
 	a.record.ProviderRequestID, a.record.ProviderOrganization = providerRequestID(from), providerOrganization(from)
 	var all bytes.Buffer

@@ -246,7 +246,7 @@ func (r *request) asker() memory.Caller {
 
 func (r *request) recall(m *remembering) (err error) {
 	m.recalled, err = r.g.memory.Keeper.Recall(&memory.Recall{
-		Tenant: r.caller.Tenant.ID, Buckets: m.buckets, Question: m.conversation.Question(), Session: m.session,
+		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Session: m.session,
 		TopK: m.topK, MaxTokens: m.maxTokens, Timeout: r.g.memory.Timeout,
 	})
 	switch {

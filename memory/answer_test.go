@@ -12,7 +12,7 @@ import (
 // saying is a provider that always answers the same.
 type saying []byte
 
-func (s saying) Ask(context.Context, string, string, []byte) ([]byte, error) { return s, nil }
+func (s saying) Ask(context.Context, Caller, string, []byte) ([]byte, error) { return s, nil }
 func (saying) SpeaksMessages(string, string) bool                            { return false }
 
 // FuzzVectors: whatever an embedding model answers, there is a vector for every
@@ -27,7 +27,7 @@ func FuzzVectors(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, answer []byte, n uint8) {
 		k := &Keeper{provider: saying(answer)}
-		all, err := k.askVectors(context.Background(), "acme", "m", make([]string, n))
+		all, err := k.askVectors(context.Background(), Caller{Tenant: "acme"}, "m", make([]string, n))
 		if err != nil {
 			if !errors.Is(err, errAnswer) {
 				t.Fatal(err)

@@ -43,7 +43,7 @@ func (k *Keeper) Update(ctx context.Context, who *Caller, bucket, id string, c *
 	if err := m.check("", now); err != nil {
 		return Memory{}, err
 	}
-	if err := k.write(ctx, func(tx *sql.Tx) error { return k.saveChange(ctx, tx, &old, &m, now) }); err != nil {
+	if err := k.write(ctx, func(tx *sql.Tx) error { return k.saveChange(ctx, tx, &old, &m, who.Token, now) }); err != nil {
 		return Memory{}, err
 	}
 	wake(k.wakeJobs)
@@ -76,7 +76,7 @@ func (c *Change) applyTo(m *Memory) {
 	}
 }
 
-func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, now time.Time) error {
+func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, token string, now time.Time) error {
 	facts, err := factsText(m.Facts)
 	if err != nil {
 		return err
@@ -93,7 +93,7 @@ func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, now
 		if _, err := tx.ExecContext(ctx, "DELETE FROM vectors WHERE seq = ?", m.seq); err != nil {
 			return err
 		}
-		if err := k.addJobs(ctx, tx, m); err != nil {
+		if err := k.addJobs(ctx, tx, m, token); err != nil {
 			return err
 		}
 	}

@@ -18,8 +18,8 @@ const embeddedBytes = 8000
 var errAnswer = errors.New("the model's answer is not what was asked for")
 
 // embed gets the vectors of a batch and keeps them.
-func (k *Keeper) embed(ctx context.Context, batch []Memory) error {
-	tenant, model := batch[0].tenant, k.o.Settings(batch[0].tenant).Embeddings
+func (k *Keeper) embed(ctx context.Context, who Caller, batch []Memory) error {
+	model := k.o.Settings(who.Tenant).Embeddings
 	if model == "" { // switched off meanwhile
 		return k.write(ctx, func(tx *sql.Tx) error { return finishJobs(ctx, tx, embedding, batch) })
 	}
@@ -27,7 +27,7 @@ func (k *Keeper) embed(ctx context.Context, batch []Memory) error {
 	for i := range batch {
 		texts[i] = embeddedText(&batch[i])
 	}
-	all, err := k.askVectors(ctx, tenant, model, texts)
+	all, err := k.askVectors(ctx, who, model, texts)
 	if err != nil {
 		return err
 	}
@@ -60,12 +60,12 @@ func firstBytes(text string, most int) string {
 }
 
 // askVectors asks the tenant's embedding model.
-func (k *Keeper) askVectors(ctx context.Context, tenant, model string, texts []string) ([][]float32, error) {
+func (k *Keeper) askVectors(ctx context.Context, who Caller, model string, texts []string) ([][]float32, error) {
 	body, err := json.Marshal(map[string]any{"model": model, "input": texts, "encoding_format": "float"})
 	if err != nil {
 		return nil, err
 	}
-	answer, err := k.provider.Ask(ctx, tenant, "/embeddings", body)
+	answer, err := k.provider.Ask(ctx, who, "/embeddings", body)
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (k *Keeper) questionVector(ctx context.Context, q *Question) []float32 {
 	came := make(chan []float32, 1)
 	k.running.Go(func() {
 		defer crash.Exit()
-		all, err := k.askVectors(ctx, q.Tenant, model, []string{firstBytes(q.Text, embeddedBytes)})
+		all, err := k.askVectors(ctx, Caller{Tenant: q.Tenant, Token: q.Token}, model, []string{firstBytes(q.Text, embeddedBytes)})
 		if err != nil {
 			came <- nil
 			return
@@ -151,8 +151,8 @@ func (k *Keeper) followModel(ctx context.Context, tenant string) error {
 	}
 	if model != "" {
 		if _, err := k.o.Write.ExecContext(ctx, `INSERT INTO jobs (kind, seq, tenant, attempts, not_before)
-			SELECT ?, m.seq, m.tenant, 0, 0 FROM memories m LEFT JOIN vectors v ON v.seq = m.seq AND v.model = ? WHERE m.tenant = ? AND v.seq IS NULL
-			ON CONFLICT DO NOTHING`, embedding, model, tenant); err != nil {
+			SELECT ?1, m.seq, m.tenant, 0, 0 FROM memories m LEFT JOIN vectors v ON v.seq = m.seq AND v.model = ?2 WHERE m.tenant = ?3 AND v.seq IS NULL
+			ON CONFLICT DO UPDATE SET attempts = 0, not_before = 0, model = '' WHERE model NOT IN ('', ?2)`, embedding, model, tenant); err != nil {
 			return unavailable(err)
 		}
 		wake(k.wakeJobs)

@@ -23,7 +23,7 @@ func worthExtracting(m *Memory) bool {
 
 // extract asks the tenant's model for the facts of a memory and keeps them as
 // further keys. Done twice, it comes to the same.
-func (k *Keeper) extract(ctx context.Context, m *Memory) error {
+func (k *Keeper) extract(ctx context.Context, who Caller, m *Memory) error {
 	model := k.o.Settings(m.tenant).Extraction
 	if model == "" { // switched off meanwhile
 		return k.write(ctx, func(tx *sql.Tx) error { return finishJobs(ctx, tx, extraction, []Memory{*m}) })
@@ -33,7 +33,7 @@ func (k *Keeper) extract(ctx context.Context, m *Memory) error {
 		message = m.Speaker + ": " + message
 	}
 	prompt := Prompt{Model: model, System: extractionPrompt, User: m.ObservedAt.Format("Monday 2 January 2006") + "\n\n" + message, Schema: factsSchema, SchemaName: "facts"}
-	said, err := k.complete(ctx, m.tenant, &prompt)
+	said, err := k.complete(ctx, who, &prompt)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 // Recall is what a call wants to have recalled.
 type Recall struct {
 	Tenant    string
+	Token     string // of whoever asks
 	Buckets   []string
 	Question  wire.Text
 	Session   string // of the conversation at hand; see [Session]
@@ -55,7 +56,7 @@ func (k *Keeper) Recall(r *Recall) (Recalled, error) {
 	ctx, done := context.WithTimeout(k.background, r.Timeout)
 	defer done()
 	found, err := k.Search(ctx, &Question{
-		Tenant: r.Tenant, Buckets: r.Buckets, Text: string(r.Question.Reveal()), K: r.TopK, Session: r.Session,
+		Tenant: r.Tenant, Token: r.Token, Buckets: r.Buckets, Text: string(r.Question.Reveal()), K: r.TopK, Session: r.Session,
 	})
 	if err != nil {
 		return Recalled{}, err

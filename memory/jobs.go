@@ -1,9 +1,11 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -14,25 +16,34 @@ import (
 // Provider runs a tenant's own models, on the tenant's own credential.
 type Provider interface {
 	// Ask sends a JSON body to a path below /v1, as the tenant's own program
-	// would, and gives the whole answer. An error is an [*AskError] when somebody
-	// said no.
-	Ask(ctx context.Context, tenant, path string, body []byte) (answer []byte, err error)
+	// would, and gives the whole answer. It spends the budgets of the tenant and
+	// of the token that caused the call, and asks for no model that the token may
+	// not use; without a token the tenant itself is the cause. An error is an
+	// [*AskError] when somebody said no.
+	Ask(ctx context.Context, who Caller, path string, body []byte) (answer []byte, err error)
 	// SpeaksMessages reports whether a model of the tenant is asked in
 	// Anthropic's dialect.
 	SpeaksMessages(tenant, model string) bool
 }
 
-// AskError is a provider's no, or ours before it was asked.
+// AskError is a provider's no, or the gateway's.
 type AskError struct {
 	Status     int    // HTTP status
-	Code       string // ours, if it was we who said no
+	Code       string // the gateway's, if it was the gateway that said no
 	RetryAfter time.Duration
+	// Unasked: nothing was sent to a provider, and nothing spent.
+	Unasked bool
+	// Final: the same call will not be answered, however often it is made.
+	Final bool
 }
 
 // Error gives the code; a provider's text stays with the provider.
 func (e *AskError) Error() string {
-	if e.Code != "" {
+	switch {
+	case e.Unasked:
 		return "provider was not asked: " + e.Code
+	case e.Code != "":
+		return "provider did not answer: " + e.Code
 	}
 	return "provider refused the call"
 }
@@ -47,25 +58,30 @@ const (
 
 // Numbers of the queue.
 const (
-	jobPoll     = time.Second     // how often due jobs are looked for
-	jobLease    = 2 * time.Minute // a job that was taken is taken again after this: its process died
-	jobTimeout  = time.Minute     // of one call
-	maxAttempts = 12              // then the job is given up: some hours later
+	jobPoll     = time.Second      // how often due jobs are looked for
+	jobLease    = 2 * time.Minute  // a job that was taken is taken again after this: its process died
+	jobTimeout  = time.Minute      // of one call
+	maxAttempts = 5                // then the job is given up: an hour later
+	firstDelay  = 10 * time.Second // after a first failure
+	backoffBy   = 6                // how much longer each further delay is
 	maxBackoff  = 30 * time.Minute
+	maxWait     = 10 * time.Minute // until a budget or limit is looked at again: an operator may have raised it
+	never       = math.MaxInt64    // not_before of a job that was given up
 )
 
 // batchOf is how many memories one call takes.
 var batchOf = map[job]int{embedding: 64, extraction: 1}
 
-// addJobs writes down what is to be done about a memory.
-func (k *Keeper) addJobs(ctx context.Context, tx *sql.Tx, m *Memory) error {
+// addJobs writes down what is to be done about a memory that a token stored or
+// changed.
+func (k *Keeper) addJobs(ctx context.Context, tx *sql.Tx, m *Memory, token string) error {
 	s := k.o.Settings(m.tenant)
 	for kind, wanted := range map[job]bool{embedding: s.Embeddings != "", extraction: s.Extraction != "" && worthExtracting(m)} {
 		if !wanted {
 			continue
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO jobs (kind, seq, tenant, attempts, not_before) VALUES (?, ?, ?, 0, 0)
-			ON CONFLICT DO UPDATE SET attempts = 0, not_before = 0`, kind, m.seq, m.tenant); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO jobs (kind, seq, tenant, token, attempts, not_before) VALUES (?, ?, ?, ?, 0, 0)
+			ON CONFLICT DO UPDATE SET attempts = 0, not_before = 0, token = excluded.token, model = ''`, kind, m.seq, m.tenant, token); err != nil {
 			return err
 		}
 	}
@@ -77,7 +93,7 @@ func (k *Keeper) runJobs() {
 	defer crash.Exit()
 	tick := time.NewTicker(jobPoll)
 	defer tick.Stop()
-	q := queue{k: k, running: map[string]int{}}
+	q := queue{k: k, running: map[string]int{}, waits: map[Caller]time.Time{}}
 	defer q.calls.Wait()
 	for {
 		if err := q.start(k.background); err != nil && k.background.Err() == nil {
@@ -92,44 +108,70 @@ func (k *Keeper) runJobs() {
 	}
 }
 
-// queue knows what is running.
+// queue knows what is running, and what waits for a budget or a limit.
 type queue struct {
 	k     *Keeper
 	calls sync.WaitGroup
 
 	mu      sync.Mutex
-	running map[string]int // calls by tenant; guarded by mu
+	running map[string]int       // calls by tenant; guarded by mu
+	waits   map[Caller]time.Time // until when; guarded by mu
+}
+
+// due is work that may begin: jobs of one kind that one token has caused.
+type due struct {
+	who  Caller
+	kind job
 }
 
 // start begins all that is due and may run.
 func (q *queue) start(ctx context.Context) error {
-	type due struct {
-		tenant string
-		kind   job
-	}
 	var all []due
+	now := time.Now()
 	err := each(ctx, q.k.o.Read, func(rows *sql.Rows) error {
 		var d due
-		err := rows.Scan(&d.tenant, &d.kind)
+		err := rows.Scan(&d.who.Tenant, &d.kind, &d.who.Token)
 		all = append(all, d)
 		return err
-	}, "SELECT DISTINCT tenant, kind FROM jobs WHERE not_before <= ?", time.Now().UnixMicro())
+	}, "SELECT DISTINCT tenant, kind, token FROM jobs WHERE not_before <= ?", now.UnixMicro())
 	for i := 0; err == nil && i < len(all); i++ {
-		for err == nil && q.enter(all[i].tenant) {
+		d := all[i]
+		for err == nil && !q.waiting(d.who, now) && q.enter(d.who.Tenant) {
 			var batch []Memory
-			if batch, err = q.k.take(ctx, all[i].tenant, all[i].kind); err != nil || len(batch) == 0 {
-				q.leave(all[i].tenant)
+			if batch, err = q.k.take(ctx, d); err != nil || len(batch) == 0 {
+				q.leave(d.who.Tenant)
 				break
 			}
 			q.calls.Go(func() {
 				defer crash.Exit()
 				defer wake(q.k.wakeJobs)
-				defer q.leave(batch[0].tenant)
-				q.k.do(ctx, all[i].kind, batch)
+				defer q.leave(d.who.Tenant)
+				q.wait(d.who, q.k.do(ctx, d, batch))
 			})
 		}
 	}
 	return err
+}
+
+// wait keeps what a token causes back for a while.
+func (q *queue) wait(who Caller, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.waits[who] = time.Now().Add(d)
+}
+
+func (q *queue) waiting(who Caller, now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	until, ok := q.waits[who]
+	if ok && !now.Before(until) {
+		delete(q.waits, who)
+		return false
+	}
+	return ok
 }
 
 func (q *queue) enter(tenant string) bool {
@@ -150,13 +192,13 @@ func (q *queue) leave(tenant string) {
 	}
 }
 
-// take claims the next batch of a tenant.
-func (k *Keeper) take(ctx context.Context, tenant string, kind job) (batch []Memory, err error) {
-	now := time.Now()
+// take claims the next batch of what is due.
+func (k *Keeper) take(ctx context.Context, d due) (batch []Memory, err error) {
+	now, tenant := time.Now(), d.who.Tenant
 	err = k.write(ctx, func(tx *sql.Tx) error {
 		rows, err := tx.QueryContext(ctx, selectMemories+` WHERE m.tenant = ? AND m.seq IN
-			(SELECT seq FROM jobs WHERE tenant = ? AND kind = ? AND not_before <= ? ORDER BY not_before, seq LIMIT ?)`,
-			tenant, tenant, kind, now.UnixMicro(), batchOf[kind])
+			(SELECT seq FROM jobs WHERE tenant = ? AND kind = ? AND token = ? AND not_before <= ? ORDER BY not_before, seq LIMIT ?)`,
+			tenant, tenant, d.kind, d.who.Token, now.UnixMicro(), batchOf[d.kind])
 		if err != nil {
 			return err
 		}
@@ -166,7 +208,7 @@ func (k *Keeper) take(ctx context.Context, tenant string, kind job) (batch []Mem
 		}); err != nil {
 			return err
 		}
-		return postpone(ctx, tx, kind, batch, now.Add(jobLease))
+		return postpone(ctx, tx, d.kind, batch, now.Add(jobLease))
 	})
 	return batch, err
 }
@@ -180,25 +222,37 @@ func postpone(ctx context.Context, tx *sql.Tx, kind job, batch []Memory, until t
 	return nil
 }
 
-// do runs one call and writes down what came of it.
-func (k *Keeper) do(ctx context.Context, kind job, batch []Memory) {
+// do runs one call and writes down what came of it. It gives how long whoever
+// caused the call has to wait before the next.
+func (k *Keeper) do(ctx context.Context, d due, batch []Memory) (wait time.Duration) {
 	call, done := context.WithTimeout(ctx, jobTimeout)
 	defer done()
-	err := k.call(call, kind, batch)
+	err := k.call(call, d, batch)
 	if err == nil || ctx.Err() != nil {
-		return // the lease brings back what was broken off
+		return 0 // the lease brings back what was broken off
 	}
-	if werr := k.failed(context.WithoutCancel(ctx), kind, batch, err); werr != nil {
+	if werr := k.failed(context.WithoutCancel(ctx), d.kind, batch, err); werr != nil {
 		k.o.Trouble("a failed call of a tenant's model is not written down", werr)
 	}
+	return waitOf(err)
 }
 
-func (k *Keeper) call(ctx context.Context, kind job, batch []Memory) (err error) {
+func (k *Keeper) call(ctx context.Context, d due, batch []Memory) (err error) {
 	defer survive(&err)
-	if kind == embedding {
-		return k.embed(ctx, batch)
+	if d.kind == embedding {
+		return k.embed(ctx, d.who, batch)
 	}
-	return k.extract(ctx, &batch[0])
+	return k.extract(ctx, d.who, &batch[0])
+}
+
+// waitOf is how long to wait after a call that was not made, and would be if
+// there were room: for a budget, a limit, a credential. It is no attempt.
+func waitOf(err error) time.Duration {
+	var no *AskError
+	if !errors.As(err, &no) || !no.Unasked || no.Final {
+		return 0
+	}
+	return min(cmp.Or(max(0, no.RetryAfter), time.Minute), maxWait)
 }
 
 // finishJob writes down what came of a job, by a statement that finds no row if
@@ -241,18 +295,22 @@ func finishJobs(ctx context.Context, tx *sql.Tx, kind job, batch []Memory) error
 
 // failed puts a batch off, longer each time, or gives it up.
 func (k *Keeper) failed(ctx context.Context, kind job, batch []Memory, cause error) error {
+	var no *AskError
+	final := errors.As(cause, &no) && no.Final
 	return k.write(ctx, func(tx *sql.Tx) error {
 		for i := range batch {
 			var attempts int
 			err := tx.QueryRowContext(ctx, "SELECT attempts FROM jobs WHERE kind = ? AND seq = ?", kind, batch[i].seq).Scan(&attempts)
-			switch {
+			switch wait := waitOf(cause); {
 			case err == sql.ErrNoRows: // deleted meanwhile
 				continue
 			case err != nil:
 				return err
-			case attempts >= maxAttempts:
+			case wait > 0:
+				_, err = tx.ExecContext(ctx, "UPDATE jobs SET attempts = attempts - 1, not_before = ? WHERE kind = ? AND seq = ?", time.Now().Add(wait).UnixMicro(), kind, batch[i].seq)
+			case final || attempts >= maxAttempts:
 				k.counts.JobsGivenUp.Add(1)
-				_, err = tx.ExecContext(ctx, "DELETE FROM jobs WHERE kind = ? AND seq = ?", kind, batch[i].seq)
+				_, err = tx.ExecContext(ctx, "UPDATE jobs SET not_before = ?, model = ? WHERE kind = ? AND seq = ?", int64(never), k.modelOf(batch[i].tenant, kind), kind, batch[i].seq)
 			default:
 				_, err = tx.ExecContext(ctx, "UPDATE jobs SET not_before = ? WHERE kind = ? AND seq = ?", time.Now().Add(backoff(attempts, cause)).UnixMicro(), kind, batch[i].seq)
 			}
@@ -264,13 +322,24 @@ func (k *Keeper) failed(ctx context.Context, kind job, batch []Memory, cause err
 	})
 }
 
+// modelOf is the model that a tenant has chosen for a kind of job.
+func (k *Keeper) modelOf(tenant string, kind job) string {
+	if kind == embedding {
+		return k.o.Settings(tenant).Embeddings
+	}
+	return k.o.Settings(tenant).Extraction
+}
+
 // backoff is how long to wait after so many attempts: what the provider says,
-// else twice as long each time, and somewhat more or less.
+// else several times as long each time, and somewhat more or less.
 func backoff(attempts int, cause error) time.Duration {
 	var no *AskError
 	if errors.As(cause, &no) && no.RetryAfter > 0 {
 		return min(no.RetryAfter, maxBackoff)
 	}
-	d := min(time.Second<<min(attempts, 20), maxBackoff)
+	d := firstDelay
+	for range attempts - 1 {
+		d = min(d*backoffBy, maxBackoff)
+	}
 	return d/2 + rand.N(d) //nolint:gosec // to spread, not to hide
 }

@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -22,11 +23,13 @@ type model struct {
 	most     map[string]int
 	delay    time.Duration
 	asked    []string
+	causes   []string // tokens
 }
 
 func (m *model) SpeaksMessages(string, string) bool { return false }
 
-func (m *model) Ask(_ context.Context, tenant, path string, body []byte) ([]byte, error) {
+func (m *model) Ask(_ context.Context, who Caller, path string, body []byte) ([]byte, error) {
+	tenant := who.Tenant
 	m.mu.Lock()
 	m.calls++
 	if m.inFlight == nil {
@@ -35,6 +38,7 @@ func (m *model) Ask(_ context.Context, tenant, path string, body []byte) ([]byte
 	m.inFlight[tenant]++
 	m.most[tenant] = max(m.most[tenant], m.inFlight[tenant])
 	m.asked = append(m.asked, string(body))
+	m.causes = append(m.causes, who.Token)
 	var err error
 	if len(m.refuse) > 0 {
 		err, m.refuse = m.refuse[0], m.refuse[1:]
@@ -149,28 +153,146 @@ func TestCallsOfATenantAreBounded(t *testing.T) {
 	}
 }
 
-func TestJobsAreGivenUp(t *testing.T) {
+// TestFailuresAreTriedAgain, but not without end, and not at all where the same
+// call would fail in the same way.
+func TestFailuresAreTriedAgain(t *testing.T) {
+	soon := time.Millisecond
+	for _, f := range []struct {
+		name   string
+		refuse error
+		calls  int
+	}{
+		{"the call is wrong", &AskError{Status: 400, RetryAfter: soon, Final: true}, 1},
+		{"the token may not", &AskError{Status: 403, Code: "not_allowed", Unasked: true, Final: true}, 1},
+		{"the provider is busy", &AskError{Status: 429, RetryAfter: soon}, maxAttempts},
+		{"the provider fails", &AskError{Status: 500, RetryAfter: soon}, maxAttempts},
+		{"no connection", &AskError{Status: 502, Code: "upstream_unreachable", RetryAfter: soon}, maxAttempts},
+	} {
+		for kind, s := range map[string]Settings{"vectors": {Embeddings: "small"}, "facts": {Extraction: "small"}} {
+			t.Run(f.name+", "+kind, func(t *testing.T) {
+				b := newBed(t)
+				m := &model{}
+				for range 3 * maxAttempts {
+					m.refuse = append(m.refuse, f.refuse)
+				}
+				b.Start(m)
+				b.choose("acme", s)
+				b.store("acme", "default", "Cats are nice to have in a library.")
+				b.eventually("the end of patience", func() bool { wake(b.wakeJobs); return b.Counts().JobsGivenUp.Load() == 1 })
+				wake(b.wakeJobs)
+				m.mu.Lock()
+				defer m.mu.Unlock()
+				if m.calls != f.calls {
+					t.Errorf("%d calls, want %d", m.calls, f.calls)
+				}
+			})
+		}
+	}
+}
+
+// TestGivenUpIsNotForgotten: neither a restart nor a sweep tries again what was
+// given up. Another model does, for vectors, and a change of the memory.
+func TestGivenUpIsNotForgotten(t *testing.T) {
 	b := newBed(t)
+	b.choose("acme", Settings{Embeddings: "small"})
+	refusing := &model{refuse: []error{&AskError{Status: 400, Final: true}}}
+	b.Start(refusing)
+	b.store("acme", "default", "cats are nice")
+	b.eventually("the end of patience", func() bool { return b.Counts().JobsGivenUp.Load() == 1 })
+	path := b.path
+	b.shut()
+	b = openBed(t, path)
+	b.choose("acme", Settings{Embeddings: "small"})
+	willing := &model{}
+	b.Start(willing)
+	if err := b.sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	b.store("acme", "default", "dogs are nice") // is done, and would be done after the other
+	b.eventually("a vector", func() bool { return b.vectors("small") == 1 })
+	willing.mu.Lock()
+	if willing.calls != 1 || strings.Contains(willing.asked[0], "cats") {
+		t.Errorf("asked: %q", willing.asked)
+	}
+	willing.mu.Unlock()
+	b.choose("acme", Settings{Embeddings: "large"})
+	if err := b.sweep(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	b.eventually("vectors of the other model", func() bool { return b.vectors("large") == 2 })
+}
+
+// TestBudgetsAreWaitedFor: what is not asked for want of a budget waits, is no
+// attempt, and is done when there is room again. Others go on meanwhile.
+func TestBudgetsAreWaitedFor(t *testing.T) {
+	b := newBed(t)
+	spent := &AskError{Status: 403, Code: "budget_exhausted", RetryAfter: 40 * time.Millisecond, Unasked: true}
 	m := &model{}
 	for range 3 * maxAttempts {
-		m.refuse = append(m.refuse, &AskError{Status: 400, RetryAfter: time.Millisecond})
+		m.refuse = append(m.refuse, spent)
 	}
 	b.Start(m)
 	b.choose("acme", Settings{Embeddings: "small"})
 	b.store("acme", "default", "cats are nice")
-	b.eventually("the end of patience", func() bool { wake(b.wakeJobs); return b.Counts().JobsGivenUp.Load() == 1 })
+	b.eventually("the vector", func() bool { wake(b.wakeJobs); return b.vectors("small") == 1 })
+	if n := b.Counts().JobsGivenUp.Load(); n != 0 {
+		t.Errorf("%d jobs were given up", n)
+	}
+}
+
+// TestManyMemoriesAreFewCalls: vectors are asked for together, and one who waits
+// for a budget is asked for one batch of each kind, not for each memory.
+func TestManyMemoriesAreFewCalls(t *testing.T) {
+	store := func(b *bed) {
+		all := make([]Memory, 200)
+		for i := range all {
+			all[i].Content = fmt.Sprintf("Number %d of the hives stands on roof %d.", i, i*i)
+		}
+		if _, err := b.Store(context.Background(), &Caller{Tenant: "acme", Token: "tok"}, &Write{Bucket: "default", Memories: all, Dedup: DedupOff}); err != nil {
+			b.t.Fatal(err)
+		}
+	}
+	b := newBed(t)
+	m := &model{}
+	b.Start(m)
+	b.choose("acme", Settings{Embeddings: "small"})
+	store(b)
+	b.eventually("all vectors", func() bool { return b.vectors("small") == 200 })
+	m.mu.Lock()
+	if want := (200 + batchOf[embedding] - 1) / batchOf[embedding]; m.calls != want {
+		t.Errorf("%d calls for 200 vectors, want %d", m.calls, want)
+	}
+	for _, token := range m.causes {
+		if token != "tok" {
+			t.Errorf("a call was caused by %q", token)
+		}
+	}
+	m.mu.Unlock()
+
+	waiting := newBed(t)
+	m = &model{}
+	for range 500 {
+		m.refuse = append(m.refuse, &AskError{Status: 403, Code: "budget_exhausted", RetryAfter: time.Hour, Unasked: true})
+	}
+	waiting.Start(m)
+	waiting.choose("acme", Settings{Embeddings: "small", Extraction: "small"})
+	store(waiting)
+	waiting.eventually("a first call", func() bool { m.mu.Lock(); defer m.mu.Unlock(); return m.calls > 0 })
+	for range 20 {
+		wake(waiting.wakeJobs)
+	}
+	waiting.Close()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.calls != maxAttempts {
-		t.Errorf("%d tries", m.calls)
+	if most := 2; m.calls > most { // as many as may be in flight
+		t.Errorf("%d calls while the budget is spent, want %d at most", m.calls, most)
 	}
 }
 
 func TestBackoffGrows(t *testing.T) {
-	for attempts := 1; attempts < 40; attempts++ {
-		least, most := min(time.Second<<min(attempts, 20), maxBackoff)/2, 3*min(time.Second<<min(attempts, 20), maxBackoff)/2
-		if d := backoff(attempts, errAnswer); d < least || d > most {
-			t.Errorf("after %d tries %v, want %v to %v", attempts, d, least, most)
+	for attempts, mid := range map[int]time.Duration{1: firstDelay, 2: time.Minute, 3: 6 * time.Minute, 4: maxBackoff, 40: maxBackoff} {
+		if d := backoff(attempts, errAnswer); d < mid/2 || d > 3*mid/2 {
+			t.Errorf("after %d tries %v, want about %v", attempts, d, mid)
 		}
 	}
 	if d := backoff(1, &AskError{RetryAfter: 90 * time.Second}); d != 90*time.Second {

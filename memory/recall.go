@@ -17,6 +17,7 @@ import (
 // Question is what is looked for.
 type Question struct {
 	Tenant  string
+	Token   string // of whoever asks; a call for the question's vector is its
 	Buckets []string
 	Text    string
 	K       int

@@ -76,13 +76,13 @@ func (p *Prompt) Dialect(messages bool) wire.Dialect {
 const maxAnswerBytes = 256 << 10
 
 // complete asks and gives what the model said.
-func (k *Keeper) complete(ctx context.Context, tenant string, p *Prompt) (string, error) {
-	messages := k.provider.SpeaksMessages(tenant, p.Model)
+func (k *Keeper) complete(ctx context.Context, who Caller, p *Prompt) (string, error) {
+	messages := k.provider.SpeaksMessages(who.Tenant, p.Model)
 	body, err := p.Body(messages)
 	if err != nil {
 		return "", err
 	}
-	answer, err := k.provider.Ask(ctx, tenant, p.Path(messages), body)
+	answer, err := k.provider.Ask(ctx, who, p.Path(messages), body)
 	if err != nil {
 		return "", err
 	}

@@ -192,7 +192,7 @@ func (s *storing) one(ctx context.Context, tx *sql.Tx, m *Memory) error {
 	if err := s.insert(ctx, tx, m); err != nil {
 		return err
 	}
-	if err := s.k.addJobs(ctx, tx, m); err != nil {
+	if err := s.k.addJobs(ctx, tx, m, s.who.Token); err != nil {
 		return err
 	}
 	s.added = append(s.added, m)

@@ -181,12 +181,6 @@ func (l *Limiter) Enter(p *Pass, c *directory.Caller, now time.Time) *Refusal {
 	return why
 }
 
-// Spend counts what a call of the gateway's own has used up for a tenant. Such
-// calls are not limited.
-func (l *Limiter) Spend(tenant string, tokens int64, now time.Time) {
-	find(l.tenants, tenant, "").settle(&directory.Limits{}, 0, tokens, false, now)
-}
-
 // Body says whether a body of n bytes may be read.
 func (p *Pass) Body(n int64) *Refusal {
 	switch {
