@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"strings"
 	"time"
 
 	"github.com/ownkey/ownkey/meter"
@@ -71,18 +72,19 @@ func (r *request) spent() (u wire.Usage, before int64) {
 // begins reports whether the provider works on after this request, on something
 // that has a name to fetch it by.
 func (r *request) begins() bool {
-	return r.provider != nil && r.ctx.IsPost() && (string(r.endpoint.path) == "/responses" || string(r.endpoint.path) == "/batches") &&
+	return r.provider != nil && r.ctx.IsPost() && (string(r.endpoint.judged) == "/responses" || string(r.endpoint.judged) == "/batches") &&
 		r.record.Status >= fasthttp.StatusOK && r.record.Status < fasthttp.StatusMultipleChoices &&
 		r.scanner.GoesOn(r.head.Background) && len(r.workID()) > 0
 }
 
-// work names what the provider goes on with, or has gone on with.
+// work names what the provider goes on with, or has gone on with. Paths are
+// judged without regard to case, so ids are compared in the same way.
 func (r *request) work() deferred.Work {
-	return deferred.Work{Tenant: r.caller.Tenant.ID, Provider: r.provider.Name, ID: string(r.workID())}
+	return deferred.Work{Tenant: r.caller.Tenant.ID, Provider: r.provider.Name, ID: strings.ToLower(string(r.workID()))}
 }
 
 func (r *request) workID() []byte {
-	if _, rest, ok := cutSegment(r.endpoint.path); ok && len(rest) > 0 {
+	if _, rest, ok := cutSegment(r.endpoint.judged); ok && len(rest) > 0 {
 		id, _, _ := cutSegment(rest)
 		return id
 	}
@@ -92,7 +94,7 @@ func (r *request) workID() []byte {
 // fetches reports whether a call reads, or ends, a response or batch that was
 // begun before.
 func (e *endpoint) fetches(method []byte) bool {
-	of, rest, _ := cutSegment(e.path)
+	of, rest, _ := cutSegment(e.judged)
 	if string(of) != "responses" && string(of) != "batches" {
 		return false
 	}

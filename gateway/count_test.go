@@ -23,6 +23,7 @@ type worker struct {
 const workerUsage = `{"input_tokens":1000,"input_tokens_details":{"cached_tokens":100},"output_tokens":500,"output_tokens_details":{"reasoning_tokens":400},"total_tokens":1500}`
 
 func (p *worker) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r.URL.Path = strings.TrimSuffix(strings.ToLower(r.URL.Path), "/")
 	object := func(status, usage string) string {
 		return fmt.Sprintf(`{"id":%q,"object":"response","status":%q,"background":true,"model":"gpt-5","output":[],"usage":%s}`, "resp_1", status, usage)
 	}
@@ -96,6 +97,7 @@ func TestBackgroundWorkIsCountedOnce(t *testing.T) {
 	}{
 		{"polled", "/v1/responses", response, []string{"GET /v1/responses/resp_1", "GET /v1/responses/resp_1", "GET /v1/responses/resp_1?include=x"}, 1500},
 		{"escaped", "/v1/responses", strings.Replace(stream, "back", `b\u0061ck`, 1), []string{"GET /v1/responses/resp_1", "GET /v1/responses/resp_1"}, 1500},
+		{"spelled in another way", "/v1/Responses/", response, []string{"GET /v1//responses/RESP_1/", "GET /v1/responses/resp_1"}, 1500},
 		{"pinned", "/main/v1/responses", response, []string{"GET /v1/responses/resp_1", "GET /main/v1/responses/resp_1", "GET /v1/responses/resp_1"}, 1500},
 		{"a stream that was cut", "/v1/responses", stream, []string{"GET /v1/responses/resp_1?stream=true&starting_after=1", "GET /v1/responses/resp_1"}, 1500},
 		{"canceled", "/v1/responses", response, []string{"POST /v1/responses/resp_1/cancel", "POST /v1/responses/resp_1/cancel", "GET /v1/responses/resp_1"}, 1500},
