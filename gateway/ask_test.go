@@ -51,7 +51,7 @@ func newDearHouse(t *testing.T, d *dear, tenant directory.Limits) *house {
 	h := newHouse(t, func(o *options) { o.provider = server.URL + "/v1" })
 	embeddings, extraction := "vectors", "facts"
 	if _, err := h.directory.UpdateTenant(t.Context(), "acme", directory.TenantChange{
-		Memory: &directory.MemoryChange{Embeddings: &embeddings, Extraction: &extraction}, Limits: &tenant,
+		Memory: &directory.MemoryChange{Embeddings: &embeddings, Extraction: &extraction}, Limits: &directory.LimitsChange{TokensPerDay: &tenant.TokensPerDay, TokensPerMinute: &tenant.TokensPerMinute},
 	}); err != nil {
 		t.Fatal(err)
 	}
