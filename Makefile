@@ -62,10 +62,12 @@ licences: $(LICENCES) ## Every linked module is under a permissive licence.
 fmt: $(LINT)
 	$(LINT) fmt ./...
 
-docs: ## Regenerate docs/config.md, docs/metrics.md and deploy/vault.
+docs: ## Regenerate docs/config.md, docs/metrics.md, docs/inference-path.md, docs/claims.md and deploy/vault.
 	$(GO) test ./deploy -run TestMetricsPage -update
 	$(GO) generate ./config
 	$(GO) test ./vaultbridge -run TestDeployedPoliciesAreCurrent -update
+	$(GO) test ./internal/rooms -run TestInferencePathIsCurrent -update
+	$(GO) test ./internal/claims -update
 
 fuzz: ## Every fuzz target for FUZZTIME.
 	@for p in $$($(GO) list ./...); do \

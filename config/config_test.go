@@ -233,3 +233,23 @@ func TestPlanOf(t *testing.T) {
 	f("billing: {default_plan: a, plans: {a: {flat_fee_micro_usd: 7}, b: {flat_fee_micro_usd: 9}}, tenants: {acme: b}}", "acme", "b", 9)
 	f("billing: {default_plan: a, plans: {a: {flat_fee_micro_usd: 7}}, tenants: {acme: free}}", "acme", "free", 0)
 }
+
+// TestBuiltInProvidersAreDocumented: README names the built-in providers, all
+// of them and no other.
+func TestBuiltInProvidersAreDocumented(t *testing.T) {
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, list, _ := strings.Cut(string(text), "Built in: ")
+	list, _, _ = strings.Cut(list, ".")
+	named := strings.Split(list, ", ")
+	for _, name := range named {
+		if _, ok := BuiltinProvider(name); !ok {
+			t.Errorf("README.md names %q, which is not built in", name)
+		}
+	}
+	if len(named) != len(builtin) {
+		t.Errorf("README.md names %d providers, %d are built in", len(named), len(builtin))
+	}
+}

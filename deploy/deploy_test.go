@@ -276,3 +276,30 @@ func dashboards(t *testing.T) []string {
 	}
 	return files
 }
+
+// TestImageIsSmallAndUnprivileged: the last stage holds the program and its
+// volume, has no shell, and its user is nobody.
+func TestImageIsSmallAndUnprivileged(t *testing.T) {
+	text, err := os.ReadFile("../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stages := strings.Split(string(text), "\nFROM ")
+	last := strings.Split(stages[len(stages)-1], "\n")
+	if !regexp.MustCompile(`/static-debian\d+:nonroot$`).MatchString(last[0]) {
+		t.Errorf("it is made from %q", last[0])
+	}
+	for _, line := range last[1:] {
+		switch word, rest, _ := strings.Cut(line, " "); word {
+		case "COPY":
+			if rest != "--from=build /src/ownkey /ownkey" && rest != "--from=build --chown=65532:65532 /state /var/lib/ownkey" {
+				t.Errorf("it holds more: %s", line)
+			}
+		case "USER", "RUN", "ADD":
+			t.Errorf("the last stage has %q", line)
+		}
+	}
+	if !slices.Contains(last, "VOLUME /var/lib/ownkey") {
+		t.Error("its state is no volume")
+	}
+}

@@ -107,3 +107,32 @@ func TestABlockBehindAToolsAnswer(t *testing.T) {
 		}
 	}
 }
+
+// TestPagesAndQueriesAreBounded: pages of memories and buckets of a query have
+// their bounds, and what is beyond is refused by name.
+func TestPagesAndQueriesAreBounded(t *testing.T) {
+	h := newHouse(t)
+	h.remembers("Ada keeps bees.")
+	names := func(n int) string {
+		all := make([]string, n)
+		for i := range all {
+			all[i] = "default"
+			if i > 0 {
+				all[i] = fmt.Sprintf("b%d", i)
+			}
+		}
+		return `["` + strings.Join(all, `","`) + `"]`
+	}
+	f := func(method, path, body string, status int, named string) {
+		t.Helper()
+		if a := h.do(method, path, body); a.status != status || status == 400 && !strings.Contains(a.body, named) {
+			t.Errorf("%s %s: %d %s", method, path, a.status, a.body)
+		}
+	}
+	f("GET", "/v1/buckets/default/memories?limit=500", "", 200, "")
+	f("GET", "/v1/buckets/default/memories?limit=501", "", 400, "limit")
+	f("GET", "/v1/buckets?limit=1000", "", 200, "")
+	f("GET", "/v1/buckets?limit=1001", "", 400, "limit")
+	f("POST", "/v1/query", `{"query":"bees","options":{"skip_synthesis":true},"buckets":`+names(17)+`}`, 400, "buckets")
+	f("POST", "/v1/query", `{"query":"bees","options":{"skip_synthesis":true},"buckets":["default"]}`, 200, "")
+}

@@ -206,3 +206,39 @@ func TestEmbeddingsAndFactsByTheTenantsModels(t *testing.T) {
 		}
 	}
 }
+
+// TestSessionOfATurn: a conversation has the name that the client gives it, or
+// one that stays the same while its history grows.
+func TestSessionOfATurn(t *testing.T) {
+	h := newHouse(t)
+	sessions := func(bucket string, n int) (all []string) {
+		t.Helper()
+		h.eventually(fmt.Sprintf("%d turns in %s", n, bucket), func() bool { return len(h.kept(bucket)) == n })
+		var out struct{ Memories []struct{ Session string } }
+		if err := json.Unmarshal([]byte(h.do("GET", "/v1/buckets/"+bucket+"/memories", "").body), &out); err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range out.Memories {
+			all = append(all, m.Session)
+		}
+		return all
+	}
+	say := func(bucket, messages string, more ...string) {
+		h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[`+messages+`]}`, append(more, "Ownkey-Memory", "capture", "Ownkey-Bucket", bucket)...)
+	}
+	const first, next, other = `{"role":"user","content":"I live in Oslo."}`, `,{"role":"assistant","content":"Nice."},{"role":"user","content":"It rains."}`, `{"role":"user","content":"I have a boat."}`
+	say("named", first, "Ownkey-Session", "talk-1")
+	if got := sessions("named", 1); got[0] != "talk-1" {
+		t.Errorf("named: %q", got)
+	}
+	say("grows", first)
+	say("grows", first+next)
+	if got := sessions("grows", 2); got[0] != got[1] || got[0] == "" {
+		t.Errorf("grows: %q", got)
+	}
+	say("apart", first)
+	say("apart", other)
+	if got := sessions("apart", 2); got[0] == got[1] {
+		t.Errorf("apart: %q", got)
+	}
+}

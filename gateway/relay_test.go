@@ -9,8 +9,11 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/ownkey/ownkey/directory"
 )
@@ -198,4 +201,25 @@ func TestCredentialIsChosenByLabel(t *testing.T) {
 	if a.header.Get("Ownkey-Credential") != "team-b;v=1" || !strings.Contains(a.body, sha("sk-other")[:8]) {
 		t.Errorf("%v %s", a.header, a.body)
 	}
+}
+
+// TestResponsesSayWhatHappened: each response has the call's id, where it went,
+// with which credential, and its times; an error says whose it is.
+func TestResponsesSayWhatHappened(t *testing.T) {
+	h := newHouse(t)
+	timing := regexp.MustCompile(`^auth;dur=\d+\.\d{3}, unseal;dur=\d+\.\d{3}, recall;dur=\d+\.\d{3}, upstream;dur=\d+\.\d{3}$`)
+	f := func(body string, status int, code string) {
+		t.Helper()
+		a := h.do("POST", "/v1/chat/completions", body)
+		if _, err := uuid.Parse(a.header.Get("Ownkey-Request-Id")); err != nil || a.status != status || a.header.Get("Ownkey-Error") != code {
+			t.Errorf("%s: %d %v", body, a.status, a.header)
+		}
+		if code == "" && (a.header.Get("Ownkey-Provider") != "main" || a.header.Get("Ownkey-Credential") != "default;v=1" || !timing.MatchString(a.header.Get("Server-Timing"))) {
+			t.Errorf("%s: %v", body, a.header)
+		}
+	}
+	f(chatBody("m", false), 200, "")
+	f(chatBody("m", true), 200, "")
+	f(chatBody("fake:status=429", false), 429, "")
+	f(`{"model":"m","model":"n"}`, 400, "invalid_request")
 }

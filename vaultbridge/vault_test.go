@@ -145,6 +145,11 @@ func TestTransitRotatesRewrapsAndRetires(t *testing.T) {
 	if _, err := k.Unseal(ctx, blobs[0]); !errors.Is(err, ErrUnsealable) {
 		t.Errorf("a retired version: %v", err)
 	}
+	// As docs/security-audit.md says for a backup from before.
+	v.Script("vault write transit/keys/ownkey-acme/config min_decryption_version=1")
+	if got, _ := mustOpen(t, k, blobs[0].Context, blobs[0].Blob); got != "sk-0" {
+		t.Errorf("a version that is open again: %q", got)
+	}
 	if after := mustSeal(t, k, testContext, "sk-test"); after.KeyVersion != 2 {
 		t.Errorf("sealed with version %d", after.KeyVersion)
 	}

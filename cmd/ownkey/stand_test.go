@@ -98,3 +98,25 @@ func (s *stand) eventually(what string, ok func() bool) {
 		}
 	}
 }
+
+// TestADataDirectoryHasOneGateway: a second one is refused, and learns which
+// process has the directory; the first one goes on.
+func TestADataDirectoryHasOneGateway(t *testing.T) {
+	s := newStand(t, "")
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := strings.ReplaceAll(strings.ReplaceAll(string(text), strings.TrimSuffix(strings.TrimPrefix(s.ready.BaseURL, "http://"), "/v1"), freePort(t)),
+		strings.TrimPrefix(s.ready.AdminURL, "http://"), freePort(t))
+	second := filepath.Join(s.dir, "second.yaml")
+	if err := os.WriteFile(second, []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, status := s.verb("", "serve", "--config", second); status == 0 || !strings.Contains(out, fmt.Sprintf("number %d", s.cmd.Process.Pid)) {
+		t.Errorf("a second gateway: %d %s", status, out)
+	}
+	if status, body := s.chat(s.token, "gpt-4o", "Hello"); status != 200 {
+		t.Errorf("the first one: %d %s", status, body)
+	}
+}

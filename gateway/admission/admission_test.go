@@ -438,3 +438,30 @@ func BenchmarkPass(b *testing.B) {
 		})
 	}
 }
+
+// TestDefaultsHoldWhereNothingElseDoes: limits of the configuration are for
+// tokens and tenants that have none of their own, and each of both can refuse.
+func TestDefaultsHoldWhereNothingElseDoes(t *testing.T) {
+	one, three := directory.Limits{RequestsPerSecond: 1}, directory.Limits{RequestsPerSecond: 3}
+	f := func(o Options, own, shared directory.Limits, want int, scope string) {
+		t.Helper()
+		l := newLimiter(t, func(to *Options) { to.Token, to.Tenant = o.Token, o.Tenant })
+		c := caller("acme", "a", own, shared)
+		served := 0
+		why := call(l, c, 1, noon)
+		for ; why == nil && served < 100; why = call(l, c, 1, noon) {
+			served++
+		}
+		if scope == "" && why == nil {
+			return
+		}
+		if served != want || why == nil || why.Scope != scope {
+			t.Errorf("%+v with %v and %v: %d served, %+v", o, own, shared, served, why)
+		}
+	}
+	f(Options{}, directory.Limits{}, directory.Limits{}, 100, "")
+	f(Options{Token: one}, directory.Limits{}, directory.Limits{}, 1, ScopeToken)
+	f(Options{Token: one}, three, directory.Limits{}, 3, ScopeToken)
+	f(Options{Token: three, Tenant: one}, directory.Limits{}, directory.Limits{}, 1, ScopeTenant)
+	f(Options{Token: one, Tenant: one}, directory.Limits{RequestsPerSecond: 9}, three, 3, ScopeTenant)
+}

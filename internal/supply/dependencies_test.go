@@ -165,3 +165,36 @@ func TestToolsArePinned(t *testing.T) {
 		}
 	}
 }
+
+// TestPrerequisitesAreDocumented: README names the Go of go.mod, every package
+// that `make test` asks apt-get for, and the platform of the engine in the
+// lock file.
+func TestPrerequisitesAreDocumented(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile(root + "/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	readme := strings.ToLower(read("README.md"))
+	_, tests, _ := strings.Cut(readme, "## test it")
+	tests, _, _ = strings.Cut(tests, "\n## ")
+	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read("go.mod"))
+	packages := regexp.MustCompile(`apt-get install -y \S+ --no-install-recommends ([a-z -]+);`).FindStringSubmatch(read("Makefile"))
+	if version == nil || packages == nil {
+		t.Fatal("go.mod has no version, or Makefile no packages")
+	}
+	wanted := []string{"go " + version[1], "python 3.11", "node 20", "make", "c compiler", "linux"}
+	for _, p := range strings.Fields(packages[1]) {
+		wanted = append(wanted, strings.TrimSuffix(p, "-light"))
+	}
+	for _, w := range wanted {
+		if !strings.Contains(tests, w) {
+			t.Errorf("README.md, \"Test it\", does not name %s", w)
+		}
+	}
+	if !strings.Contains(tests, "amd64") || !strings.Contains(read("internal/tools/chdb/npm/package-lock.json"), "linux-x64") {
+		t.Error("the platform of the tests is not the one of the ClickHouse engine")
+	}
+}
