@@ -12,7 +12,10 @@ type Limits struct {
 	// Largest JSON body, in bytes. Such a body is held in memory to read its
 	// model; uploads of other types stream through without a limit of ours.
 	MaxBodyBytes int64 `yaml:"max_body_bytes"`
-	// Memory for all bodies that are held at once, in bytes.
+	// Memory for all bodies that are held at once, in bytes, with heads above 6 KiB
+	// and answers that are held. A tenant may hold at most as much as stays free:
+	// half of it alone, a third beside another that does the same. For bodies of
+	// max_body_bytes it should be six times as much as that.
 	MaxBufferedBytes int64 `yaml:"max_buffered_bytes"`
 	// Requests that may be in flight at once. The last quarter is kept from
 	// tenants that have their share: as many as there are for each, if one more

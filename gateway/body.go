@@ -6,9 +6,9 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/wire"
 	"github.com/valyala/fasthttp"
@@ -65,29 +65,11 @@ func returnBuffer(b *[]byte) {
 	}
 }
 
-// budget bounds the memory of all bodies that are held at once.
-type budget struct {
-	max  int64
-	used atomic.Int64
-}
-
-// Take takes n bytes, if they are there. Any goroutine may call it.
-func (b *budget) Take(n int) bool {
-	if b.used.Add(int64(n)) > b.max {
-		b.used.Add(-int64(n))
-		return false
-	}
-	return true
-}
-
-// Give gives n bytes back.
-func (b *budget) Give(n int) { b.used.Add(-int64(n)) }
-
 // heldBody is a body in memory: one whose model has to be read.
 type heldBody struct {
 	buf    *[]byte
-	taken  int // of the budget
-	budget *budget
+	taken  int // of the holder's room
+	holder *admission.Holder
 	// encoded is the body as it came, if that was compressed.
 	encoded      *[]byte
 	encodedTaken int
@@ -95,13 +77,13 @@ type heldBody struct {
 
 var (
 	errTooLarge = refuse(codeTooLarge, "the request body is larger than the provider or this gateway accepts")
-	errNoMemory = refuse(codeTooManyInFlight, "the bodies in flight fill the memory set aside for them; try again")
+	errNoMemory = refuse(codeTooManyInFlight, "what this tenant has in flight fills its part of the memory for bodies, large heads and answers (limits.max_buffered_bytes); try again")
 	errSlow     = refuse(codeInvalidRequest, "the request body came too slowly")
 )
 
 // hold reads a client's whole body, at most limit bytes.
-func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Duration, b *budget) error {
-	h.budget = b
+func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Duration, of *admission.Holder) error {
+	h.holder = of
 	h.buf = borrowBuffer(firstReadBytes)
 	if int64(ctx.Request.Header.ContentLength()) > limit {
 		return errTooLarge
@@ -158,7 +140,7 @@ func (p *pace) tooSlow(got int64, silence time.Duration) bool {
 	return slow
 }
 
-// grow takes a larger buffer, within the budget of all bodies: of the length
+// grow takes a larger buffer, within the tenant's part of the room: of the length
 // that was announced, but not of much more than what came.
 func (h *heldBody) grow(announced int) error {
 	want := cap(*h.buf) * bufferGrowth
@@ -166,10 +148,10 @@ func (h *heldBody) grow(announced int) error {
 		want = min(want, announced+1) // and room to see that nothing follows
 	}
 	_, size := bufferClass(want)
-	if !h.budget.Take(size) {
+	if !h.holder.Take(size) {
 		return errNoMemory
 	}
-	h.budget.Give(h.taken)
+	h.holder.Give(h.taken)
 	h.taken = size
 	next := borrowBuffer(size)
 	*next = append(*next, *h.buf...)
@@ -191,13 +173,20 @@ func bodyError(err error) error {
 	return refuse(codeInvalidRequest, "the request body's framing is broken")
 }
 
-// replace takes another body in its place: a question of our own.
-func (h *heldBody) replace(b []byte) {
-	if h.buf != nil {
-		returnBuffer(h.buf)
+// replace takes another body in its place: our own question to a model.
+func (h *heldBody) replace(b []byte) error {
+	_, size := bufferClass(len(b))
+	if size > firstReadBytes && !h.holder.Take(size) {
+		return errNoMemory
+	}
+	of := h.holder
+	h.release()
+	if h.holder = of; size > firstReadBytes {
+		h.taken = size
 	}
 	h.buf = borrowBuffer(len(b))
 	*h.buf = append(*h.buf, b...)
+	return nil
 }
 
 func (h *heldBody) text() wire.Text { return wire.NewText(h.buf) }
@@ -206,7 +195,7 @@ func (h *heldBody) release() {
 	if h.buf == nil {
 		return
 	}
-	h.budget.Give(h.taken + h.encodedTaken)
+	h.holder.Give(h.taken + h.encodedTaken)
 	returnBuffer(h.buf)
 	if h.encoded != nil {
 		returnBuffer(h.encoded)

@@ -22,7 +22,7 @@ var (
 
 // decode replaces a compressed body by the JSON in it, at most limit bytes, and
 // keeps what came. A small body may unfold into much: memory follows what was
-// unfolded, within the budget of all bodies.
+// unfolded, within the tenant's part of the room.
 func (h *heldBody) decode(encoding []byte, limit int64) error {
 	name := strings.ToLower(string(bytes.TrimSpace(encoding)))
 	if name == "" || name == "identity" || h.text().Len() == 0 {

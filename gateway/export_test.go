@@ -1,4 +1,4 @@
 package gateway
 
-// HeldBytes is how much of the budget of held bodies is taken.
-func (g *Gateway) HeldBytes() int64 { return g.held.used.Load() }
+// HeldBytes is how much is held of all tenants.
+func (g *Gateway) HeldBytes() int64 { return g.admission.Held() }

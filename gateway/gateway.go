@@ -46,10 +46,9 @@ type Provider struct {
 
 // Limits bound what clients can make the gateway hold.
 type Limits struct {
-	MaxBodyBytes     int64 // of a held body where the provider is not known yet
-	MaxBufferedBytes int64 // over all held bodies
-	MaxHeaderBytes   int
-	MaxConnections   int
+	MaxBodyBytes   int64 // of a held body where the provider is not known yet
+	MaxHeaderBytes int
+	MaxConnections int
 }
 
 // Timeouts bound how long the gateway waits for clients.
@@ -119,7 +118,6 @@ type Gateway struct {
 	watcher       *watcher
 	metrics       *metrics
 	failures      failureLog
-	held          budget
 	draining      atomic.Bool
 	targets       sync.Map // base URL of a credential → *upstream.Target
 }
@@ -140,7 +138,6 @@ func New(o Options) *Gateway {
 	}
 	g.watcher = newWatcher(revoked)
 	g.metrics = newMetrics(o.Metrics)
-	g.held.max = o.Limits.MaxBufferedBytes
 	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
 	names := make([]string, 0, len(o.Providers))
 	for _, p := range o.Providers {
@@ -150,7 +147,7 @@ func New(o Options) *Gateway {
 	slices.Sort(names)
 	g.providerNames = strings.Join(names, ", ")
 	g.server = front.New(front.Options{
-		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, Handshake: g.badHandshake, TurnedAway: g.turnedAway, TLS: o.TLS, Large: &g.held,
+		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, Handshake: g.badHandshake, TurnedAway: g.turnedAway, TLS: o.TLS, Large: g.admission.Heads(),
 		MaxConnections: o.Limits.MaxConnections, MaxHeadBytes: o.Limits.MaxHeaderBytes,
 		HeadTimeout: o.Timeouts.ClientHeader, IdleTimeout: o.Timeouts.ClientIdle, WriteTimeout: o.Timeouts.ClientWrite,
 	})

@@ -196,6 +196,7 @@ func (r *request) tellUsage() error {
 		}
 		outcome = outcomeOf(code(failed))
 	}
+	r.oweAnswer(len(body))
 	writeError(r.ctx, body)
 	r.record.Status, r.record.ErrorCode = int64(status), failed
 	r.finish(outcome)
@@ -254,7 +255,7 @@ func (r *request) hold() error {
 	if own := r.pass.MaxBody(); own > 0 {
 		limit = min(limit, own)
 	}
-	if err := r.body.hold(r.ctx, limit, r.g.timeouts.ClientSilence, &r.g.held); err != nil {
+	if err := r.body.hold(r.ctx, limit, r.g.timeouts.ClientSilence, r.pass.Holder()); err != nil {
 		return err
 	}
 	return r.body.decode(r.ctx.Request.Header.ContentEncoding(), limit)

@@ -137,6 +137,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	}
 	h.openMemory(&o)
 	o.admit.UsableToken, o.admit.UsableTenant = h.directory.Usable, func(string) bool { return true }
+	o.admit.MaxBufferedBytes = cmp.Or(o.admit.MaxBufferedBytes, 256<<20)
 	h.limiter = admission.New(o.admit)
 	h.limiter.Restore(nil, time.Now())
 	started, err := deferred.Open(ctx, h.database)
@@ -156,7 +157,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
 			provider("anthropic", base, "x-api-key: "), provider("openai", base, "Authorization: Bearer "), provider("dead", dead, "Authorization: Bearer "),
 		},
-		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxBufferedBytes: 256 << 20, MaxHeaderBytes: 64 << 10, MaxConnections: o.connections},
+		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxHeaderBytes: 64 << 10, MaxConnections: o.connections},
 		TLS:      o.tls,
 		Timeouts: o.timeouts,
 	})

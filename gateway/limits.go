@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/gateway/admission"
+	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
 )
@@ -25,6 +26,19 @@ func (r *request) enter() error {
 	}
 	if why := r.pass.Body(r.record.RequestBytes); why != nil {
 		return limited(why, r.record.Start)
+	}
+	return r.own()
+}
+
+// own charges the request's head to its tenant, if it is a large one, and
+// refuses what is answered from memory where too many answers wait to be read.
+func (r *request) own() error {
+	holder := r.pass.Holder()
+	if conn, ok := r.ctx.Conn().(*front.Conn); ok && !conn.ChargeHead(holder) {
+		return errNoMemory
+	}
+	if (r.endpoint.reserved() || r.endpoint.usage()) && holder.Full() {
+		return errNoMemory
 	}
 	return nil
 }

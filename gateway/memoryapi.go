@@ -52,6 +52,7 @@ func (r *request) answerMemory(a *api.Answer) error {
 // sendMemory sends an answer whose search is billed, and ends the request.
 func (r *request) sendMemory(a *api.Answer) {
 	r.memoryHead(a)
+	r.oweAnswer(a.Body.Len())
 	writeAnswer(r.ctx, a.Body)
 	r.record.ResponseBytes += int64(a.Body.Len())
 	outcome := meter.OutcomeCompleted
@@ -141,7 +142,9 @@ func (r *request) writePrompt() error {
 	if err != nil {
 		return err
 	}
-	r.body.replace(body)
+	if err := r.body.replace(body); err != nil {
+		return err
+	}
 	if err := wire.ReadHead(r.body.text(), &r.head); err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
@@ -43,10 +44,33 @@ func (r *request) answer() error {
 		r.scanner.Finish()
 		r.finish(meter.OutcomeCompleted)
 		return nil
-	case format != wire.FormatSSE && r.attempt.BodyBytes() >= 0 && r.attempt.BodyBytes() <= heldAnswerBytes:
+	case format != wire.FormatSSE && r.attempt.BodyBytes() >= 0 && r.attempt.BodyBytes() <= heldAnswerBytes && r.roomForAnswer(int(r.attempt.BodyBytes())):
 		return r.answerHeld(format)
 	}
 	return r.answerStream(format)
+}
+
+// roomForAnswer takes room for an answer that is held until it is written. A
+// short one needs none: so much each request has.
+func (r *request) roomForAnswer(n int) bool {
+	conn, ok := r.ctx.Conn().(*front.Conn)
+	if n <= firstReadBytes || !ok {
+		return true
+	}
+	if !r.pass.Holder().Take(n) {
+		return false
+	}
+	conn.GiveWhenWritten(r.pass.Holder(), n)
+	return true
+}
+
+// oweAnswer counts an answer that is in memory already, until it is written.
+// Nothing new is begun for a tenant that holds too many of them.
+func (r *request) oweAnswer(n int) {
+	if conn, ok := r.ctx.Conn().(*front.Conn); ok && n > firstReadBytes {
+		r.pass.Holder().Owe(n)
+		conn.GiveWhenWritten(r.pass.Holder(), n)
+	}
 }
 
 // answerHead writes the status and the headers that may pass.

@@ -24,7 +24,7 @@ func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
 		why.message = "the request's head is larger than this gateway accepts (limits.max_header_bytes)"
 		status = fasthttp.StatusRequestHeaderFieldsTooLarge
 	case front.ErrNoRoom:
-		why = errNoMemory
+		why = refuse(codeTooManyInFlight, "too many large heads are being read (limits.max_buffered_bytes); try again")
 		status = answers[why.code].status
 		ctx.Response.Header.Set(fasthttp.HeaderRetryAfter, answers[why.code].retryAfter)
 	case front.ErrSlowHead:

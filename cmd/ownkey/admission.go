@@ -17,7 +17,7 @@ func (a *app) openAdmission(ctx context.Context) {
 	l, r := &a.cfg.Limits, &a.cfg.Runaway
 	a.webhook = newWebhook(r.Webhook, r.WebhookSecret, a.log)
 	a.admission = admission.New(admission.Options{
-		Token: callerLimits(&l.Token), Tenant: callerLimits(&l.Tenant), MaxInFlight: l.MaxRequestsInFlight, QueueTime: l.QueueTime,
+		Token: callerLimits(&l.Token), Tenant: callerLimits(&l.Tenant), MaxInFlight: l.MaxRequestsInFlight, QueueTime: l.QueueTime, MaxBufferedBytes: l.MaxBufferedBytes,
 		UsableToken:  a.directory.Usable,
 		UsableTenant: func(id string) bool { _, err := a.directory.Tenant(id); return err == nil },
 		Runaway: admission.Runaway{

@@ -153,7 +153,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
 		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Deferred: started, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
 		Limits: gateway.Limits{
-			MaxBodyBytes: cfg.Limits.MaxBodyBytes, MaxBufferedBytes: cfg.Limits.MaxBufferedBytes,
+			MaxBodyBytes:   cfg.Limits.MaxBodyBytes,
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: connections,
 		},
 		TLS: front, HSTS: cfg.TLS.HSTS, CutRevoked: cfg.CutRevokedStreams,

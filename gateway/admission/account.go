@@ -24,14 +24,15 @@ type account struct {
 	counted  bool // what was spent before is in the periods
 	used     time.Time
 	velocity velocity
+	holder   Holder // of a tenant
 }
 
 // find gives the account of an id, a new one for one never seen.
-func find(in *xsync.Map[string, *account], id, tenant string) *account {
+func (l *Limiter) find(in *xsync.Map[string, *account], id, tenant string) *account {
 	if a, ok := in.Load(id); ok {
 		return a
 	}
-	a, _ := in.LoadOrStore(id, &account{id: id, tenant: tenant})
+	a, _ := in.LoadOrStore(id, &account{id: id, tenant: tenant, holder: Holder{room: &l.room}})
 	return a
 }
 

@@ -60,6 +60,9 @@ type Options struct {
 	// QueueTime is how long a request waits for room, at most; zero refuses it
 	// at once.
 	QueueTime time.Duration
+	// MaxBufferedBytes bounds the memory for what is held of all tenants together;
+	// no tenant may have more of it than stays free.
+	MaxBufferedBytes int64
 	// UsableToken and UsableTenant report whether there is still such a one: what
 	// is known of others is forgotten.
 	UsableToken  func(id string, now time.Time) bool
@@ -71,6 +74,8 @@ type Options struct {
 type Limiter struct {
 	o       Options
 	slots   slots
+	room    room
+	heads   Holder
 	tokens  *xsync.Map[string, *account]
 	tenants *xsync.Map[string, *account]
 	active  atomic.Int64 // tenants with a request in flight
@@ -86,13 +91,20 @@ func New(o Options) *Limiter {
 	l := &Limiter{
 		o: o, tokens: xsync.NewMap[string, *account](), tenants: xsync.NewMap[string, *account](), stop: make(chan struct{}),
 	}
-	l.slots.max = o.MaxInFlight
+	l.slots.max, l.room.max = o.MaxInFlight, o.MaxBufferedBytes
+	l.heads.room = &l.room
 	l.done.Go(l.watch)
 	return l
 }
 
 // InFlight counts the requests that have a place.
 func (l *Limiter) InFlight() int64 { return l.slots.taken.Load() }
+
+// Held is how many bytes are held of all tenants.
+func (l *Limiter) Held() int64 { return l.room.used.Load() }
+
+// Heads holds large heads until their tenants are known.
+func (l *Limiter) Heads() *Holder { return &l.heads }
 
 // Close ends the limiter's goroutine.
 func (l *Limiter) Close() {
@@ -164,7 +176,7 @@ func (p *Pass) note(s Standing) {
 // Options.QueueTime. Leave must be called in either case.
 func (l *Limiter) Enter(p *Pass, c *directory.Caller, now time.Time) *Refusal {
 	fault.At("admission.enter")
-	*p = Pass{limiter: l, token: find(l.tokens, c.Token.ID, c.Tenant.ID), tenant: find(l.tenants, c.Tenant.ID, "")}
+	*p = Pass{limiter: l, token: l.find(l.tokens, c.Token.ID, c.Tenant.ID), tenant: l.find(l.tenants, c.Tenant.ID, "")}
 	p.tokenL, p.tenantL = c.Token.Limits.Or(l.o.Token), c.Tenant.Limits.Or(l.o.Tenant)
 	if why := p.token.enter(p, ScopeToken, &p.tokenL, now); why != nil {
 		return why
@@ -199,6 +211,9 @@ func (p *Pass) MaxBody() int64 {
 	}
 	return p.tokenL.BodyBytes
 }
+
+// Holder is what the caller's tenant holds. It stays valid when the pass ends.
+func (p *Pass) Holder() *Holder { return &p.tenant.holder }
 
 // Reserve sets tokens aside, as estimated, and the place of a stream.
 func (p *Pass) Reserve(tokens int64, stream bool, now time.Time) *Refusal {

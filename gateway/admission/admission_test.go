@@ -237,7 +237,7 @@ func TestQueueIsFair(t *testing.T) {
 		waiting := l.slots.waiting.Load()
 		all.Go(func() {
 			var p Pass
-			why := l.slots.wait(find(l.tenants, c.Tenant.ID, ""), l.o.QueueTime)
+			why := l.slots.wait(l.find(l.tenants, c.Tenant.ID, ""), l.o.QueueTime)
 			mu.Lock()
 			defer mu.Unlock()
 			if why != nil {
@@ -347,7 +347,7 @@ func TestCountsAreRightInTheEnd(t *testing.T) {
 		t.Errorf("%d taken, %d waiting, %d active", l.slots.taken.Load(), l.slots.waiting.Load(), l.active.Load())
 	}
 	for id, n := range used {
-		for _, a := range []*account{find(l.tokens, id, ""), find(l.tenants, id, "")} {
+		for _, a := range []*account{l.find(l.tokens, id, ""), l.find(l.tenants, id, "")} {
 			if a.inFlight != 0 || a.streams != 0 || a.month.tokens != n {
 				t.Errorf("%s: %d in flight, %d streams, %d tokens for %d", id, a.inFlight, a.streams, a.month.tokens, n)
 			}

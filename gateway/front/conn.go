@@ -21,12 +21,14 @@ type Conn struct {
 	raw      net.Conn // the socket itself
 	fd       int
 
-	br       *bufio.Reader
-	bw       *bufio.Writer
-	borrowed bool // br is a large one
-	body     body
-	state    atomic.Int32
-	refused  bool // what the client sent was no request; it may be sending still
+	br      *bufio.Reader
+	bw      *bufio.Writer
+	lender  Room // of br, if that is a large one
+	owner   Room // of what the response holds
+	owned   int  // bytes
+	body    body
+	state   atomic.Int32
+	refused bool // what the client sent was no request; it may be sending still
 }
 
 // States of a connection. Only one side takes it from fresh or idle: its own
@@ -144,6 +146,7 @@ func (c *Conn) readHead(ctx *fasthttp.RequestCtx) error {
 		if !c.s.o.Large.Take(c.s.o.MaxHeadBytes) {
 			return ErrNoRoom
 		}
+		c.lender = c.s.o.Large
 		c.grow()
 	}
 	if err != nil {
@@ -165,7 +168,7 @@ func (c *Conn) readHead(ctx *fasthttp.RequestCtx) error {
 // to be had.
 func (c *Conn) small(err error) bool {
 	_, full := errors.AsType[*fasthttp.ErrSmallBuffer](err)
-	return full && !c.borrowed && c.br.Size() < c.s.o.MaxHeadBytes
+	return full && c.lender == nil && c.br.Size() < c.s.o.MaxHeadBytes
 }
 
 // grow goes on with a large reader, which begins with what the small one has.
@@ -174,7 +177,6 @@ func (c *Conn) grow() {
 	begun, _ := old.Peek(old.Buffered())
 	c.br = c.s.large.Get().(*bufio.Reader) //nolint:forcetypeassert // the pool's New
 	c.br.Reset(&resumed{begun: bytes.Clone(begun), c: c})
-	c.borrowed = true
 	old.Reset(nil)
 	c.s.small.Put(old)
 }
@@ -194,6 +196,25 @@ func (r *resumed) Read(p []byte) (int, error) {
 	r.begun = r.begun[n:]
 	return n, nil
 }
+
+// ChargeHead makes a large head count in another room, that of its caller, or
+// reports that it does not fit there. The handler may call it.
+func (c *Conn) ChargeHead(to Room) bool {
+	if c.lender == nil || c.lender == to {
+		return true
+	}
+	if !to.Take(c.s.o.MaxHeadBytes) {
+		return false
+	}
+	c.lender.Give(c.s.o.MaxHeadBytes)
+	c.lender = to
+	return true
+}
+
+// GiveWhenWritten gives bytes back to a room once the response is written, or
+// cannot be. The handler may call it once for a response that it leaves in
+// memory.
+func (c *Conn) GiveWhenWritten(to Room, bytes int) { c.owner, c.owned = to, bytes }
 
 // reason gives the error of this package for one of reading a head.
 func reason(err error) error {
@@ -278,6 +299,10 @@ func (c *Conn) write(ctx *fasthttp.RequestCtx) error {
 	c.bw.Reset(nil)
 	c.s.writers.Put(c.bw)
 	c.bw = nil
+	if c.owner != nil {
+		c.owner.Give(c.owned)
+		c.owner, c.owned = nil, 0
+	}
 	return err
 }
 
@@ -331,9 +356,9 @@ func (c *Conn) release() {
 		return
 	}
 	pool := &c.s.small
-	if c.borrowed {
-		pool, c.borrowed = &c.s.large, false
-		c.s.o.Large.Give(c.s.o.MaxHeadBytes)
+	if c.lender != nil {
+		c.lender.Give(c.s.o.MaxHeadBytes)
+		pool, c.lender = &c.s.large, nil
 	}
 	c.br.Reset(nil)
 	pool.Put(c.br)

@@ -13,6 +13,13 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
+// Room lends memory, or reports that there is none now. It is safe for
+// concurrent use.
+type Room interface {
+	Take(bytes int) bool
+	Give(bytes int)
+}
+
 // Options of a server. Every duration and every size must be set.
 type Options struct {
 	// Handler answers a request by filling in ctx.Response. Its body, if it has
@@ -37,11 +44,8 @@ type Options struct {
 	MaxConnections int
 	// MaxHeadBytes bounds a request's line and headers together.
 	MaxHeadBytes int
-	// Large lends room for a large head, or says that there is none.
-	Large interface {
-		Take(bytes int) bool
-		Give(bytes int)
-	}
+	// Large lends room for a large head until its caller is known (ChargeHead).
+	Large        Room
 	HeadTimeout  time.Duration // of a head, and of the TLS handshake before the first
 	IdleTimeout  time.Duration // between two requests
 	WriteTimeout time.Duration // of a response; the handler may move it

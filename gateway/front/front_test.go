@@ -252,6 +252,67 @@ func TestLargeHeads(t *testing.T) {
 	r.left.Store(1 << 20)
 }
 
+// TestRoomChangesHands: a large head counts in its caller's room once that is
+// known, and is refused where that has none; a response that is held counts
+// until it is written, and when it cannot be. Nothing is given back twice.
+func TestRoomChangesHands(t *testing.T) {
+	var heads *room
+	caller := &room{}
+	caller.left.Store(100 << 10)
+	ready, read := make(chan struct{}), make(chan struct{})
+	s, address := serve(t, nil, func(s *Server) {
+		heads = s.o.Large.(*room)
+		s.o.Handler = func(ctx *fasthttp.RequestCtx) {
+			c := ctx.Conn().(*Conn)
+			if !c.ChargeHead(caller) {
+				ctx.SetStatusCode(429)
+				return
+			}
+			if !caller.Take(20 << 10) {
+				t.Error("no room for a response")
+			}
+			c.GiveWhenWritten(caller, 20<<10)
+			ready <- struct{}{}
+			<-read
+			ctx.SetBodyString("held")
+		}
+	})
+	want := func(when string, ofHeads, ofCaller int64) {
+		t.Helper()
+		for end := time.Now().Add(5 * time.Second); heads.left.Load() != ofHeads || caller.left.Load() != ofCaller; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %d left for heads, %d for the caller", when, heads.left.Load(), caller.left.Load())
+			}
+		}
+	}
+	large := "GET /a HTTP/1.1\r\nHost: x\r\nX-Large: " + strings.Repeat("v", 10_000) + "\r\n\r\n"
+	c, r := dial(t, address, large)
+	<-ready
+	want("in the handler", 1<<20, 16<<10)
+	_, other := dial(t, address, large)
+	if status, _ := get(t, other); status != 429 {
+		t.Errorf("a caller without room: %d", status)
+	}
+	want("after a refusal", 1<<20, 16<<10)
+	read <- struct{}{}
+	if status, body := get(t, r); status != 200 || body != "held" {
+		t.Errorf("%d %q", status, body)
+	}
+	want("when it is written", 1<<20, 100<<10)
+	if _, err := io.WriteString(c, large); err != nil { // the same connection again
+		t.Fatal(err)
+	}
+	<-ready
+	want("the next request", 1<<20, 16<<10)
+	_ = c.(*net.TCPConn).SetLinger(0)
+	_ = c.Close()
+	read <- struct{}{}
+	want("when it cannot be written", 1<<20, 100<<10)
+	for s.Connections() > 0 {
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // TestLingeringIsBounded: a client that goes on sending behind a refusal is
 // listened to for a time, a number of bytes and a silence, and then cut.
 func TestLingeringIsBounded(t *testing.T) {

@@ -2,6 +2,7 @@ package hostile
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -59,6 +60,7 @@ var attacks = []attack{
 	{"questions that nobody reads", 1, 10 * time.Millisecond, unread("GET /v1/usage?by=model&from=2020-01-01T00:00:00Z HTTP/1.1")},
 	{"slow readers", 20, time.Millisecond, slowReader},
 	{"slow writers", 20, time.Millisecond, slowWriter},
+	{"bodies that are held", 60, time.Millisecond, heldBody},
 	{"idle connections", 200, time.Millisecond, idle},
 	{"strangers", 4, time.Millisecond, func(ctx context.Context, t *Tenant) int {
 		return t.call(ctx, http.MethodPost, "/chat/completions", "ok_"+name(), chat("m", false, "x"))
@@ -246,6 +248,28 @@ func slowWriter(ctx context.Context, t *Tenant) int {
 		}
 	}
 	return 0
+}
+
+// heldBody announces a body of 60 MB, sends a third of it and is silent: each of
+// them holds a buffer of 64 MiB.
+func heldBody(ctx context.Context, t *Tenant) int {
+	c, err := t.connect(ctx)
+	if err != nil {
+		return 0
+	}
+	defer c.Close()
+	_, _ = fmt.Fprintf(c, "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 60000000\r\n\r\n", t.Token)
+	for block, left := bytes.Repeat([]byte(" "), 1<<20), 20; left > 0; left-- {
+		if _, err := c.Write(block); err != nil {
+			break // refused, perhaps: the status is below
+		}
+	}
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	return response.StatusCode
 }
 
 // idle opens a connection and waits until the other side closes it.

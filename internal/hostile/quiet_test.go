@@ -98,8 +98,8 @@ func (q *quiet) step(i int) {
 	defer q.pause.RUnlock()
 	const ask = `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Where does Ada keep her %d bees?"}]}`
 	switch i % 4 {
-	case 0:
-		q.call("/chat/completions", fmt.Sprintf(ask, i))
+	case 0: // long enough to need room
+		q.call("/chat/completions", strings.Replace(fmt.Sprintf(ask, i), "?", strings.Repeat("?", 50_000), 1))
 	case 1:
 		q.call("/chat/completions", strings.Replace(fmt.Sprintf(ask, i), `{`, `{"stream":true,"stream_options":{"include_usage":true},`, 1))
 	case 2:
