@@ -39,10 +39,10 @@ test: check sbom proxies $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests w
 agents: ## Published coding agents and langchain4j against the built binary; fetches a gigabyte, needs Java 17 with Maven.
 	$(GO) test $(TESTFLAGS) -tags agents -timeout 60m ./conformance -run TestAgents -count=1 -v
 
-proxies: ## nginx and HAProxy, which tests put before the gateway, and Prometheus, which scrapes it.
-	@command -v nginx >/dev/null && command -v haproxy >/dev/null && command -v prometheus >/dev/null && command -v promtool >/dev/null || \
-	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light haproxy prometheus; } || \
-	  { echo 'install nginx, haproxy and prometheus (on Debian, as root: apt-get install nginx-light haproxy prometheus)' >&2; exit 1; }
+proxies: ## nginx, HAProxy and Apache httpd, which tests put before the gateway, and Prometheus, which scrapes it.
+	@command -v nginx >/dev/null && command -v haproxy >/dev/null && command -v apache2 >/dev/null && command -v prometheus >/dev/null && command -v promtool >/dev/null || \
+	  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends nginx-light haproxy apache2-bin prometheus; } || \
+	  { echo 'install nginx, haproxy, apache2 and prometheus (on Debian, as root: apt-get install nginx-light haproxy apache2-bin prometheus)' >&2; exit 1; }
 
 check: $(LINT) licences vulncheck ## What is fast: format, vet, lint, licences, known vulnerabilities.
 	$(LINT) run ./...

@@ -30,6 +30,10 @@ type Config struct {
 	Timeouts Timeouts `yaml:"timeouts"`
 	// TLS of the data plane.
 	TLS TLS `yaml:"tls"`
+	// Proxies whose word is taken for where a call comes from: IP ranges or
+	// addresses, such as [10.1.0.0/16, 192.0.2.7]. From these, X-Forwarded-For or
+	// Forwarded gives the client's address (docs/proxies.md).
+	TrustedProxies []string `yaml:"trusted_proxies"`
 	// Where credentials' own base URLs may lead.
 	Egress Egress `yaml:"egress"`
 	// End streams that are open when their token, tenant or credential is
@@ -236,6 +240,10 @@ type ClickHouse struct {
 type Log struct {
 	// debug, info, warn or error. No level shows a body or a header.
 	Level string `yaml:"level"`
+	// Log the address of a client whose call was refused without a valid token, or
+	// because its token may not be used there. Addresses are personal data; no
+	// record has them.
+	ClientAddresses bool `yaml:"client_addresses"`
 }
 
 // Ways of presenting a credential.

@@ -253,3 +253,16 @@ func TestBuiltInProvidersAreDocumented(t *testing.T) {
 		t.Errorf("README.md names %d providers, %d are built in", len(named), len(builtin))
 	}
 }
+
+// TestTrustedProxies: what is no range is reported, with its place.
+func TestTrustedProxies(t *testing.T) {
+	for text, good := range map[string]bool{
+		"10.1.0.0/16": true, "10.1.2.3": true, "2001:db8::/32": true, "::1": true,
+		"10.1.2.3/16": false, "proxy.internal": false, "10.1": false, "::ffff:10.0.0.1": false, "fe80::1%eth0": false, "*": false,
+	} {
+		c, err := Parse("f", []byte("admin: {token: '${OWNKEY_ADMIN_TOKEN}'}\nkeyring: {master_key_file: /etc/k}\ntrusted_proxies: [127.0.0.1, '"+text+"']"), env)
+		if good && (err != nil || len(c.TrustedProxies) != 2) || !good && (err == nil || !strings.Contains(err.Error(), "trusted_proxies[1]: want an IP range")) {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}

@@ -33,6 +33,11 @@ func (d *decoder) validate(c *Config) {
 	d.runaway(&c.Runaway)
 	d.tls(&c.TLS)
 	d.egress(&c.Egress)
+	for i, text := range c.TrustedProxies {
+		if !isRange(text) {
+			d.add(nil, fmt.Sprintf("trusted_proxies[%d]", i), "want an IP range such as 10.1.0.0/16, without bits beyond its mask, or an address, not "+text)
+		}
+	}
 	d.positive("timeouts.client_header", c.Timeouts.ClientHeader)
 	d.positive("timeouts.client_idle", c.Timeouts.ClientIdle)
 	d.positive("timeouts.client_silence", c.Timeouts.ClientSilence)
@@ -49,6 +54,18 @@ func (d *decoder) validate(c *Config) {
 	}
 	d.billing(&c.Billing)
 	d.memory(&c.Memory)
+}
+
+// isRange reports whether text is an IP range without bits beyond its mask, or
+// an address.
+func isRange(text string) bool {
+	p, err := netip.ParsePrefix(text)
+	a := p.Addr()
+	if err != nil {
+		a, err = netip.ParseAddr(text)
+		return err == nil && a.Zone() == "" && !a.Is4In6()
+	}
+	return p == p.Masked() && !a.Is4In6()
 }
 
 // Bounds of the admin token: whatever it is made of, nobody guesses it at the

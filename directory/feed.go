@@ -10,6 +10,8 @@ import (
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/origin"
 )
 
 // pull reads what is newer than the replica, in one snapshot of the database,
@@ -152,23 +154,28 @@ func (t *Tenant) with(changes []*credentialChange) *Tenant {
 	return &next
 }
 
-const tokenColumns = "id, tenant_id, label, digest, scopes, models, endpoints, credentials, buckets, memory, bucket, limits," +
+const tokenColumns = "id, tenant_id, label, digest, scopes, models, endpoints, credentials, allow_from, buckets, memory, bucket, limits," +
 	" stopped_at, stop_reason, created_at, expires_at, revoked_at, revision"
 
 // scanToken reads a row of tokenColumns.
 func scanToken(scan func(...any) error) (*Token, error) {
 	t := &Token{}
 	var digest []byte
-	var scopes, models, endpoints, credentials, buckets, limits string
+	var scopes, models, endpoints, credentials, from, buckets, limits string
 	var stopped, created, expires, revoked int64
-	if err := scan(&t.ID, &t.TenantID, &t.Label, &digest, &scopes, &models, &endpoints, &credentials, &buckets, &t.Memory, &t.Bucket, &limits,
+	if err := scan(&t.ID, &t.TenantID, &t.Label, &digest, &scopes, &models, &endpoints, &credentials, &from, &buckets, &t.Memory, &t.Bucket, &limits,
 		&stopped, &t.StopReason, &created, &expires, &revoked, &t.revision); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(t.readLists(scopes, models, endpoints, credentials, buckets), json.Unmarshal([]byte(limits), &t.Limits)); err != nil {
+	err := errors.Join(t.readLists(scopes, models, endpoints, credentials, from, buckets), json.Unmarshal([]byte(limits), &t.Limits))
+	if err != nil {
 		return nil, fmt.Errorf("lists or limits of token %s: %w", t.ID, err)
 	}
 	copy(t.digest[:], digest)
+	var bad int
+	if t.origins, bad = origin.ParseAll(t.AllowFrom); bad >= 0 { // it must not be allowed more by it
+		return nil, fmt.Errorf("allow_from of token %s: %w", t.ID, &InvalidError{"allow_from", originRule})
+	}
 	t.CreatedAt, t.ExpiresAt, t.RevokedAt, t.StoppedAt = fromUnix(created), fromUnix(expires), fromUnix(revoked), fromUnix(stopped)
 	return t, nil
 }

@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/ownkey/ownkey/internal/origin"
 )
 
 // This file is what a token may do. Lists are read when a token comes into the
@@ -75,6 +78,20 @@ func (t *Token) AllowsEndpoint(path []byte) bool {
 
 // endpointBase stands before patterns of endpoints, as clients write them.
 const endpointBase = "/v1"
+
+// AllowsAddress reports whether the token's calls may come from an address. One
+// that is not known is in no range.
+func (t *Token) AllowsAddress(a netip.Addr) bool { return len(t.origins) == 0 || t.origins.Contain(a) }
+
+// BoundToAddresses reports whether the token's calls may come from some addresses only.
+func (t *Token) BoundToAddresses() bool { return len(t.origins) > 0 }
+
+const originRule = "must be an IP range such as 203.0.113.0/24 or 2001:db8::/32, without bits beyond its mask, or an address"
+
+func validOrigin(s string) bool {
+	_, ok := origin.Parse(s)
+	return ok
+}
 
 // AllowsCredential reports whether the token may use a credential of that label.
 func (t *Token) AllowsCredential(label string) bool { return anyMatches(t.Credentials, label) }
@@ -180,6 +197,7 @@ func (t *Token) checkLists() error {
 		checkList("credentials", t.Credentials, false, validLabel, labelRule),
 		checkList("buckets.read", t.Buckets.Read, true, validBucket, bucketRule),
 		checkList("buckets.write", t.Buckets.Write, true, validBucket, bucketRule),
+		checkList("allow_from", t.AllowFrom, true, validOrigin, originRule),
 		t.checkBucket(), t.checkEndpoints(),
 	)
 }
@@ -258,12 +276,12 @@ func (b *Buckets) text() string {
 }
 
 // readLists fills a token from its columns.
-func (t *Token) readLists(scopes, models, endpoints, credentials, buckets string) error {
+func (t *Token) readLists(scopes, models, endpoints, credentials, from, buckets string) error {
 	var errs []error
 	for _, l := range []struct {
 		raw string
 		to  *[]string
-	}{{scopes, &t.Scopes}, {models, &t.Models}, {endpoints, &t.Endpoints}, {credentials, &t.Credentials}} {
+	}{{scopes, &t.Scopes}, {models, &t.Models}, {endpoints, &t.Endpoints}, {credentials, &t.Credentials}, {from, &t.AllowFrom}} {
 		errs = append(errs, json.Unmarshal([]byte(l.raw), l.to))
 	}
 	if t.Unconfined = buckets == ""; !t.Unconfined {

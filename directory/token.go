@@ -10,6 +10,8 @@ import (
 	"io"
 	"slices"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/origin"
 )
 
 // A token is `ok_` + id (12) + secret (32) + checksum (6), in base62: the
@@ -45,18 +47,21 @@ type Token struct {
 	Buckets     Buckets
 	// Unconfined: it was made before buckets were walls, and has them all.
 	Unconfined bool
-	Memory     string // off, on, recall or capture
-	Bucket     string // where it works if a call names none; empty: each call names one
-	Limits     Limits
-	CreatedAt  time.Time
-	ExpiresAt  time.Time // zero: never
-	RevokedAt  time.Time // zero: not
-	StoppedAt  time.Time // zero: not
+	// AllowFrom are the IP ranges that its calls may come from; none is any.
+	AllowFrom []string
+	Memory    string // off, on, recall or capture
+	Bucket    string // where it works if a call names none; empty: each call names one
+	Limits    Limits
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero: never
+	RevokedAt time.Time // zero: not
+	StoppedAt time.Time // zero: not
 	// StopReason says why it was stopped, in words of ours.
 	StopReason string
 
 	digest     [digestLen]byte
-	ofProvider []bool // for each of Models: it begins with the name of a provider
+	origins    origin.Prefixes // AllowFrom
+	ofProvider []bool          // for each of Models: it begins with the name of a provider
 	revision   int64
 }
 
@@ -108,6 +113,7 @@ type NewToken struct {
 	Models      []string
 	Endpoints   []string
 	Credentials []string
+	AllowFrom   []string // IP ranges or addresses; none: from anywhere
 	ExpiresAt   time.Time
 	Memory      string   // empty: off
 	Bucket      string   // a name or pattern, which is a wall for reading and writing; empty: default, and no wall
@@ -119,7 +125,7 @@ type NewToken struct {
 func (n *NewToken) token(now time.Time) (*Token, error) {
 	t := &Token{
 		Label: n.Label, Scopes: orAll(n.Scopes), Models: orAll(n.Models), Endpoints: n.Endpoints, Credentials: orAll(n.Credentials),
-		ExpiresAt: n.ExpiresAt, Memory: cmp.Or(n.Memory, "off"), Limits: n.Limits,
+		AllowFrom: n.AllowFrom, ExpiresAt: n.ExpiresAt, Memory: cmp.Or(n.Memory, "off"), Limits: n.Limits,
 	}
 	errs := []error{check("label", n.Label, labelName), t.confine(n.Bucket, n.Buckets), t.check()}
 	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {

@@ -55,9 +55,9 @@ func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n N
 		if err := liveTenant(ctx, tx, tenantID); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, endpoints, credentials, buckets, memory, bucket, limits,"+
-			" created_at, expires_at, seeded, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			string(id[:]), tenantID, t.Label, digest[:], encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), t.Buckets.text(),
+		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, endpoints, credentials, allow_from, buckets, memory, bucket, limits,"+
+			" created_at, expires_at, seeded, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			string(id[:]), tenantID, t.Label, digest[:], encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), encode(t.AllowFrom), t.Buckets.text(),
 			t.Memory, t.Bucket, t.Limits.text(), now, toUnix(t.ExpiresAt), seeded, revision)
 		return err
 	})
@@ -81,6 +81,7 @@ type TokenChange struct {
 	Models      *[]string
 	Endpoints   *[]string
 	Credentials *[]string
+	AllowFrom   *[]string
 	Memory      *string
 	Bucket      *string  // as in NewToken
 	Buckets     *Buckets // a nil list stays
@@ -89,7 +90,7 @@ type TokenChange struct {
 
 func (c *TokenChange) applyTo(t *Token) error {
 	for _, l := range []struct{ from, to *[]string }{
-		{c.Scopes, &t.Scopes}, {c.Models, &t.Models}, {c.Endpoints, &t.Endpoints}, {c.Credentials, &t.Credentials},
+		{c.Scopes, &t.Scopes}, {c.Models, &t.Models}, {c.Endpoints, &t.Endpoints}, {c.Credentials, &t.Credentials}, {c.AllowFrom, &t.AllowFrom},
 	} {
 		if l.from != nil {
 			*l.to = *l.from
@@ -151,8 +152,8 @@ func (d *Directory) UpdateToken(ctx context.Context, tenantID, id string, c Toke
 		if t.Unconfined {
 			buckets = ""
 		}
-		return one(tx.ExecContext(ctx, "UPDATE tokens SET scopes = ?, models = ?, endpoints = ?, credentials = ?, buckets = ?, memory = ?, bucket = ?, limits = ?,"+
-			" revision = ? WHERE id = ?", encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), buckets, t.Memory, t.Bucket, t.Limits.text(),
+		return one(tx.ExecContext(ctx, "UPDATE tokens SET scopes = ?, models = ?, endpoints = ?, credentials = ?, allow_from = ?, buckets = ?, memory = ?, bucket = ?, limits = ?,"+
+			" revision = ? WHERE id = ?", encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), encode(t.AllowFrom), buckets, t.Memory, t.Bucket, t.Limits.text(),
 			revision, id))
 	})
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/gateway/front"
+	"github.com/ownkey/ownkey/internal/origin"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/deferred"
 	"github.com/ownkey/ownkey/upstream"
@@ -87,6 +88,10 @@ type Options struct {
 	HSTS time.Duration
 	// CutRevoked ends streams whose token, tenant or credential is revoked.
 	CutRevoked bool
+	// Proxies are trusted to say where a call comes from.
+	Proxies origin.Prefixes
+	// LogAddresses puts clients' addresses into lines of the log about refusals.
+	LogAddresses bool
 	// Metrics takes the counters of requests.
 	Metrics prometheus.Registerer
 	Log     *zerolog.Logger
@@ -115,6 +120,10 @@ type Gateway struct {
 	accepting     seldom
 	shaking       seldom
 	turning       seldom
+	refusing      seldom
+	misplaced     seldom
+	proxies       origin.Prefixes
+	logAddresses  bool
 	watcher       *watcher
 	metrics       *metrics
 	failures      failureLog
@@ -127,7 +136,7 @@ func New(o Options) *Gateway {
 	g := &Gateway{
 		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream, egress: o.Egress,
 		journal: o.Journal, admission: o.Admission, deferred: o.Deferred, usage: o.Usage, records: o.Records, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
-		providers: make(map[string]*Provider, len(o.Providers)),
+		providers: make(map[string]*Provider, len(o.Providers)), proxies: o.Proxies, logAddresses: o.LogAddresses,
 	}
 	if o.HSTS > 0 {
 		g.hsts = fmt.Appendf(nil, "max-age=%d", int64(o.HSTS/time.Second))

@@ -159,6 +159,9 @@ func (r *request) authenticate() error {
 
 // permit judges what is asked for, as far as the head says it.
 func (r *request) permit() error {
+	if err := r.checkOrigin(); err != nil {
+		return err
+	}
 	switch {
 	case r.misdirected != nil:
 		return r.misdirected
@@ -458,6 +461,7 @@ func (r *request) keep() {
 	r.g.metrics.ended(&r.record)
 	if r.caller.Token == nil {
 		r.g.metrics.refused[code(r.record.ErrorCode)].Inc()
+		r.g.stranger(r.ctx, code(r.record.ErrorCode))
 		return
 	}
 	if !r.admitted && r.g.journal.Admit() != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/ownkey/ownkey/gateway/rotation"
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/fakeprovider"
+	"github.com/ownkey/ownkey/internal/origin"
 	"github.com/ownkey/ownkey/memory"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
@@ -85,6 +86,8 @@ type options struct {
 	tls      *tls.Config
 	// connections bounds those of clients; 0 is no bound.
 	connections int
+	proxies     []string // trusted
+	addresses   bool     // are logged
 	// vault makes the ring one of this Vault, with the local keyring before it.
 	vault *vaultbridge.TransitOptions
 }
@@ -140,10 +143,11 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	o.admit.MaxBufferedBytes = cmp.Or(o.admit.MaxBufferedBytes, 256<<20)
 	h.limiter = admission.New(o.admit)
 	h.limiter.Restore(nil, time.Now())
+	proxies, _ := origin.ParseAll(o.proxies)
 	started, err := deferred.Open(ctx, h.database)
 	check(err)
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), CutRevoked: o.cut, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), CutRevoked: o.cut, Proxies: proxies, LogAddresses: o.addresses, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)

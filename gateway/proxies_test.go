@@ -25,9 +25,7 @@ func (h *house) frontProxy(name string) (address string) {
 	address = l.Addr().String()
 	_ = l.Close()
 	dir := h.t.TempDir()
-	config := filepath.Join(dir, name+".conf")
 	var text string
-	var args []string
 	switch name {
 	case "nginx":
 		text = fmt.Sprintf(`daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/error.log; worker_processes 1; %[4]s
@@ -40,7 +38,6 @@ http {
     location / { proxy_pass http://gateway; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_request_buffering off; proxy_buffering off; }
   }
 }`, dir, address, h.addr, map[bool]string{true: "user root;"}[os.Getuid() == 0])
-		args = []string{"-c", config, "-p", dir}
 	case "haproxy":
 		text = fmt.Sprintf(`defaults
   mode http
@@ -57,8 +54,19 @@ backend gateway
   option accept-invalid-http-response
   server one %s
 `, address, h.addr)
-		args = []string{"-db", "-f", config}
 	}
+	h.runProxy(name, text, address)
+	return address
+}
+
+// runProxy runs a proxy until the test ends, and waits until it listens.
+func (h *house) runProxy(name, text, address string) {
+	h.t.Helper()
+	dir := h.t.TempDir()
+	config := filepath.Join(dir, name+".conf")
+	args := map[string][]string{
+		"nginx": {"-c", config, "-p", dir}, "haproxy": {"-db", "-f", config}, "apache2": {"-X", "-f", config},
+	}[name]
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		h.t.Fatal(err)
 	}
@@ -81,7 +89,6 @@ backend gateway
 		}
 		return err == nil
 	})
-	return address
 }
 
 // TestSmugglingBehindProxies sends every technique through a proxy that does

@@ -31,6 +31,7 @@ func (g *Gateway) unreadable(ctx *fasthttp.RequestCtx, err error) {
 		why.message = "the request did not arrive in time"
 	}
 	g.metrics.refused[why.code].Inc()
+	g.stranger(ctx, why.code)
 	ctx.SetStatusCode(status)
 	ctx.SetContentType("application/json")
 	ctx.Response.Header.Set("Ownkey-Error", string(why.code))

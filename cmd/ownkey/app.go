@@ -29,6 +29,7 @@ import (
 	"github.com/ownkey/ownkey/internal/db"
 	"github.com/ownkey/ownkey/internal/durable"
 	"github.com/ownkey/ownkey/internal/installation"
+	"github.com/ownkey/ownkey/internal/origin"
 	"github.com/ownkey/ownkey/meter/deferred"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
@@ -149,6 +150,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 		return a, err
 	}
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Stored: a.memory.stored, Flush: a.meter.flush, Now: time.Now}
+	trusted, _ := origin.ParseAll(cfg.TrustedProxies) // config has looked at them
 	a.gateway = gateway.New(gateway.Options{
 		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
 		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Deferred: started, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
@@ -156,6 +158,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 			MaxBodyBytes:   cfg.Limits.MaxBodyBytes,
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: connections,
 		},
+		Proxies: trusted, LogAddresses: cfg.Log.ClientAddresses,
 		TLS: front, HSTS: cfg.TLS.HSTS, CutRevoked: cfg.CutRevokedStreams,
 		Timeouts: gateway.Timeouts{
 			ClientHeader: cfg.Timeouts.ClientHeader, ClientIdle: cfg.Timeouts.ClientIdle,
@@ -171,7 +174,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	if err != nil {
 		return a, err
 	}
-	a.admin = a.adminServer(usageAPI, invoices)
+	a.admin = a.adminServer(usageAPI, invoices, trusted)
 	if a.adminTLS, err = a.openCertificate("admin", config.TLS{CertFile: cfg.Admin.TLS.CertFile, KeyFile: cfg.Admin.TLS.KeyFile}); err != nil {
 		return a, fmt.Errorf("admin plane: %w", err)
 	}
@@ -239,9 +242,9 @@ func readRoots(path string) (*x509.CertPool, error) {
 	return roots, nil
 }
 
-func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book) *http.Server {
+func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book, proxies origin.Prefixes) *http.Server {
 	handler := admin.New(admin.Options{
-		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Quarantine: a.meter.aside, Platform: a.platformCredentials, Token: a.cfg.Admin.Token, Pprof: a.cfg.Admin.Pprof,
+		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Quarantine: a.meter.aside, Platform: a.platformCredentials, Token: a.cfg.Admin.Token, Pprof: a.cfg.Admin.Pprof, Proxies: proxies,
 		Address: func(provider, baseURL string) (string, error) {
 			address, err := a.gateway.Address(provider, baseURL)
 			if errors.Is(err, gateway.ErrUnknownProvider) {

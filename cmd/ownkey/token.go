@@ -25,6 +25,7 @@ type tokenAnswer struct {
 	Label   string   `json:"label"`
 	Scopes  []string `json:"scopes"`
 	Models  []string `json:"models"`
+	From    []string `json:"allow_from"`
 	Bucket  string   `json:"bucket"`
 	Buckets struct {
 		Read  []string `json:"read"`
@@ -53,6 +54,7 @@ type PermissionFlags struct {
 	Model       []string `help:"Allow only this model, or provider/model; a trailing * stands for any rest. Such a token calls only paths whose model is read, and the lists of models. Default: *. Repeatable."`
 	Endpoint    []string `placeholder:"PATTERN" help:"Beside --model: also allow this path, such as /v1/files or /v1/files/*; \"\" for none. Repeatable."`
 	Credential  []string `placeholder:"PATTERN" help:"Allow only credentials of this label, for calls with Ownkey-Credential and without; a trailing * stands for any rest. Default: *. Repeatable."`
+	AllowFrom   []string `placeholder:"CIDR" help:"Refuse its calls from other addresses: an IP range such as 203.0.113.0/24, or an address; \"\" for none. Behind a proxy the gateway needs trusted_proxies to know them. Default: from anywhere. Repeatable."`
 	Memory      *string  `placeholder:"MODE" help:"What its calls do with memory where they do not say: off, on, recall or capture. Default: off."`
 	Bucket      *string  `placeholder:"NAME" help:"Bucket that it works with, and the only one that it may use; a pattern with a trailing * for several. Default: default, and all."`
 	ReadBucket  []string `placeholder:"PATTERN" help:"Buckets that it may read, where they are not those of --bucket; \"\" for none. Repeatable."`
@@ -61,7 +63,7 @@ type PermissionFlags struct {
 
 // addTo puts what was named into a call.
 func (f *PermissionFlags) addTo(in map[string]any) {
-	addLists(in, map[string][]string{"scopes": f.Scope, "models": f.Model, "endpoints": f.Endpoint, "credentials": f.Credential})
+	addLists(in, map[string][]string{"scopes": f.Scope, "models": f.Model, "endpoints": f.Endpoint, "credentials": f.Credential, "allow_from": f.AllowFrom})
 	for name, value := range map[string]*string{"memory": f.Memory, "bucket": f.Bucket} {
 		if value != nil {
 			in[name] = *value
@@ -118,9 +120,9 @@ func (c *TokenListCmd) Run() error {
 	}
 	var rows [][]string
 	for _, t := range all.Tokens {
-		rows = append(rows, []string{t.ID, t.Label, strings.Join(t.Scopes, ","), strings.Join(t.Models, ","), t.buckets(), day(t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt), day(t.StoppedAt)})
+		rows = append(rows, []string{t.ID, t.Label, strings.Join(t.Scopes, ","), strings.Join(t.Models, ","), cmp.Or(strings.Join(t.From, ","), "anywhere"), t.buckets(), day(t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt), day(t.StoppedAt)})
 	}
-	return table("ID LABEL SCOPES MODELS BUCKETS CREATED EXPIRES REVOKED STOPPED", rows)
+	return table("ID LABEL SCOPES MODELS FROM BUCKETS CREATED EXPIRES REVOKED STOPPED", rows)
 }
 
 // buckets says which ones a token may use: read and written apart where they

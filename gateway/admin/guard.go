@@ -4,8 +4,8 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
-	"net"
 	"net/http"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -67,7 +67,7 @@ func (s *server) stranger(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &failure{http.StatusTooManyRequests, "rate_limited", "", "too many calls without the admin token; try again"})
 		return
 	}
-	s.Log.Warn().Str("from", remote(r)).Msg("admin call without the token")
+	s.Log.Warn().Str("from", s.from(r)).Msg("admin call without the token")
 	writeError(w, &failure{http.StatusUnauthorized, "invalid_token", "", "send the admin token as Authorization: Bearer"})
 }
 
@@ -90,15 +90,20 @@ func (s *server) audit(r *http.Request, status int, took time.Duration) {
 			e.Str(part, value)
 		}
 	}
-	e.Str("actor", s.actor).Str("call", r.Pattern).Int("status", status).Str("from", remote(r)).Dur("took_ms", took).Msg("admin call")
+	e.Str("actor", s.actor).Str("call", r.Pattern).Int("status", status).Str("from", s.from(r)).Dur("took_ms", took).Msg("admin call")
 }
 
-func remote(r *http.Request) string {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
+// from is the address of a call's client, as far as the proxies that are trusted
+// say it; empty where it is not known.
+func (s *server) from(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return ""
 	}
-	return host
+	if a := s.Proxies.Client(peer.Addr().WithZone(""), r.Header.Values("Forwarded"), r.Header.Values("X-Forwarded-For")); a.IsValid() {
+		return a.String()
+	}
+	return ""
 }
 
 // statusWriter remembers the status.

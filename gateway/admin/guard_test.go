@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/ownkey/ownkey/gateway/admin"
+	"github.com/ownkey/ownkey/internal/origin"
 )
 
 // Who guesses the token is slowed down and fills no log; who has it is not
@@ -46,6 +47,33 @@ func TestAdminCallsAreGuarded(t *testing.T) {
 	}
 	if strings.Contains(log, "secret") || strings.Contains(log, "oka_") {
 		t.Errorf("the log quotes a caller: %s", log)
+	}
+}
+
+// TestAuditSaysWhoseCallItWas: behind a proxy that is trusted, the client's
+// address is written down; what others say of themselves is not.
+func TestAuditSaysWhoseCallItWas(t *testing.T) {
+	for trusted, want := range map[string]string{"127.0.0.0/8": "203.0.113.9", "10.0.0.0/8": "127.0.0.1"} {
+		p := newPlaneWith(t, func(o *admin.Options) {
+			one, _ := origin.Parse(trusted)
+			o.Proxies = origin.Prefixes{one}
+		})
+		for _, authorization := range []string{"Bearer oka_test", "Bearer oka_guess"} {
+			r, err := http.NewRequest("GET", p.server.URL+"/admin/v1/tenants", http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", authorization)
+			r.Header.Set("X-Forwarded-For", "198.51.100.7, 203.0.113.9")
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+		}
+		if log := p.log.String(); strings.Count(log, `"from":"`+want+`"`) != 2 || strings.Contains(log, "198.51.100.7") {
+			t.Errorf("trusting %s: %s", trusted, log)
+		}
 	}
 }
 

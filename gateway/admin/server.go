@@ -23,6 +23,7 @@ import (
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/rotation"
+	"github.com/ownkey/ownkey/internal/origin"
 	"github.com/ownkey/ownkey/meter/evidence"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/meter/quarantine"
@@ -65,6 +66,8 @@ type Options struct {
 	// Examine looks at what doctor tells of besides the keyrings: stores, disks,
 	// clocks. It may be nil.
 	Examine func(ctx context.Context) []vaultbridge.Finding
+	// Proxies are trusted to say where a call comes from.
+	Proxies origin.Prefixes
 	// Pprof serves profiles.
 	Pprof bool
 	// Address gives what a credential is bound to, scheme://host:port/base-path:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -387,7 +388,15 @@ func TestPermissionsOfTokens(t *testing.T) {
 		`{"bucket":"","buckets":{"read":["team-*"],"write":["team-a"]},"credentials":["a"],"endpoints":["/v1/batches"],"memory":"recall","models":["o3"],"scopes":["memory","inference"]}`)
 	f(p.want("PATCH", path, `{"models":["*"],"endpoints":[],"bucket":""}`, 200),
 		`{"bucket":"default","buckets":{"read":["*"],"write":["*"]},"credentials":["a"],"endpoints":[],"memory":"recall","models":["*"],"scopes":["memory","inference"]}`)
-	for body, param := range map[string]string{`{"scopes":[]}`: "scopes", `{"models":[]}`: "models", `{"credentials":[]}`: "credentials", `{"buckets":{"read":["a"]}}`: "buckets.write"} {
+	for body, want := range map[string]string{`{"allow_from":["10.0.0.0/8","::1"]}`: "[10.0.0.0/8 ::1]", `{"models":["*"]}`: "[10.0.0.0/8 ::1]", `{"allow_from":[]}`: "[]"} {
+		if body == `{"models":["*"]}` { // leaves it
+			p.want("PATCH", path, `{"allow_from":["10.0.0.0/8","::1"]}`, 200)
+		}
+		if got := fmt.Sprint(p.want("PATCH", path, body, 200)["allow_from"]); got != want {
+			t.Errorf("%s: allow_from is %s", body, got)
+		}
+	}
+	for body, param := range map[string]string{`{"allow_from":["x"]}`: "allow_from[0]", `{"scopes":[]}`: "scopes", `{"models":[]}`: "models", `{"credentials":[]}`: "credentials", `{"buckets":{"read":["a"]}}`: "buckets.write"} {
 		status, answer, raw := p.call("POST", tokens, body)
 		if e, _ := answer["error"].(map[string]any); status != 400 || e["param"] != param {
 			t.Errorf("%s: %d %s", body, status, raw)

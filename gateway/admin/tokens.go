@@ -16,6 +16,7 @@ type tokenView struct {
 	Models      []string          `json:"models"`
 	Endpoints   []string          `json:"endpoints"`
 	Credentials []string          `json:"credentials"`
+	AllowFrom   []string          `json:"allow_from"`
 	Memory      string            `json:"memory"`
 	Bucket      string            `json:"bucket"`
 	Buckets     directory.Buckets `json:"buckets"`
@@ -31,7 +32,7 @@ type tokenView struct {
 func viewToken(t *directory.Token, plain string) tokenView {
 	return tokenView{
 		t.ID, plain, t.Label, append([]string{}, t.Scopes...), append([]string{}, t.Models...), append([]string{}, t.Endpoints...),
-		append([]string{}, t.Credentials...), t.Memory, t.Bucket, t.UsableBuckets(), t.Unconfined, t.Limits,
+		append([]string{}, t.Credentials...), append([]string{}, t.AllowFrom...), t.Memory, t.Bucket, t.UsableBuckets(), t.Unconfined, t.Limits,
 		at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt), at(t.StoppedAt), t.StopReason,
 	}
 }
@@ -43,6 +44,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 		Models      []string        `json:"models"`
 		Endpoints   []string        `json:"endpoints"`
 		Credentials []string        `json:"credentials"`
+		AllowFrom   []string        `json:"allow_from"`
 		ExpiresAt   *time.Time      `json:"expires_at"`
 		Memory      string          `json:"memory"`
 		Bucket      string          `json:"bucket"`
@@ -53,7 +55,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	n := directory.NewToken{
-		Label: in.Label, Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, Memory: in.Memory, Bucket: in.Bucket,
+		Label: in.Label, Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, AllowFrom: in.AllowFrom, Memory: in.Memory, Bucket: in.Bucket,
 	}
 	var err error
 	if n.Buckets, err = readBuckets(in.Buckets); err != nil {
@@ -105,6 +107,7 @@ func (s *server) updateToken(w http.ResponseWriter, r *http.Request) error {
 		Models      *[]string       `json:"models"`
 		Endpoints   *[]string       `json:"endpoints"`
 		Credentials *[]string       `json:"credentials"`
+		AllowFrom   *[]string       `json:"allow_from"`
 		Memory      *string         `json:"memory"`
 		Bucket      *string         `json:"bucket"`
 		Buckets     json.RawMessage `json:"buckets"`
@@ -123,7 +126,7 @@ func (s *server) updateToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	t, err := s.Directory.UpdateToken(r.Context(), tenant, id, directory.TokenChange{
-		Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, Memory: in.Memory, Bucket: in.Bucket,
+		Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, AllowFrom: in.AllowFrom, Memory: in.Memory, Bucket: in.Bucket,
 		Buckets: buckets, Limits: &limits,
 	})
 	if err != nil {
