@@ -260,7 +260,7 @@ func TestRoomChangesHands(t *testing.T) {
 	caller := &room{}
 	caller.left.Store(100 << 10)
 	ready, read := make(chan struct{}), make(chan struct{})
-	s, address := serve(t, nil, func(s *Server) {
+	_, address := serve(t, nil, func(s *Server) {
 		heads = s.o.Large.(*room)
 		s.o.Handler = func(ctx *fasthttp.RequestCtx) {
 			c := ctx.Conn().(*Conn)
@@ -308,9 +308,6 @@ func TestRoomChangesHands(t *testing.T) {
 	_ = c.Close()
 	read <- struct{}{}
 	want("when it cannot be written", 1<<20, 100<<10)
-	for s.Connections() > 0 {
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // TestLingeringIsBounded: a client that goes on sending behind a refusal is
