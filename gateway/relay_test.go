@@ -14,7 +14,6 @@ import (
 	"testing"
 
 	"github.com/google/uuid"
-
 	"github.com/ownkey/ownkey/directory"
 )
 

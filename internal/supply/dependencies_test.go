@@ -186,7 +186,7 @@ func TestPrerequisitesAreDocumented(t *testing.T) {
 		t.Fatal("go.mod has no version, or Makefile no packages")
 	}
 	wanted := []string{"go " + version[1], "python 3.11", "node 20", "make", "c compiler", "linux"}
-	for _, p := range strings.Fields(packages[1]) {
+	for p := range strings.FieldsSeq(packages[1]) {
 		wanted = append(wanted, strings.TrimSuffix(p, "-light"))
 	}
 	for _, w := range wanted {
