@@ -18,7 +18,7 @@ import (
 type events struct{ err error }
 
 // MemoryEvents is invoice.Events'.
-func (e *events) MemoryEvents(_ context.Context, tenant string, _, until, _ time.Time, each func(*meter.MemoryEvent) error) error {
+func (e *events) MemoryEvents(_ context.Context, tenant string, _, _, until, _ time.Time, each func(*meter.MemoryEvent) error) error {
 	if e.err != nil {
 		return e.err
 	}
@@ -26,6 +26,14 @@ func (e *events) MemoryEvents(_ context.Context, tenant string, _, until, _ time
 		EventID: uuid.UUID{1}, At: until.Add(-time.Microsecond), TenantID: tenant, BucketID: "default", Op: meter.MemoryRetrieved, Count: 1,
 	})
 }
+
+// EarliestLate is invoice.Events': nothing comes late.
+func (e *events) EarliestLate(context.Context, string, time.Time, time.Time, time.Time) (time.Time, bool, error) {
+	return time.Time{}, false, e.err
+}
+
+// CountTaken is invoice.Events'.
+func (e *events) CountTaken(context.Context, string, time.Time) (int64, error) { return 1, e.err }
 
 func newBook(t *testing.T, p *plane, database *db.DB) *invoice.Book {
 	t.Helper()

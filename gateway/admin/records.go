@@ -87,7 +87,7 @@ func (s *server) print(w http.ResponseWriter, r *http.Request, l *listing) (err 
 	if l.watermark.IsZero() {
 		return books.ListMemoryEvents(ctx, l.tenant, l.from, l.to, each)
 	}
-	return books.MemoryEvents(ctx, l.tenant, l.from, l.to, l.watermark, each)
+	return books.MemoryEvents(ctx, l.tenant, time.Time{}, l.from, l.to, l.watermark, each)
 }
 
 // printQuarantine writes the rows that were set aside, with their columns where

@@ -118,7 +118,7 @@ func TestBillingBook(t *testing.T) {
 	b.flush()
 	events := func(watermark time.Time) (all []*meter.MemoryEvent) {
 		t.Helper()
-		err := b.MemoryEvents(t.Context(), "tenant-0", start.Add(time.Minute), start.Add(time.Hour), watermark, func(m *meter.MemoryEvent) error {
+		err := b.MemoryEvents(t.Context(), "tenant-0", time.Time{}, start.Add(time.Minute), start.Add(time.Hour), watermark, func(m *meter.MemoryEvent) error {
 			all = append(all, m)
 			return nil
 		})
@@ -136,5 +136,27 @@ func TestBillingBook(t *testing.T) {
 	}
 	if early := events(time.Now().Add(-time.Hour)); len(early) != 0 {
 		t.Errorf("%d events before any was there", len(early))
+	}
+	late := func(until, after time.Time) (time.Time, bool) {
+		t.Helper()
+		at, found, err := b.EarliestLate(t.Context(), "tenant-0", until, after, time.Now().Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return at, found
+	}
+	if at, found := late(start.Add(time.Hour), time.Now().Add(-time.Hour)); !found || !at.Equal(rows.Memory[0].At) {
+		t.Errorf("the earliest late event is of %s, %v", at, found)
+	}
+	if at, found := late(start, time.Now().Add(-time.Hour)); found {
+		t.Errorf("late before the first: %s", at)
+	}
+	if at, found := late(start.Add(time.Hour), time.Now().Add(30*time.Second)); found {
+		t.Errorf("late after all were taken: %s", at)
+	}
+	for watermark, want := range map[time.Time]int64{time.Now().Add(time.Minute): int64(len(rows.Memory)), time.Now().Add(-time.Hour): 0} {
+		if n, err := b.CountTaken(t.Context(), "tenant-0", watermark); n != want || err != nil {
+			t.Errorf("%d events counted, want %d: %v", n, want, err)
+		}
 	}
 }

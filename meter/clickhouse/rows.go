@@ -66,12 +66,38 @@ func read[R meter.Row](ctx context.Context, s *Store, query string, bound []any,
 // MemoryEvents implements invoice.Events. An event that was taken in twice,
 // beyond what tokens cover, counts from the first time. UUIDs are ordered as
 // text: ClickHouse's own order of them is another.
-func (s *Store) MemoryEvents(ctx context.Context, tenant string, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error {
-	at := func(t time.Time) string { return t.UTC().Format(timeFormat) }
-	query := "SELECT " + columnsOf(&meter.MemoryEvent{}).names() + " FROM " + s.client.schema.name("memory_events") +
+func (s *Store) MemoryEvents(ctx context.Context, tenant string, since, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error {
+	query, bound := "SELECT "+columnsOf(&meter.MemoryEvent{}).names()+" FROM "+s.client.schema.name("memory_events")+
 		` WHERE tenant = ? AND at < toDateTime64(?, 6, 'UTC') AND (op != 'retrieved' OR at >= toDateTime64(?, 6, 'UTC'))
-		AND taken_at <= toDateTime64(?, 6, 'UTC') ORDER BY at, toString(event_id), taken_at LIMIT 1 BY event_id`
-	return read(ctx, s, query, []any{tenant, at(until), at(from), at(watermark)}, func() *meter.MemoryEvent { return &meter.MemoryEvent{} }, each)
+		AND taken_at <= toDateTime64(?, 6, 'UTC')`, []any{tenant, bindTime(until), bindTime(from), bindTime(watermark)}
+	if !since.IsZero() {
+		query, bound = query+" AND at >= toDateTime64(?, 6, 'UTC')", append(bound, bindTime(since))
+	}
+	return read(ctx, s, query+" ORDER BY at, toString(event_id), taken_at LIMIT 1 BY event_id", bound,
+		func() *meter.MemoryEvent { return &meter.MemoryEvent{} }, each)
+}
+
+func bindTime(t time.Time) string { return t.UTC().Format(timeFormat) }
+
+// EarliestLate implements invoice.Events.
+func (s *Store) EarliestLate(ctx context.Context, tenant string, until, after, watermark time.Time) (at time.Time, found bool, err error) {
+	query := "SELECT min(at), count() FROM " + s.client.schema.name("memory_events") + ` WHERE tenant = ? AND at < toDateTime64(?, 6, 'UTC')
+		AND taken_at > toDateTime64(?, 6, 'UTC') AND taken_at <= toDateTime64(?, 6, 'UTC')`
+	err = s.query(ctx, query, []any{tenant, bindTime(until), bindTime(after), bindTime(watermark)}, func(rows driver.Rows) error {
+		var n uint64
+		err := rows.Scan(&at, &n)
+		found = n > 0
+		return err
+	})
+	return at.UTC(), found, err
+}
+
+// CountTaken implements invoice.Events. ClickHouse counts where the rows are: no
+// row leaves it.
+func (s *Store) CountTaken(ctx context.Context, tenant string, watermark time.Time) (n int64, err error) {
+	query := "SELECT toInt64(uniqExact(event_id)) FROM " + s.client.schema.name("memory_events") + " WHERE tenant = ? AND taken_at <= toDateTime64(?, 6, 'UTC')"
+	err = s.query(ctx, query, []any{tenant, bindTime(watermark)}, func(rows driver.Rows) error { return rows.Scan(&n) })
+	return n, err
 }
 
 // scan reads the present row: into the driver's types first, and then into r.

@@ -3,19 +3,18 @@ package invoice
 import (
 	"context"
 	"fmt"
-	"time"
 )
 
 // adjustments are the differences between what closed months were charged and
 // what they would be charged by the events that are known now.
-func (b *Book) adjustments(ctx context.Context, a *account, months map[Month]usage, watermark time.Time) ([]Adjustment, error) {
+func (b *Book) adjustments(ctx context.Context, a *account, months map[Month]*monthReading) ([]Adjustment, error) {
 	all := []Adjustment{}
 	for _, d := range a.closed {
-		used, known := months[d.Month]
-		if !known {
-			continue // it is after the month that is computed
+		month := months[d.Month]
+		if month == nil {
+			continue // nothing came late for it, or it is after the month that is computed
 		}
-		adjustment, err := b.adjustment(ctx, a, d, used, watermark)
+		adjustment, err := b.adjustment(ctx, a, d, month)
 		if err != nil {
 			return nil, fmt.Errorf("adjustment of %s: %w", d.Month, err)
 		}
@@ -27,12 +26,12 @@ func (b *Book) adjustments(ctx context.Context, a *account, months map[Month]usa
 }
 
 // adjustment is that of one closed month, zero for none.
-func (b *Book) adjustment(ctx context.Context, a *account, d *Document, used usage, watermark time.Time) (Adjustment, error) {
+func (b *Book) adjustment(ctx context.Context, a *account, d *Document, month *monthReading) (Adjustment, error) {
 	invoiced, err := invoiced(a.closed, d)
 	if err != nil {
 		return Adjustment{}, err
 	}
-	change, err := adjust(d, invoiced, used)
+	change, err := adjust(d, invoiced, month.usage)
 	if err != nil || change.zero() {
 		return change, err
 	}
@@ -41,15 +40,8 @@ func (b *Book) adjustment(ctx context.Context, a *account, d *Document, used usa
 			return change, err
 		}
 	}
-	// The digest of that month's rows takes a reading of its own, which the
-	// numbers are then taken from too.
-	book, err := read(ctx, b.Events, a.tenant, d.Month, d.Month, watermark)
-	if err != nil {
-		return change, err
-	}
-	change, err = adjust(d, invoiced, book.months[d.Month])
-	change.Events, change.SHA256 = book.events, book.digest
-	return change, err
+	change.Events, change.SHA256 = month.events, month.digest
+	return change, nil
 }
 
 // invoiced is what the month of d was charged until now: by d itself, and by

@@ -97,15 +97,20 @@ func (b *Book) invoice(ctx context.Context, tenant string, month Month) (*Docume
 		if next.Before(month) && !a.over(next) {
 			next = month // a draft before it is still open; its adjustments are there
 		}
-		d, err := b.draft(ctx, a, next)
+		d, months, err := b.draft(ctx, a, next)
 		if err != nil || !a.over(next) {
 			return d, err
 		}
 		if err := d.close(a.now); err != nil {
 			return nil, err
 		}
-		// Whoever stored it, the next round reads what is stored.
-		if err := b.store.add(ctx, d, len(a.closed)); err != nil {
+		states, err := b.states(ctx, d, months)
+		if err != nil {
+			return nil, err
+		}
+		// Whoever stored it, the next round reads what is stored. Each month is stored
+		// as soon as it is closed: a call that ends early has not worked for nothing.
+		if err := b.store.add(ctx, d, states, a.known()); err != nil {
 			return nil, err
 		}
 	}
@@ -153,6 +158,16 @@ func (a *account) firstOpen() Month {
 	return m
 }
 
+// known is the last closed month, the zero Month if there is none, and how many
+// are closed.
+func (a *account) known() known {
+	k := known{n: len(a.closed)}
+	if k.n > 0 {
+		k.last = a.closed[k.n-1].Month
+	}
+	return k
+}
+
 // over reports whether a month can be closed.
 func (a *account) over(m Month) bool { return !a.now.Before(m.End().Add(Grace)) }
 
@@ -177,37 +192,38 @@ func (a *account) watermark(m Month) time.Time {
 	return w
 }
 
-// draft computes the invoice for a month as of now. What came late for closed
-// months goes to the first open one.
-func (b *Book) draft(ctx context.Context, a *account, month Month) (*Document, error) {
-	from := month
-	settles := month == a.firstOpen()
-	if settles && len(a.closed) > 0 && a.closed[0].Month.Before(month) {
-		from = a.closed[0].Month
-	}
+// draft computes the invoice for a month as of now, and gives what was read for
+// it. What came late for closed months goes to the first open one.
+func (b *Book) draft(ctx context.Context, a *account, month Month) (*Document, map[Month]*monthReading, error) {
 	watermark := a.watermark(month)
-	book, err := read(ctx, b.Events, a.tenant, from, month, watermark)
+	from, err := b.basis(ctx, a, month, watermark)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if err := b.complete(ctx, a); err != nil {
-		return nil, err
+	months, err := read(ctx, b.Events, a.tenant, from.state, from.first, month, watermark)
+	if err != nil {
+		return nil, nil, err
 	}
+	d, err := b.document(ctx, a, month, watermark, months)
+	return d, months, err
+}
+
+func (b *Book) document(ctx context.Context, a *account, month Month, watermark time.Time, months map[Month]*monthReading) (*Document, error) {
 	plan := b.Plan(a.tenant)
-	c, err := price(plan, month, book.months[month])
+	c, err := price(plan, month, months[month].usage)
 	if err != nil {
 		return nil, err
 	}
 	d := &Document{
 		Tenant: a.tenant, Month: month, State: Draft, Closes: month.End().Add(Grace), Watermark: watermark,
-		Events: book.events, SHA256: book.digest, Inference: inference,
+		Events: months[month].events, SHA256: months[month].digest, Inference: inference,
 		Plan: plan, Lines: c.lines, Usage: c.usage, Allowance: c.allowance, Adjustments: []Adjustment{},
 	}
 	if a.deleted.IsZero() || a.deleted.After(month.Start()) {
 		d.FlatFee = plan.FlatFee
 	}
-	if settles {
-		if d.Adjustments, err = b.adjustments(ctx, a, book.months, watermark); err != nil {
+	if month == a.firstOpen() {
+		if d.Adjustments, err = b.adjustments(ctx, a, months); err != nil {
 			return nil, err
 		}
 	}

@@ -22,6 +22,7 @@ import (
 type ledger struct {
 	mu   sync.Mutex
 	rows []taken
+	read int // rows that were given
 }
 
 type taken struct {
@@ -30,7 +31,7 @@ type taken struct {
 }
 
 // MemoryEvents is Events'.
-func (l *ledger) MemoryEvents(_ context.Context, tenant string, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error {
+func (l *ledger) MemoryEvents(_ context.Context, tenant string, since, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error {
 	l.mu.Lock()
 	rows := slices.Clone(l.rows)
 	l.mu.Unlock()
@@ -38,15 +39,42 @@ func (l *ledger) MemoryEvents(_ context.Context, tenant string, from, until, wat
 		return cmp.Or(a.At.Compare(b.At), strings.Compare(a.EventID.String(), b.EventID.String()))
 	})
 	for _, r := range rows {
-		late := r.in.After(watermark) || !r.At.Before(until) || r.Op == meter.MemoryRetrieved && r.At.Before(from)
+		late := r.in.After(watermark) || !r.At.Before(until) || r.At.Before(since) || r.Op == meter.MemoryRetrieved && r.At.Before(from)
 		if r.TenantID != tenant || late {
 			continue
 		}
+		l.mu.Lock()
+		l.read++
+		l.mu.Unlock()
 		if err := each(&r.MemoryEvent); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// EarliestLate is Events'.
+func (l *ledger) EarliestLate(_ context.Context, tenant string, until, after, watermark time.Time) (earliest time.Time, found bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.rows {
+		if r.TenantID == tenant && r.At.Before(until) && r.in.After(after) && !r.in.After(watermark) && (!found || r.At.Before(earliest)) {
+			earliest, found = r.At, true
+		}
+	}
+	return earliest, found, nil
+}
+
+// CountTaken is Events'.
+func (l *ledger) CountTaken(_ context.Context, tenant string, watermark time.Time) (n int64, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.rows {
+		if r.TenantID == tenant && !r.in.After(watermark) {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // add takes an event in at a time.

@@ -33,6 +33,8 @@ func (m Month) End() time.Time { return m.Next().Start() }
 // Next gives the month after this one.
 func (m Month) Next() Month { return Month{m.index + 1} }
 
+func (m Month) previous() Month { return Month{m.index - 1} }
+
 // Before reports whether m lies before other.
 func (m Month) Before(other Month) bool { return m.index < other.index }
 

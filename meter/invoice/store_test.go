@@ -37,19 +37,19 @@ func TestStoreTakesWhatFollowsFromAllOthers(t *testing.T) {
 	d.event("2026-01-01T00:00:00Z", "b", meter.MemoryStored, 1)
 	d.now = at("2026-02-05T00:00:00Z")
 	january := d.invoice("2026-01")
-	f := func(m string, known, want int) {
+	f := func(m string, n, want int) {
 		t.Helper()
 		next := *january
-		next.Month, next.Events = month(m), int64(100+known)
+		next.Month, next.Events = month(m), int64(100+n)
 		if err := next.close(d.now); err != nil {
 			t.Fatal(err)
 		}
-		if err := d.book.store.add(t.Context(), &next, known); err != nil {
+		if err := d.book.store.add(t.Context(), &next, nil, known{n: n}); err != nil {
 			t.Fatal(err)
 		}
 		all, err := d.book.store.all(t.Context(), "acme")
 		if err != nil || len(all) != want {
-			t.Errorf("%s, knowing %d: %d are stored, %v", m, known, len(all), err)
+			t.Errorf("%s, knowing %d: %d are stored, %v", m, n, len(all), err)
 		}
 	}
 	f("2026-02", 0, 1) // it did not know of January

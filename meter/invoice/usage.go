@@ -3,11 +3,8 @@ package invoice
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"math/big"
 	"strconv"
 	"strings"
@@ -17,14 +14,22 @@ import (
 	"github.com/ownkey/ownkey/meter"
 )
 
-// Events is the book that invoices are computed from.
+// Events is the book that invoices are computed from. Watermarks are times of
+// the store's clock: what it had taken in by then.
 type Events interface {
 	// MemoryEvents calls each for every event of a tenant whose time is before
-	// until and that the store had taken in by watermark: all stored and deleted
-	// ones since the beginning, retrieved ones only from `from` on; each event
-	// once (by EventID), ordered by time then EventID. Event ids are ordered as
-	// their bytes are, which is as their texts are.
-	MemoryEvents(ctx context.Context, tenant string, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error
+	// until and that the store had taken in by watermark: stored and deleted ones
+	// from since on, or from the beginning when since is zero; retrieved ones from
+	// `from` on; each event once (by EventID), ordered by time then EventID. Event
+	// ids are ordered as their bytes are, which is as their texts are.
+	MemoryEvents(ctx context.Context, tenant string, since, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error
+	// EarliestLate gives the earliest time of a tenant's events that are before
+	// until and were taken in after one watermark and by another; false for none.
+	// It reads what was taken in between, not what was there before.
+	EarliestLate(ctx context.Context, tenant string, until, after, watermark time.Time) (at time.Time, found bool, err error)
+	// CountTaken counts a tenant's events, of any time, that were taken in by
+	// watermark, each once.
+	CountTaken(ctx context.Context, tenant string, watermark time.Time) (int64, error)
 }
 
 // quantity is what was used.
@@ -36,24 +41,29 @@ type quantity struct {
 // usage is what was used of each bucket in one month.
 type usage map[string]quantity
 
-// reading is what the book says about the months from one to another.
-type reading struct {
-	months map[Month]usage
-	// events counts the rows that the last month's usage follows from, digest is
-	// over their canonical form.
+// monthReading is what the book says about a month.
+type monthReading struct {
+	usage usage
+	// events counts the rows that usage follows from, digest is over their
+	// canonical form.
 	events int64
 	digest string
+	end    *state // at its end
 }
 
-// read computes the usage of the months from first to last, as far as the store
-// had taken events in by watermark.
-func read(ctx context.Context, book Events, tenant string, first, last Month, watermark time.Time) (*reading, error) {
+// read computes the months from first to last, as far as the store had taken
+// events in by watermark. base is the state at first's beginning; nil if it must
+// be found from the beginning of all.
+func read(ctx context.Context, book Events, tenant string, base *state, first, last Month, watermark time.Time) (map[Month]*monthReading, error) {
 	until := last.End()
 	if watermark.Before(until) {
 		until = watermark
 	}
-	t := newTally(tenant, first, last, until)
-	err := book.MemoryEvents(ctx, tenant, first.Start(), until, watermark, t.add)
+	t, err := newTally(tenant, base, first, last, until)
+	if err != nil {
+		return nil, err
+	}
+	err = book.MemoryEvents(ctx, tenant, t.since, first.Start(), until, watermark, t.add)
 	switch {
 	case t.err != nil:
 		return nil, t.err
@@ -67,17 +77,20 @@ func read(ctx context.Context, book Events, tenant string, first, last Month, wa
 type tally struct {
 	tenant string
 	first  Month
-	last   time.Time // start of the last month
+	since  time.Time // of the first event; zero for the beginning of all
 	until  time.Time
 	// bounds are the starts of the months and the end of all, in Unix
 	// milliseconds. Period i ends at bounds[i]; period 0 is before the first.
 	bounds  []int64
+	period  int // of the latest event
 	buckets map[string]*bucket
+	// memories are the rows of stored and deleted events so far. rows are those of
+	// the present month: all of these, and its retrievals.
+	memories, rows *rows
+	months         []*monthReading // that are over; usage is still missing
 
 	previousAt time.Time
 	previousID uuid.UUID
-	rows       int64
-	hash       hash.Hash
 	row        []byte // the row that is hashed, to be used again
 	err        error  // what could not be counted
 }
@@ -91,13 +104,23 @@ type bucket struct {
 	retrievals []int64
 }
 
-func newTally(tenant string, first, last Month, until time.Time) *tally {
-	t := &tally{tenant: tenant, first: first, last: last.Start(), until: until, buckets: map[string]*bucket{}, hash: sha256.New()}
+func newTally(tenant string, base *state, first, last Month, until time.Time) (*tally, error) {
+	t := &tally{tenant: tenant, first: first, until: until, buckets: map[string]*bucket{}, memories: newRows()}
 	for m := first; !last.Before(m); m = m.Next() {
 		t.bounds = append(t.bounds, m.Start().UnixMilli())
 	}
 	t.bounds = append(t.bounds, until.UnixMilli())
-	return t
+	if base == nil {
+		return t, nil
+	}
+	t.since = first.Start()
+	for id, n := range base.Held {
+		b := t.bucket(id)
+		b.memories, b.counted = n, t.bounds[0]
+	}
+	var err error
+	t.memories, err = base.rows()
+	return t, err
 }
 
 // add counts an event. Events come in order, each once: what does not is
@@ -108,10 +131,13 @@ func (t *tally) add(e *meter.MemoryEvent) error {
 		return t.err
 	}
 	t.previousAt, t.previousID = e.At, e.EventID
-	if e.Op != meter.MemoryRetrieved || !e.At.Before(t.last) {
-		t.rows++
-		t.row = appendRow(t.row[:0], e)
-		t.hash.Write(t.row)
+	t.enter(e.At.UnixMilli())
+	t.row = appendRow(t.row[:0], e)
+	if e.Op != meter.MemoryRetrieved {
+		t.memories.add(t.row)
+	}
+	if t.period > 0 {
+		t.rows.add(t.row)
 	}
 	b := t.bucket(e.BucketID)
 	b.advance(t.bounds, e.At.UnixMilli())
@@ -119,6 +145,33 @@ func (t *tally) add(e *meter.MemoryEvent) error {
 		t.err = fmt.Errorf("count of bucket %s with event %s %w", e.BucketID, e.EventID, err)
 	}
 	return t.err
+}
+
+// enter goes on to the month of an event.
+func (t *tally) enter(ms int64) {
+	for t.period < len(t.bounds)-1 && ms >= t.bounds[t.period] {
+		t.leave()
+		t.rows = t.memories.clone()
+		t.period++
+	}
+}
+
+// leave ends the present month.
+func (t *tally) leave() {
+	if t.period > 0 {
+		t.months = append(t.months, &monthReading{usage: usage{}, events: t.rows.n, digest: t.rows.digest(), end: t.state()})
+	}
+}
+
+// state is what is held now.
+func (t *tally) state() *state {
+	s := &state{Rows: t.memories.n, Hash: t.memories.marshal(), Held: map[string]int64{}}
+	for id, b := range t.buckets {
+		if b.memories > 0 {
+			s.Held[id] = b.memories
+		}
+	}
+	return s
 }
 
 // apply changes the balance, or counts a retrieval in the period that the
@@ -152,6 +205,8 @@ func (t *tally) check(e *meter.MemoryEvent) error {
 		return fmt.Errorf("comes after %s, out of order", t.previousID)
 	case order <= 0:
 		return errors.New("comes twice")
+	case e.At.Before(t.since):
+		return fmt.Errorf("is of %s, before the time that was asked for", e.At.UTC().Format(time.RFC3339Nano))
 	case !e.At.Before(t.until):
 		return fmt.Errorf("is of %s, after the time that was asked for", e.At.UTC().Format(time.RFC3339Nano))
 	}
@@ -186,22 +241,23 @@ func (b *bucket) advance(bounds []int64, ms int64) {
 }
 
 // reading ends the tally. A bucket that used nothing in a month is not in it.
-func (t *tally) reading() *reading {
-	r := &reading{months: map[Month]usage{}, events: t.rows, digest: hex.EncodeToString(t.hash.Sum(nil))}
-	month := t.first
-	for period := 1; period < len(t.bounds); period++ {
-		used := usage{}
+func (t *tally) reading() map[Month]*monthReading {
+	end := t.bounds[len(t.bounds)-1]
+	t.enter(end)
+	t.leave()
+	months, month := map[Month]*monthReading{}, t.first
+	for i, r := range t.months {
 		for id, b := range t.buckets {
-			b.advance(t.bounds, t.bounds[len(t.bounds)-1])
-			q := quantity{MemoryTime{&b.memory[period]}, b.retrievals[period]}
+			b.advance(t.bounds, end)
+			q := quantity{MemoryTime{&b.memory[i+1]}, b.retrievals[i+1]}
 			if q.memory.ms.Sign() > 0 || q.retrievals > 0 {
-				used[id] = q
+				r.usage[id] = q
 			}
 		}
-		r.months[month] = used
+		months[month] = r
 		month = month.Next()
 	}
-	return r
+	return months
 }
 
 var escapes = strings.NewReplacer(`\`, `\\`, "\t", `\t`, "\n", `\n`)

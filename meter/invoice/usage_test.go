@@ -287,14 +287,17 @@ func TestEventsThatCanNotBeCounted(t *testing.T) {
 	first := meter.MemoryEvent{EventID: id(5), At: at("2026-05-02T00:00:00Z"), TenantID: "acme", Count: 1}
 	f := func(want string, change func(e *meter.MemoryEvent)) {
 		t.Helper()
-		tally := newTally("acme", month("2026-05"), month("2026-05"), month("2026-06").Start())
+		tally, err := newTally("acme", nil, month("2026-05"), month("2026-05"), month("2026-06").Start())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if err := tally.add(&first); err != nil {
 			t.Fatal(err)
 		}
 		next := first
 		next.EventID = id(6)
 		change(&next)
-		err := tally.add(&next)
+		err = tally.add(&next)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("got %v, want %q", err, want)
 		}

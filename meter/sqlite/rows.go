@@ -74,9 +74,36 @@ func (s *Store) ListMemoryEvents(ctx context.Context, tenant string, from, to ti
 }
 
 // MemoryEvents implements invoice.Events.
-func (s *Store) MemoryEvents(ctx context.Context, tenant string, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error {
-	return s.memoryEvents(ctx, " WHERE tenant = ? AND at < ? AND taken_at <= ? AND (op != 'retrieved' OR at >= ?) ORDER BY at, event_id",
-		[]any{tenant, until.UnixMicro(), watermark.UnixMicro(), from.UnixMicro()}, each)
+func (s *Store) MemoryEvents(ctx context.Context, tenant string, since, from, until, watermark time.Time, each func(*meter.MemoryEvent) error) error {
+	return s.memoryEvents(ctx, " WHERE tenant = ? AND at >= ? AND at < ? AND taken_at <= ? AND (op != 'retrieved' OR at >= ?) ORDER BY at, event_id",
+		[]any{tenant, since.UnixMicro(), until.UnixMicro(), watermark.UnixMicro(), from.UnixMicro()}, each)
+}
+
+// earliestLate goes by when events were taken: by their times it would read all
+// that came in time.
+const earliestLate = "SELECT MIN(at) FROM memory_events INDEXED BY memory_events_by_taken WHERE tenant = ? AND taken_at > ? AND taken_at <= ? AND at < ?"
+
+// EarliestLate implements invoice.Events.
+func (s *Store) EarliestLate(ctx context.Context, tenant string, until, after, watermark time.Time) (time.Time, bool, error) {
+	var at sql.NullInt64
+	err := s.db.Read.QueryRowContext(ctx, earliestLate, tenant, after.UnixMicro(), watermark.UnixMicro(), until.UnixMicro()).Scan(&at)
+	if err != nil {
+		return time.Time{}, false, fmt.Errorf("cannot read records: %w", err)
+	}
+	return time.UnixMicro(at.Int64).UTC(), at.Valid, nil
+}
+
+// countTaken is what is there less what came later: both without reading what
+// was there.
+const countTaken = `SELECT IFNULL((SELECT events FROM memory_counts WHERE tenant = ?1), 0)
+	- (SELECT COUNT(*) FROM memory_events INDEXED BY memory_events_by_taken WHERE tenant = ?1 AND taken_at > ?2)`
+
+// CountTaken implements invoice.Events.
+func (s *Store) CountTaken(ctx context.Context, tenant string, watermark time.Time) (n int64, err error) {
+	if err = s.db.Read.QueryRowContext(ctx, countTaken, tenant, watermark.UnixMicro()).Scan(&n); err != nil {
+		return 0, fmt.Errorf("cannot read records: %w", err)
+	}
+	return n, nil
 }
 
 func (s *Store) memoryEvents(ctx context.Context, where string, bound []any, each func(*meter.MemoryEvent) error) error {
