@@ -9,7 +9,8 @@ import (
 
 // This file applies a token's list of models. A token without one may call every
 // path. A token with one may call what the list can judge: paths whose body says
-// which model is paid for, and the lists of models. Anything else spends, reads or deletes what no list of models
+// which model is paid for, the lists of models, and the responses that it has
+// begun itself. Anything else spends, reads or deletes what no list of models
 // says anything about, and takes an entry of the token's endpoints.
 
 var (
@@ -18,6 +19,8 @@ var (
 	errNoModel = refuse(codeNotAllowed, "member model: the token may use only certain models, and this call names none that can be read; "+
 		"name one, or have the path allowed: ownkey token update --endpoint")
 	errEndpoint = refuse(codeNotAllowed, "path: the token may use only certain models, and so may not call this path and method; have it allowed: ownkey token update --endpoint")
+	errResponse = refuse(codeNotAllowed, "path: the token may use only certain models, and this gateway does not remember that the response is this token's; "+
+		"have the path allowed: ownkey token update --endpoint '/v1/responses/*'")
 )
 
 // allowed judges the call by the token's list of models.
@@ -41,6 +44,11 @@ func (r *request) allowed() error {
 	case string(method) == fasthttp.MethodGet && (string(path) == "/models" || bytes.HasPrefix(path, []byte("/models/"))),
 		token.AllowsEndpoint(path):
 		return nil
+	case bytes.HasPrefix(path, []byte("/responses/")):
+		if r.ownsResponse(string(method), path[len("/responses/"):]) {
+			return nil
+		}
+		return errResponse
 	}
 	return errEndpoint
 }
@@ -64,4 +72,31 @@ func namesModel(path []byte) bool {
 		return true
 	}
 	return false
+}
+
+// ownsResponse reports whether a call is about a response that the token has
+// begun: to read, cancel or delete it. rest is the path behind /responses/.
+func (r *request) ownsResponse(method string, rest []byte) bool {
+	id, verb, _ := bytes.Cut(rest, []byte("/"))
+	switch method + " " + string(verb) {
+	case "GET ", "GET input_items", "DELETE ", "POST cancel":
+		return r.g.responses.begun(r.caller.Tenant.ID, r.caller.Token.ID, r.provider.Name, id)
+	}
+	return false
+}
+
+// beginsResponse reports whether the answer is a response that its token may come back
+// to: only tokens with a list of models are asked whose it is.
+func (r *request) beginsResponse() bool {
+	return r.caller.Token.Listed() && string(r.endpoint.path) == "/responses" && r.ctx.IsPost() &&
+		r.record.Status >= fasthttp.StatusOK && r.record.Status < fasthttp.StatusMultipleChoices
+}
+
+// noteResponse remembers whose the response is as soon as the provider has named
+// it, before the client knows the name.
+func (r *request) noteResponse() {
+	if id := r.scanner.ID(); len(id) > 0 {
+		r.g.responses.note(r.caller.Tenant.ID, r.caller.Token.ID, r.provider.Name, id)
+		r.naming = false
+	}
 }

@@ -64,7 +64,7 @@ func TestListOfModelsBoundsWhatIsCalled(t *testing.T) {
 	for _, call := range []string{
 		"DELETE /v1/models/ft:gpt-4o:acme", "POST /v1/models/x", "GET /v1/modelsx", "GET /v1/models%2F", "GET /v1/files", "POST /v1/batches", "POST /v1/messages/batches",
 		"POST /v1/threads/t/runs", "POST /v1/fine_tuning/jobs", "GET /v1/organization/costs", "GET /v1/organization/users", "POST /v1/realtime/sessions",
-		"POST /v1/Chat/completions", "POST /v1/chat/completions/", "POST /v1/v1/chat/completions", "GET /v1/responses/resp_1", "POST /v1/responses/resp_1/cancel", "GET /v1/chat/completions/c",
+		"POST /v1/Chat/completions", "POST /v1/chat/completions/", "POST /v1/v1/chat/completions", "GET /v1/responses/resp_1", "POST /v1/responses/resp_1/cancel", "DELETE /v1/responses/resp_1", "GET /v1/chat/completions/c",
 	} {
 		method, target, _ := strings.Cut(call, " ")
 		body := ""
@@ -277,6 +277,46 @@ func TestSpentBudgetIsAnEnd(t *testing.T) {
 	for i, want := range []int{200, 429} {
 		if a := h.do("POST", "/v1/chat/completions", chatBody("m", false), "Authorization", "Bearer "+limited); a.status != want || want == 429 && a.header.Get("Retry-After") == "" {
 			t.Errorf("call %d at a rate limit: %d %s", i, a.status, fmt.Sprint(a.header))
+		}
+	}
+}
+
+// TestOwnResponses: a token with a list of models reads, cancels and deletes the
+// responses that it has begun, and no others.
+func TestOwnResponses(t *testing.T) {
+	h := newHouse(t)
+	mine, other := h.mint("acme", directory.NewToken{Models: []string{"gpt-4o"}}), h.mint("acme", directory.NewToken{Models: []string{"*", "gpt-4o"}})
+	listed := h.mint("acme", directory.NewToken{Models: []string{"gpt-4o*"}})
+	for _, stream := range []bool{false, true} {
+		a := h.do("POST", "/v1/responses", fmt.Sprintf(`{"model":"gpt-4o","input":"x","stream":%v}`, stream), "Authorization", "Bearer "+mine)
+		_, rest, _ := strings.Cut(a.body, `"id":"resp_`)
+		id, _, _ := strings.Cut(rest, `"`)
+		if a.status != 200 || id == "" {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		for _, f := range []struct {
+			token, call string
+			allowed     bool
+		}{
+			{mine, "GET /v1/responses/resp_" + id, true},
+			{mine, "GET /main/v1/responses/resp_" + id + "?stream=true", true},
+			{mine, "GET /v1/responses/resp_" + id + "/input_items", true},
+			{mine, "POST /v1/responses/resp_" + id + "/cancel", true},
+			{mine, "POST /v1/responses/resp_" + id, false},
+			{mine, "GET /v1/responses/resp_" + id + "/other", false},
+			{mine, "GET /v1/responses/resp_" + id + "x", false},
+			{mine, "GET /second/v1/responses/resp_" + id, false},
+			{listed, "GET /v1/responses/resp_" + id, false},
+			{listed, "DELETE /v1/responses/resp_" + id, false},
+			{other, "GET /v1/responses/resp_" + id, true}, // a token without a list
+			{mine, "DELETE /v1/responses/resp_" + id, true},
+		} {
+			var a answer
+			method, target, _ := strings.Cut(f.call, " ")
+			a = h.do(method, target, "", "Authorization", "Bearer "+f.token)
+			if f.allowed && a.header.Get("Ownkey-Error") != "" || !f.allowed && a.code() != "not_allowed" {
+				t.Errorf("%s: %d %s", f.call, a.status, a.body)
+			}
 		}
 	}
 }

@@ -128,6 +128,7 @@ type Gateway struct {
 	metrics       *metrics
 	failures      failureLog
 	draining      atomic.Bool
+	responses     responses
 	targets       sync.Map // base URL of a credential → *upstream.Target
 }
 

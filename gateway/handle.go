@@ -49,6 +49,7 @@ type request struct {
 	scanner  wire.Scanner
 	relay    relay
 	admitted bool // room in the ledger is taken
+	naming   bool // the response that the token begins has no name yet
 	kept     bool // the record is written
 	// misdirected is why the path leads nowhere.
 	misdirected error
@@ -483,6 +484,7 @@ func (r *request) reset() {
 	r.endpoint, r.caller, r.outgoing = endpoint{}, directory.Caller{}, wire.Body{}
 	r.upload.reset()
 	r.model, r.prefix, r.task, r.watching, r.admitted, r.kept, r.misdirected, r.pass = nil, wire.Edit{}, nil, false, false, false, nil, admission.Pass{}
+	r.naming = false
 	r.ref, r.lease, r.send, r.record = vaultbridge.Ref{}, vaultbridge.Lease{}, upstream.Request{}, meter.Record{}
 	r.head.Reset()
 	r.scanner.Reset(wire.DialectNone, wire.FormatOpaque)

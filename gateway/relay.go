@@ -32,6 +32,7 @@ func (r *request) answer() error {
 	r.record.ProviderRequestID = providerRequestID(from)
 	r.record.ProviderOrganization = providerOrganization(from)
 
+	r.naming = r.beginsResponse()
 	r.listen(format)
 	isHead := r.ctx.IsHead()
 	switch {
@@ -129,6 +130,9 @@ func (r *request) answerStream(format wire.Format) error {
 func (r *request) saw(p []byte) {
 	r.record.ResponseBytes += int64(len(p))
 	r.scanner.Write(p)
+	if r.naming {
+		r.noteResponse()
+	}
 	if r.memory != nil && r.memory.listening {
 		r.memory.said.Write(p)
 	}
