@@ -4,6 +4,7 @@ package origin
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 )
 
@@ -70,8 +71,8 @@ func (p Prefixes) Client(peer netip.Addr, forwarded, forwardedFor []string) neti
 // rightmost walks the elements of all lines from the last to the first, and gives
 // the first that is no proxy. If all are, it gives the leftmost.
 func (p Prefixes) rightmost(lines []string, read func(string) netip.Addr) (a netip.Addr) {
-	for i := len(lines) - 1; i >= 0; i-- {
-		for rest, more := lines[i], true; more; {
+	for _, line := range slices.Backward(lines) {
+		for rest, more := line, true; more; {
 			var element string
 			at := strings.LastIndexByte(rest, ',')
 			if more = at >= 0; more {
