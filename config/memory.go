@@ -5,12 +5,16 @@ import "time"
 // Memory is what tenants have remembered, and what is put into their calls.
 type Memory struct {
 	// Memory of the process for buckets that are ready for recall, in bytes. The
-	// ones used longest ago are let go of, and read again when they are needed.
+	// ones used longest ago are let go of, and read again when they are needed. One
+	// bucket may store a quarter of it, 512 bytes for each memory included.
 	MaxResidentBytes int64 `yaml:"max_resident_bytes"`
 	// Memories that one bucket may hold.
 	MaxBucketMemories int64 `yaml:"max_bucket_memories"`
 	// Buckets that one tenant may have.
 	MaxTenantBuckets int64 `yaml:"max_tenant_buckets"`
+	// Bytes that one tenant may have stored: contents, history, facts, metadata,
+	// and 512 for each memory. Vectors are not counted.
+	MaxTenantBytes int64 `yaml:"max_tenant_bytes"`
 	// Deadline of recall in a call. Past it the call goes on without memory, and
 	// says so. At most 1s.
 	RecallTimeout time.Duration `yaml:"recall_timeout"`
@@ -32,7 +36,7 @@ type Memory struct {
 }
 
 var defaultMemory = Memory{
-	MaxResidentBytes: 512 << 20, MaxBucketMemories: 100_000, MaxTenantBuckets: 100_000, RecallTimeout: 20 * time.Millisecond,
+	MaxResidentBytes: 512 << 20, MaxBucketMemories: 100_000, MaxTenantBuckets: 100_000, MaxTenantBytes: 1 << 30, RecallTimeout: 20 * time.Millisecond,
 	MaxTokens: 800, TopK: 8, ModelConcurrency: 2, SynthesisModel: "gpt-4o-mini",
 }
 
@@ -40,6 +44,7 @@ func (d *decoder) memory(m *Memory) {
 	d.between("memory.max_resident_bytes", m.MaxResidentBytes, 1<<20, 1<<40)
 	d.between("memory.max_bucket_memories", m.MaxBucketMemories, 1, 10_000_000)
 	d.between("memory.max_tenant_buckets", m.MaxTenantBuckets, 1, 10_000_000)
+	d.between("memory.max_tenant_bytes", m.MaxTenantBytes, 1<<20, 1<<50)
 	if m.RecallTimeout < time.Millisecond || m.RecallTimeout > time.Second {
 		d.add(nil, "memory.recall_timeout", "must be between 1ms and 1s")
 	}

@@ -248,7 +248,7 @@ func (h *house) openMemory(o *options) {
 		h.t.Fatal(err)
 	}
 	h.keeper, err = memory.Open(ctx, memory.Options{
-		Write: h.memories.Write, Read: h.memories.Read, Erase: h.memories.Erase, MaxResidentBytes: 1 << 28, MaxBucketMemories: 10_000, MaxTenantBuckets: 1000, Concurrency: 2, QueryEmbedding: o.recall,
+		Write: h.memories.Write, Read: h.memories.Read, Erase: h.memories.Erase, MaxResidentBytes: 1 << 28, MaxBucketMemories: 10_000, MaxTenantBuckets: 1000, MaxTenantBytes: 1 << 30, Concurrency: 2, QueryEmbedding: o.recall,
 		Emit: func(e memory.Event) error {
 			return h.journal.Memory(&meter.MemoryEvent{EventID: e.ID, At: e.At, TenantID: e.Tenant, TokenID: e.Token, BucketID: e.BucketID, RequestID: e.RequestID, Op: meter.MemoryOp(e.Op), Count: e.Count, Bytes: e.Bytes})
 		},

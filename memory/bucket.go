@@ -3,7 +3,6 @@ package memory
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"slices"
 	"sync"
@@ -184,19 +183,31 @@ func (k *Keeper) load(ctx context.Context, b *bucket) error {
 	return nil
 }
 
-// loadMemories reads what is not about to be deleted.
+// pageMemories is how many memories a load reads at once: a reader that goes on
+// for long keeps what others delete in the write-ahead log.
+const pageMemories = 500
+
+// loadMemories reads what is not about to be deleted. The caller has the bucket's
+// turn, so that the pages fit together.
 func (k *Keeper) loadMemories(ctx context.Context, b *bucket, r *resident) error {
 	alive, args := k.deleting.alive(r.id)
+	where := selectMemories + " WHERE m.tenant = ? AND m.bucket_id = ?" + alive + " AND m.seq > ? ORDER BY m.seq LIMIT ?"
 	return r.index.Fill(func() error {
-		var rows *sql.Rows
-		rows, err := k.o.Read.QueryContext(ctx, selectMemories+" WHERE m.tenant = ? AND m.bucket_id = ?"+alive+" ORDER BY m.seq", append([]any{b.key.tenant, r.id}, args...)...)
-		if err != nil {
-			return err
+		for n, after := pageMemories, int64(0); n == pageMemories; {
+			rows, err := k.o.Read.QueryContext(ctx, where, append(append([]any{b.key.tenant, r.id}, args...), after, pageMemories)...)
+			if err != nil {
+				return err
+			}
+			n = 0
+			if err := eachMemory(rows, b.key.tenant, func(m *Memory) error {
+				r.add(m)
+				n, after = n+1, m.seq
+				return nil
+			}); err != nil {
+				return err
+			}
 		}
-		return eachMemory(rows, b.key.tenant, func(m *Memory) error {
-			r.add(m)
-			return nil
-		})
+		return nil
 	})
 }
 

@@ -81,6 +81,10 @@ func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, tok
 	if err != nil {
 		return err
 	}
+	before, err := roomOf(ctx, tx, m.bucketID)
+	if err != nil {
+		return err
+	}
 	if m.Content != old.Content {
 		m.Version++
 		m.hash = hashOf(m.Content)
@@ -100,7 +104,14 @@ func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, tok
 	_, err = tx.ExecContext(ctx, `UPDATE memories SET content = ?, hash = ?, shape = ?, facts = ?, metadata = ?, pinned = ?, valid_from = ?, valid_to = ?, expires_at = ?, version = ?
 		WHERE seq = ? AND tenant = ?`, m.Content, m.hash, shapeOf(m.Content), facts, string(m.Metadata), m.Pinned,
 		micros(m.ValidFrom), micros(m.ValidTo), micros(m.ExpiresAt), m.Version, m.seq, m.tenant)
-	return err
+	if err != nil {
+		return err
+	}
+	after, err := roomOf(ctx, tx, m.bucketID)
+	if err != nil || after.tenant <= before.tenant {
+		return err
+	}
+	return k.mayChange(&before, &after)
 }
 
 // trimHistory drops the oldest versions beyond the bounds.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -105,7 +106,8 @@ func (d *deletions) alive(bucketID string) (condition string, args []any) {
 
 // Delete deletes one memory: its row with every version, its words, its vector,
 // what is left to do for it, and the answers it may stand in. When Delete
-// returns, no recall can find it, and its text is in no file; see Options.Erase.
+// returns, no recall can find it, and its text is in no file. ErrErasePending: it
+// is deleted, and its text stays in a file until a reader of it has ended.
 func (k *Keeper) Delete(ctx context.Context, who *Caller, bucket, id string) error {
 	b, err := k.begin(ctx, who.Tenant, bucket)
 	if err != nil {
@@ -118,8 +120,7 @@ func (k *Keeper) Delete(ctx context.Context, who *Caller, bucket, id string) err
 		return err
 	}
 	wake(k.wakeEvents)
-	k.erase(ctx)
-	return nil
+	return k.erase(ctx)
 }
 
 func (k *Keeper) deleteOne(ctx context.Context, b *bucket, who *Caller, id string) error {
@@ -151,7 +152,8 @@ func (k *Keeper) deleteOne(ctx context.Context, b *bucket, who *Caller, id strin
 
 // DeleteAll deletes the memories of a bucket that f chooses, and says how many
 // they are. With dry it deletes none. When it returns, no recall can find them;
-// after an error some may be there still, and are deleted later.
+// after an error some may be there still, and are deleted later; after
+// ErrErasePending none is, and it is as Delete says.
 func (k *Keeper) DeleteAll(ctx context.Context, who *Caller, bucket string, f *Filter, dry bool) (int64, error) {
 	if dry {
 		condition, args := f.where()
@@ -162,7 +164,7 @@ func (k *Keeper) DeleteAll(ctx context.Context, who *Caller, bucket string, f *F
 	}
 	n, err := k.deleteMany(ctx, who, bucket, f, false)
 	if err == nil {
-		k.erase(ctx)
+		err = k.erase(ctx)
 	}
 	return n, err
 }
@@ -171,17 +173,19 @@ func (k *Keeper) DeleteAll(ctx context.Context, who *Caller, bucket string, f *F
 func (k *Keeper) DeleteBucket(ctx context.Context, who *Caller, bucket string) error {
 	_, err := k.deleteMany(ctx, who, bucket, &Filter{}, true)
 	if err == nil {
-		k.erase(ctx)
+		err = k.erase(ctx)
 	}
 	return err
 }
 
-// erase waits until the files are free of what was deleted. One that is late is
-// erased in the background.
-func (k *Keeper) erase(ctx context.Context) {
+// erase waits until the files are free of what was deleted. What is late is
+// erased in the background: ErrErasePending.
+func (k *Keeper) erase(ctx context.Context) error {
 	if err := k.o.Erase(ctx); err != nil {
 		k.counts.ErasedLate.Add(1)
+		return errors.Join(ErrErasePending, err)
 	}
+	return nil
 }
 
 func (k *Keeper) deleteMany(ctx context.Context, who *Caller, bucket string, f *Filter, whole bool) (int64, error) {

@@ -102,8 +102,9 @@ func TestDeletedIsInNoFile(t *testing.T) {
 }
 
 // TestLongDeletionsHoldNobodyUp: while a bucket of many memories is deleted,
-// recalls from it and stores of another tenant go on. None waits for a large part
-// of the deletion, however busy the machine is.
+// recalls from it and stores of another tenant go on. Nine of ten recalls take no
+// more than a deadline longer than beside an idle store, and no store waits for a
+// large part of the deletion, however busy the machine is.
 func TestLongDeletionsHoldNobodyUp(t *testing.T) {
 	const n, deadline = 20_000, 20 * time.Millisecond
 	b := newBed(t).hasty()
@@ -111,8 +112,26 @@ func TestLongDeletionsHoldNobodyUp(t *testing.T) {
 	b.store("rival", "default", "Bob has a boat.")
 	b.find("acme", "default", "bees") // into memory
 	ctx := context.Background()
+	asked := 0
+	once := func() (recall, store time.Duration) {
+		asked++
+		question := []byte(fmt.Sprint("Where did the bees of hive ", asked, " move?"))
+		began := time.Now()
+		if _, err := b.Recall(&Recall{Tenant: "acme", Buckets: []string{"default"}, Question: wire.NewText(&question), TopK: 8, MaxTokens: 800, Timeout: deadline}); err != nil && !errors.Is(err, ErrTimeout) {
+			t.Fatal(err)
+		}
+		recall = time.Since(began)
+		began = time.Now()
+		b.store("rival", "default", fmt.Sprint("Bob has boat number ", asked))
+		return recall, time.Since(began)
+	}
+	var recall, store, idle []time.Duration
+	for range 50 {
+		r, _ := once()
+		idle = append(idle, r)
+	}
 	done := make(chan struct{})
-	deleting := time.Now()
+	began := time.Now()
 	go func() {
 		defer close(done)
 		deleted, err := b.DeleteAll(ctx, &Caller{Tenant: "acme"}, "default", &Filter{After: time.Unix(1, 0)}, false)
@@ -120,39 +139,72 @@ func TestLongDeletionsHoldNobodyUp(t *testing.T) {
 			t.Errorf("%d memories, %v", deleted, err)
 		}
 	}()
-	var recall, store []time.Duration
-	for i := 0; ; i++ {
+	for deleting := true; deleting; {
 		select {
 		case <-done:
+			deleting = false
 		default:
-			question := []byte(fmt.Sprint("Where did the bees of hive ", i, " move?"))
-			began := time.Now()
-			if _, err := b.Recall(&Recall{Tenant: "acme", Buckets: []string{"default"}, Question: wire.NewText(&question), TopK: 8, MaxTokens: 800, Timeout: deadline}); err != nil && !errors.Is(err, ErrTimeout) {
-				t.Fatal(err)
-			}
-			recall = append(recall, time.Since(began))
-			began = time.Now()
-			b.store("rival", "default", fmt.Sprint("Bob has boat number ", i))
-			store = append(store, time.Since(began))
-			continue
+			r, s := once()
+			recall, store = append(recall, r), append(store, s)
 		}
-		break
 	}
-	whole := time.Since(deleting)
+	whole := time.Since(began)
 	if len(store) < n/sliceMemories/4 {
 		t.Errorf("only %d stores and recalls came between", len(store))
 	}
-	if worst := slices.Max(recall); worst > whole/4 {
-		t.Errorf("a recall took %v of the %v that the deletion took", worst, whole)
+	if slow, usual := mostTake(recall), mostTake(idle); slow > usual+deadline {
+		t.Errorf("nine of ten recalls took up to %v, beside an idle store %v", slow, usual)
 	}
-	if worst := slices.Max(store); worst > whole/4 {
-		t.Errorf("another tenant's store took %v of the %v that the deletion took", worst, whole)
+	if slow := mostTake(store); slow > whole/8 { // a store waits for a slice or two of forty
+		t.Errorf("nine of ten stores of another tenant took up to %v of the %v that the deletion took", slow, whole)
 	}
 	if got := b.find("acme", "default", "bees"); len(got) != 0 {
 		t.Errorf("%q", got)
 	}
 	if h, err := b.Holdings(ctx, "acme"); err != nil || h.Memories != 0 || h.Bytes != 0 {
 		t.Errorf("%+v %v", h, err)
+	}
+}
+
+// mostTake is what nine of ten take no longer than.
+func mostTake(all []time.Duration) time.Duration {
+	slices.Sort(all)
+	return all[len(all)*9/10]
+}
+
+// TestADeletionThatWaitsForAReaderSaysSo: while a reader holds the log, a
+// deletion of any kind says that text is left in a file; nothing finds it, and
+// when the reader has ended no file has it.
+func TestADeletionThatWaitsForAReaderSaysSo(t *testing.T) {
+	ctx, who := context.Background(), &Caller{Tenant: "acme"}
+	for name, remove := range map[string]func(b *bed, id string) error{
+		"one":      func(b *bed, id string) error { return b.Delete(ctx, who, "default", id) },
+		"all":      func(b *bed, _ string) error { _, err := b.DeleteAll(ctx, who, "default", &Filter{}, false); return err },
+		"a bucket": func(b *bed, _ string) error { return b.DeleteBucket(ctx, who, "default") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			id := b.store("acme", "default", "canary-4711 is here")[0].ID
+			reader, err := b.database.Read.BeginTx(ctx, nil)
+			if err == nil {
+				err = reader.QueryRow("SELECT count(*) FROM memories").Scan(new(int))
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := remove(b, id); !errors.Is(err, ErrErasePending) {
+				t.Errorf("%v, while the files have it %d times", err, b.inFiles("canary-4711"))
+			}
+			if got := b.find("acme", "default", "canary-4711"); len(got) != 0 {
+				t.Errorf("%q", got)
+			}
+			if err := reader.Rollback(); err != nil {
+				t.Fatal(err)
+			}
+			if err := b.database.Erase(ctx); err != nil || b.inFiles("canary-4711") != 0 {
+				t.Errorf("%v; it is in the files %d times", err, b.inFiles("canary-4711"))
+			}
+		})
 	}
 }
 

@@ -61,8 +61,15 @@ func JSONIn(said string) string {
 }
 
 func (k *Keeper) keepFacts(ctx context.Context, m *Memory, facts []string) error {
+	full, err := k.full(ctx, m.tenant)
+	if err != nil {
+		return err
+	}
 	m.Facts = nil
 	for _, f := range facts {
+		if full { // it is found by its text alone
+			break
+		}
 		if f = firstBytes(strings.TrimSpace(strings.ToValidUTF8(f, "")), maxFactBytes); f != "" && len(m.Facts) < maxFacts {
 			m.Facts = append(m.Facts, f)
 		}

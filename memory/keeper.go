@@ -69,10 +69,14 @@ type Options struct {
 	Tenants func(id string) bool
 	// Settings are what a tenant has chosen.
 	Settings func(tenant string) Settings
-	// MaxResidentBytes bounds the buckets that are held in memory.
+	// MaxResidentBytes bounds the buckets that are held in memory, and a quarter of
+	// it what one bucket may store.
 	MaxResidentBytes int64
 	// MaxBucketMemories bounds one bucket, and MaxTenantBuckets one tenant.
 	MaxBucketMemories, MaxTenantBuckets int64
+	// MaxTenantBytes bounds what one tenant has stored: contents, history, what
+	// stands beside them, and 512 bytes for each memory.
+	MaxTenantBytes int64
 	// QueryEmbedding is how long a recall waits for the question's vector. Zero:
 	// it asks for none.
 	QueryEmbedding time.Duration
@@ -191,7 +195,7 @@ func (k *Keeper) write(ctx context.Context, change func(tx *sql.Tx) error) error
 // database's.
 func storeError(err error) error {
 	var invalid *InvalidError
-	for _, own := range []error{ErrNotFound, ErrFull, ErrTooManyBuckets, ErrKeyReused, ErrUnavailable} {
+	for _, own := range []error{ErrNotFound, ErrFull, ErrTooLarge, ErrTenantFull, ErrTooManyBuckets, ErrKeyReused, ErrUnavailable} {
 		if errors.Is(err, own) {
 			return err
 		}

@@ -45,7 +45,7 @@ func openBed(t testing.TB, path string, change ...func(*Options)) *bed {
 	}
 	b := &bed{t: t, path: path, database: database, settings: map[string]Settings{}, dead: map[string]bool{}}
 	o := Options{
-		Write: database.Write, Read: database.Read, Erase: database.Erase, MaxResidentBytes: 1 << 30, MaxBucketMemories: 1_000_000, MaxTenantBuckets: 100_000, Concurrency: 2,
+		Write: database.Write, Read: database.Read, Erase: database.Erase, MaxResidentBytes: 1 << 30, MaxBucketMemories: 1_000_000, MaxTenantBuckets: 100_000, MaxTenantBytes: 1 << 40, Concurrency: 2,
 		Emit: func(e Event) error {
 			b.mu.Lock()
 			defer b.mu.Unlock()

@@ -63,6 +63,13 @@ var (
 	ErrBusy = errors.New("too many writes wait for this bucket")
 	// ErrFull: the bucket has as many memories as it may have.
 	ErrFull = errors.New("bucket is full")
+	// ErrTooLarge: the bucket has as many bytes as it may have.
+	ErrTooLarge = errors.New("bucket is too large")
+	// ErrTenantFull: the tenant has as many bytes as it may have.
+	ErrTenantFull = errors.New("tenant has too many bytes")
+	// ErrErasePending: all is deleted, and no recall finds it; its text stays in a
+	// file until a reader of that file has ended.
+	ErrErasePending = errors.New("deleted text is erased from the files when a long reader has ended")
 	// ErrTooManyBuckets: the tenant has as many buckets as it may have.
 	ErrTooManyBuckets = errors.New("tenant has too many buckets")
 	// ErrKeyReused: an Idempotency-Key came again with another request.

@@ -11,10 +11,10 @@ import (
 // may be.
 const maxBucketPage = 1000
 
-// selectBuckets reads buckets. Memories that have expired count no more; there
-// are few of them, as they are deleted soon.
+// selectBuckets reads buckets. Memories that have expired count no more; what
+// has expired in another bucket is not looked at.
 const selectBuckets = `SELECT b.id, b.name, b.description, b.created_at, b.memories -
-	(SELECT count(*) FROM memories m INDEXED BY memories_by_expiry WHERE m.expires_at > 0 AND m.expires_at <= ? AND m.bucket_id = b.id) FROM buckets b`
+	(SELECT count(*) FROM memories m INDEXED BY memories_by_bucket_expiry WHERE m.bucket_id = b.id AND m.expires_at > 0 AND m.expires_at <= ?) FROM buckets b`
 
 func scanBucket(rows *sql.Rows) (b Bucket, err error) {
 	var created int64

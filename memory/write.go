@@ -150,16 +150,21 @@ func (s *storing) run(ctx context.Context, tx *sql.Tx) error {
 	return s.remember(ctx, tx)
 }
 
-// room refuses what would make the bucket too large.
+// room refuses what would make the bucket or the tenant too large.
 func (s *storing) room(ctx context.Context, tx *sql.Tx) error {
-	var n int64
-	if err := tx.QueryRowContext(ctx, "SELECT memories FROM buckets WHERE id = ?", s.bucketID).Scan(&n); err != nil {
+	var more int64
+	for i := range s.w.Memories {
+		n, err := bytesOf(&s.w.Memories[i])
+		if err != nil {
+			return err
+		}
+		more += n
+	}
+	r, err := roomOf(ctx, tx, s.bucketID)
+	if err != nil {
 		return err
 	}
-	if n+int64(len(s.w.Memories)) > s.k.o.MaxBucketMemories {
-		return ErrFull
-	}
-	return nil
+	return s.k.grow(&r, int64(len(s.w.Memories)), more)
 }
 
 func (s *storing) one(ctx context.Context, tx *sql.Tx, m *Memory) error {

@@ -44,7 +44,7 @@ func (o *ours) open(ctx context.Context) (err error) {
 		o.keeper.Close()
 	}
 	o.keeper, err = memory.Open(ctx, memory.Options{
-		Write: o.database.Write, Read: o.database.Read, Erase: o.database.Erase, MaxTenantBuckets: 1 << 20, Emit: func(memory.Event) error { return nil }, Tenants: func(string) bool { return true },
+		Write: o.database.Write, Read: o.database.Read, Erase: o.database.Erase, MaxTenantBuckets: 1 << 20, MaxTenantBytes: 1 << 40, Emit: func(memory.Event) error { return nil }, Tenants: func(string) bool { return true },
 		Settings: func(string) memory.Settings { return memory.Settings{} }, MaxResidentBytes: 16 << 30, MaxBucketMemories: 1 << 30,
 		Trouble: func(what string, err error) { fmt.Fprintln(os.Stderr, what, err) },
 	})

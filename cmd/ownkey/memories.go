@@ -37,7 +37,7 @@ func openMemories(ctx context.Context, a *app) (m *memories, err error) {
 	c := &a.cfg.Memory
 	m.keeper, err = memory.Open(ctx, memory.Options{
 		Write: m.database.Write, Read: m.database.Read, Erase: m.database.Erase, Emit: m.emit, Tenants: m.tenant, Settings: m.settings,
-		MaxResidentBytes: c.MaxResidentBytes, MaxBucketMemories: c.MaxBucketMemories, MaxTenantBuckets: c.MaxTenantBuckets,
+		MaxResidentBytes: c.MaxResidentBytes, MaxBucketMemories: c.MaxBucketMemories, MaxTenantBuckets: c.MaxTenantBuckets, MaxTenantBytes: c.MaxTenantBytes,
 		QueryEmbedding: c.QueryEmbeddingTimeout, Concurrency: int(c.ModelConcurrency), Trouble: m.trouble,
 	})
 	if err != nil {

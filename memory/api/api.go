@@ -28,6 +28,7 @@ import (
 const (
 	statusOK                  = 200
 	statusCreated             = 201
+	statusAccepted            = 202
 	statusBadRequest          = 400
 	statusForbidden           = 403
 	statusNotFound            = 404
@@ -359,6 +360,20 @@ func ok(status int, v any) (Answer, error) {
 	return Answer{Status: status, Body: Body{b}}, err
 }
 
+// deleted answers a deletion that err came of. One whose text a reader still
+// holds in a file says so.
+func deleted(err error, out map[string]any) (Answer, error) {
+	out["success"] = true
+	switch {
+	case errors.Is(err, memory.ErrErasePending):
+		out["erased"] = false
+		return ok(statusAccepted, out)
+	case err != nil:
+		return Answer{}, err
+	}
+	return ok(statusOK, out)
+}
+
 // encode writes JSON as it is, without escapes for HTML.
 func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
@@ -399,6 +414,10 @@ func failure(err error) Answer {
 		return fail(statusNotFound, "not_found", "there is no such bucket or memory")
 	case errors.Is(err, memory.ErrFull):
 		return fail(statusConflict, "bucket_full", "the bucket has as many memories as it may have (memory.max_bucket_memories); delete some, or use another")
+	case errors.Is(err, memory.ErrTooLarge):
+		return fail(statusConflict, "bucket_full", "the bucket has as many bytes as it may have (a quarter of memory.max_resident_bytes); delete some memories, or use another bucket")
+	case errors.Is(err, memory.ErrTenantFull):
+		return fail(statusConflict, "tenant_full", "the tenant has as many bytes of memories as it may have (memory.max_tenant_bytes); delete some, or ask the operator for more")
 	case errors.Is(err, memory.ErrTooManyBuckets):
 		return fail(statusConflict, "too_many_buckets", "the tenant has as many buckets as it may have (memory.max_tenant_buckets); delete some, or use one there is")
 	case errors.Is(err, memory.ErrKeyReused):

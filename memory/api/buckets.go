@@ -102,8 +102,5 @@ func (a *API) deleteBucket(ctx context.Context, c *call) (Answer, error) {
 	if err := c.parameters(); err != nil {
 		return Answer{}, err
 	}
-	if err := a.keeper.DeleteBucket(ctx, &c.Caller, c.bucket()); err != nil {
-		return Answer{}, err
-	}
-	return ok(statusOK, map[string]any{"success": true})
+	return deleted(a.keeper.DeleteBucket(ctx, &c.Caller, c.bucket()), map[string]any{})
 }

@@ -225,10 +225,7 @@ func (m *moment) UnmarshalJSON(b []byte) error {
 }
 
 func (a *API) delete(ctx context.Context, c *call) (Answer, error) {
-	if err := a.keeper.Delete(ctx, &c.Caller, c.bucket(), c.memory()); err != nil {
-		return Answer{}, err
-	}
-	return ok(statusOK, map[string]any{"success": true})
+	return deleted(a.keeper.Delete(ctx, &c.Caller, c.bucket(), c.memory()), map[string]any{})
 }
 
 // clear deletes what a filter chooses; without one, all.
@@ -259,14 +256,11 @@ func (a *API) clear(ctx context.Context, c *call) (Answer, error) {
 		return Answer{}, err
 	}
 	n, err := a.keeper.DeleteAll(ctx, &c.Caller, c.bucket(), &f, dry)
-	if err != nil {
-		return Answer{}, err
-	}
-	out := map[string]any{"success": true, "cleared_count": n}
+	out := map[string]any{"cleared_count": n}
 	if dry {
 		out["dry_run"] = true
 	}
-	return ok(statusOK, out)
+	return deleted(err, out)
 }
 
 func (a *API) history(ctx context.Context, c *call) (Answer, error) {
