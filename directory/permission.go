@@ -64,8 +64,7 @@ func matchesOf(pattern, provider string, model []byte) bool {
 	if rest, ok := strings.CutPrefix(pattern, provider); ok && strings.HasPrefix(rest, "/") {
 		return matches(rest[1:], model)
 	}
-	prefix, open := strings.CutSuffix(pattern, "*")
-	return open && strings.HasPrefix(provider, prefix)
+	return pattern == All
 }
 
 // AllowsEndpoint reports whether the token, which has a list of models, may call
@@ -223,6 +222,9 @@ func (t *Token) checkEndpoints() error {
 // neither is all. The bucket it works with is the one that was named; without
 // one it is default, if it may use that.
 func (t *Token) confine(bucket string, lists *Buckets) error {
+	if bucket == "" && lists == nil && !t.Unconfined && len(t.Buckets.Read)+len(t.Buckets.Write) > 0 {
+		return &InvalidError{"bucket", "must not be empty: it would open every bucket; say buckets: {\"read\": [\"*\"], \"write\": [\"*\"]} for that"}
+	}
 	if bucket != "" && !validBucket(bucket) {
 		return &InvalidError{"bucket", bucketRule}
 	}

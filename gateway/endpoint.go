@@ -46,7 +46,10 @@ func parseEndpoint(target []byte, e *endpoint) error {
 	if len(rest) < 2 {
 		return errPath
 	}
-	e.path, e.judged = rest, belowVersion(lenient(rest))
+	e.path, e.judged = rest, lenient(rest)
+	if !e.reserved() { // a bucket may be called anything, x/v1/chat/completions among it
+		e.judged = belowVersion(e.judged)
+	}
 	if len(e.judged) == 0 {
 		return errPath
 	}

@@ -63,6 +63,7 @@ func TestParseEndpoint(t *testing.T) {
 	for _, bad := range []string{
 		"/v1/a\\b", "/v1/a%5Cb", "/v1/a%5c..%5Cb", "/v1/a%00", "/v1/a%0d%0aX:y", "/v1/a%7F", "/v1/%", "/v1/a%2", "/v1/%zz", "/v1/%4", "/v1/chat/completions#x",
 		"/v1/a%2f..%2fb", "/v1/..%2Fb", "/v1/%2e%2e%2fb", "/v1/a%2F.", "/v1/..;/models", "/v1/a/..;x=y/b", "/v1/.;/a",
+		"/v1/chat/completions;%2Fx", "/v1/chat;%2fcompletions", "/v1/a;b/c;x%2F/d",
 		"/v1/a b", "/v1/models?x= HTTP/1.1", "/v1/a\tb", "/v1/a\r\nX: y", "/v1/\x01", "/v1/\xff",
 	} {
 		var e endpoint
@@ -78,7 +79,7 @@ func TestReservedPaths(t *testing.T) {
 	for target, want := range map[string]string{
 		"/v1/buckets": "memory", "/v1//buckets/default/memories": "memory", "/v1/%62uckets/a": "memory", "/v1/buckets/": "memory",
 		"/v1/BUCKETS/a": "memory", "/v1/buckets%2Fdefault%2Fmemories": "memory", "/v1/buckets;x/a": "memory", "/v1/v1/buckets/a/memories": "memory",
-		"/v1/x/../query": "memory", "/v1/query/": "memory", "/v1/qu%65ry": "memory", "/v1/queryx": "inference", "/v1/files/buckets": "inference",
+		"/v1/x/../query": "memory", "/v1/query/": "memory", "/v1/qu%65ry": "memory", "/v1/buckets/x/v1/chat/completions": "memory", "/v1/buckets/a%2Fv1%2Fb": "memory", "/v1/query/v1/models": "memory", "/v1/queryx": "inference", "/v1/files/buckets": "inference",
 		"/groq/v1/buckets": "inference", "/v1/usage": "usage", "/v1//usage": "usage", "/v1/usage/": "usage", "/v1/us%61ge?by=day": "usage", "/v1/usage/x": "inference",
 	} {
 		var e endpoint

@@ -9,7 +9,7 @@ import (
 
 var (
 	errSpelling = refuse(codeInvalidRequest, "the path: it may hold printable ASCII and complete escapes (%2F) only, "+
-		"no backslash, no #, no encoded control character, and no . or .. beside an encoded slash; send it percent-encoded (RFC 3986)")
+		"no backslash, no #, no encoded control character, no . or .. beside an encoded slash, and no encoded slash behind a semicolon; send it percent-encoded (RFC 3986)")
 	errPath = refuse(codeNotFound, "no such path; use /v1/... or /{provider}/v1/...")
 )
 
@@ -51,7 +51,7 @@ func canonicalPath(path []byte) ([]byte, error) {
 		}
 	}
 	out = removeDotSegments(out)
-	if hidesDots(out) {
+	if hidesDots(out) || hidesSlash(out) {
 		return nil, errSpelling
 	}
 	return out, nil
@@ -153,6 +153,26 @@ func hidesDots(path []byte) bool {
 		}
 	}
 	return false
+}
+
+// hidesSlash reports whether a segment has an encoded slash in its parameters:
+// servers that decode first and those that cut parameters off first would read
+// different paths.
+func hidesSlash(path []byte) bool {
+	for rest := path; ; {
+		i := bytes.IndexByte(rest, ';')
+		if i < 0 {
+			return false
+		}
+		parameters := rest[i:]
+		if end := bytes.IndexByte(parameters, '/'); end >= 0 {
+			parameters = parameters[:end]
+		}
+		if bytes.Contains(parameters, []byte("%2F")) {
+			return true
+		}
+		rest = rest[i+len(parameters):]
+	}
 }
 
 // lenient is how the most forgiving server reads a canonical path: an encoded

@@ -142,8 +142,13 @@ func (a *Attempt) try(r *Request, fresh bool) error {
 	// and stops reading, and its answer is worth more than our broken pipe.
 	herr := a.hear(werr)
 	if herr != nil || errors.Is(werr, ErrRequestBody) {
-		a.sent = !a.conn.untouched()
-		return a.noAnswer(herr, werr)
+		untouched := a.conn.untouched()
+		err := a.noAnswer(herr, werr)
+		if CauseOf(err) == CauseReset { // which confirms no byte, also where all of them were read
+			untouched = time.Since(a.wrote) < resetSoon
+		}
+		a.sent = !untouched
+		return err
 	}
 	a.body.begin(&a.Head, string(r.Method) == fasthttp.MethodHead)
 	a.body.reusable = a.body.reusable && werr == nil

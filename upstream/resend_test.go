@@ -86,7 +86,7 @@ func TestLostRequestIsSentAgain(t *testing.T) {
 	}
 	reset := func(c net.Conn, r *bufio.Reader) {
 		_, _, _ = readRequest(r)
-		time.Sleep(resetSoon + 100*time.Millisecond) // the provider works on it
+		time.Sleep(10 * resetSoon) // the provider works on it
 		_ = c.(*net.TCPConn).SetLinger(0)
 		_ = c.Close()
 	}
@@ -94,6 +94,7 @@ func TestLostRequestIsSentAgain(t *testing.T) {
 	f("closed behind the request", newRequest("{}"), readAndClose, false, CauseClosed)
 	f("closed behind a GET", get, readAndClose, true, 0)
 	f("reset while it worked", newRequest("{}"), reset, false, CauseReset)
+	f("reset behind a GET", get, reset, true, 0)
 }
 
 // TestWhatTheKernelConfirmed: a request that crossed the provider's close was
@@ -136,8 +137,9 @@ func TestWhatTheKernelConfirmed(t *testing.T) {
 }
 
 // TestProviderClosesBehindEachAnswer: at once, and so that its close meets the
-// next request at every stage. Each call succeeds, and the provider sees each
-// request that it answers once.
+// next request at every stage. Calls succeed, but for the few whose request had
+// arrived in the moment of the close: those may have been read, and the provider
+// sees none of them twice.
 func TestProviderClosesBehindEachAnswer(t *testing.T) {
 	for _, after := range []time.Duration{0, 5 * time.Millisecond} {
 		var answered atomic.Int64
@@ -158,15 +160,19 @@ func TestProviderClosesBehindEachAnswer(t *testing.T) {
 				_ = c.SetReadDeadline(time.Time{})
 			}
 		}), testLimits)
-		const calls = 300
+		const calls, few = 300, 30
+		crossed := 0
 		for i := range calls {
-			if _, body, err := exchange(t, target, newRequest("{}")); err != nil || body != "ok" {
+			switch _, body, err := exchange(t, target, newRequest("{}")); {
+			case CauseOf(err) == CauseReset && crossed < few:
+				crossed++
+			case err != nil || body != "ok":
 				t.Errorf("call %d, closed after %v: %q, %v", i, after, body, err)
 			}
 			time.Sleep(after - time.Millisecond + time.Duration(i%40)*50*time.Microsecond)
 		}
-		if n := answered.Load(); n != calls {
-			t.Errorf("%d requests were answered, of %d", n, calls)
+		if n := answered.Load(); n != int64(calls-crossed) {
+			t.Errorf("%d requests were answered, of %d less %d", n, calls, crossed)
 		}
 	}
 }
