@@ -128,7 +128,7 @@ func TestListsReadNoOtherTenantsExpired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer rows.Close() //nolint:errcheck // Err tells
+	defer rows.Close()
 	for rows.Next() {
 		var id, parent, unused int
 		var line string

@@ -28,7 +28,7 @@ func TestDeletionsSayWhetherTextIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer database.Close() //nolint:errcheck // a test's
+	defer database.Close()
 	var late error
 	k, err := memory.Open(ctx, memory.Options{
 		Write: database.Write, Read: database.Read, Erase: func(context.Context) error { return late }, Emit: func(memory.Event) error { return nil },
