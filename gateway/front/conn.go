@@ -141,8 +141,8 @@ func (c *Conn) borrow(pool interface{ Get() any }) {
 // readHead reads a request's head and decides where its body ends.
 func (c *Conn) readHead(ctx *fasthttp.RequestCtx) error {
 	h := &ctx.Request.Header
-	err := h.Read(c.br)
-	for ; err != nil && c.small(err); err = h.Read(c.br) {
+	err := c.readOnce(h)
+	for ; err != nil && c.small(err); err = c.readOnce(h) {
 		if !c.s.o.Large.Take(c.s.o.MaxHeadBytes) {
 			return ErrNoRoom
 		}
@@ -163,6 +163,31 @@ func (c *Conn) readHead(ctx *fasthttp.RequestCtx) error {
 	}
 	return nil
 }
+
+// readOnce reads a head that fits into the buffer, if its first line ends as it
+// must: fasthttp also takes a bare line feed there, and before it.
+func (c *Conn) readOnce(h *fasthttp.RequestHeader) error {
+	for {
+		line, _ := c.br.Peek(c.br.Buffered())
+		line = bytes.TrimPrefix(line, []byte("\r\n")) // RFC 9112, section 2.2: one empty line is ignored
+		end := bytes.IndexByte(line, '\n')
+		if end == 0 || end > 0 && line[end-1] != '\r' {
+			return errBareLine
+		}
+		if end == 1 { // a second empty line
+			return errBareLine
+		}
+		if end > 1 {
+			return h.Read(c.br)
+		}
+		if _, err := c.br.Peek(c.br.Buffered() + 1); err != nil {
+			return h.Read(c.br) // it says why
+		}
+	}
+}
+
+// errBareLine is a first line that other servers would read otherwise.
+var errBareLine = errors.New("the first line does not end with CRLF")
 
 // small reports whether a head did not fit into the buffer, and a larger one is
 // to be had.
@@ -223,6 +248,9 @@ func reason(err error) error {
 	}
 	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
 		return ErrSlowHead
+	}
+	if errors.Is(err, errBareLine) {
+		return ErrFraming
 	}
 	return ErrMalformed
 }

@@ -383,3 +383,29 @@ func TestStopping(t *testing.T) {
 		t.Errorf("the request in flight: %v", err)
 	}
 }
+
+// TestFirstLineEndsAsItMust: with CRLF, behind one empty line at most, also when
+// it comes in pieces or does not fit into the usual buffer.
+func TestFirstLineEndsAsItMust(t *testing.T) {
+	_, address := serve(t, nil, nil)
+	long := "/" + strings.Repeat("a", 20_000)
+	for raw, want := range map[string]int{
+		"GET /a HTTP/1.1\r\nHost: x\r\n\r\n":           200,
+		"\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n":       200,
+		"GET " + long + " HTTP/1.1\r\nHost: x\r\n\r\n": 200,
+		"GET /a HTTP/1.1\nHost: x\r\n\r\n":             400,
+		"\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n":         400,
+		"\r\n\r\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n":   400,
+		"\r\n\nGET /a HTTP/1.1\r\nHost: x\r\n\r\n":     400,
+		"GET " + long + " HTTP/1.1\nHost: x\r\n\r\n":   400,
+	} {
+		c, r := dial(t, address, raw[:1])
+		time.Sleep(5 * time.Millisecond) // so that the rest comes as a piece of its own
+		if _, err := io.WriteString(c, raw[1:]); err != nil {
+			t.Fatal(err)
+		}
+		if status, _ := get(t, r); status != want {
+			t.Errorf("%.40q: %d, want %d", raw, status, want)
+		}
+	}
+}
