@@ -162,8 +162,17 @@ func TestPatternsMatchTheirWholePrefix(t *testing.T) {
 		pattern, model string
 		want           bool
 	}{
-		{"gpt-4o", "gpt-4o", true}, {"gpt-4o", "gpt-4o-mini", false}, {"gpt-4o", "gpt-4", false},
-		{"gpt*", "gpt", true}, {"gpt*", "gpt-4o", true}, {"gpt*", "gp", false}, {"gpt*", "GPT", false}, {"*", "", true}, {"*", "x", true}, {"", "", true}, {"", "x", false},
+		{"gpt-4o", "gpt-4o", true},
+		{"gpt-4o", "gpt-4o-mini", false},
+		{"gpt-4o", "gpt-4", false},
+		{"gpt*", "gpt", true},
+		{"gpt*", "gpt-4o", true},
+		{"gpt*", "gp", false},
+		{"gpt*", "GPT", false},
+		{"*", "", true},
+		{"*", "x", true},
+		{"", "", true},
+		{"", "x", false},
 	} {
 		if got := matches(f.pattern, []byte(f.model)); got != f.want {
 			t.Errorf("%q of %q: %v", f.pattern, f.model, got)

@@ -47,8 +47,7 @@ func TestGrammarIsThatOfTheStandardLibrary(t *testing.T) {
 			if valid := json.Valid([]byte(body)); (err == nil) != valid {
 				t.Errorf("%q: %v, valid %v", body, err, valid)
 			}
-			var syntax *SyntaxError
-			if errors.As(err, &syntax) {
+			if syntax, ok := errors.AsType[*SyntaxError](err); ok {
 				sameOffset(t, []byte(body), syntax)
 			}
 		}
@@ -344,7 +343,7 @@ func TestCacheMarksFitTheProvidersFour(t *testing.T) {
 // TestBlocksAreEscapedAsFarAsNeeded: what JSON and JavaScript need is escaped, and
 // nothing else.
 func TestBlocksAreEscapedAsFarAsNeeded(t *testing.T) {
-	for c := rune(0); c < 0x80; c++ {
+	for c := range rune(0x80) {
 		got := string(appendQuoted(nil, []byte(string(c))))
 		want := string(c)
 		switch {

@@ -64,12 +64,18 @@ func TestStandingsAndRefusalsAreExact(t *testing.T) {
 		onlyWhenRefused bool
 	}{
 		{
-			directory.Limits{RequestsPerSecond: 4}, []int64{0, 0, 0, 0},
-			Standing{Most: 4, Left: 3, Reset: second / 4}, Standing{Most: 4, Reset: second}, RequestsPerSecond, second / 4, false,
+			directory.Limits{RequestsPerSecond: 4},
+			[]int64{0, 0, 0, 0},
+			Standing{Most: 4, Left: 3, Reset: second / 4},
+			Standing{Most: 4, Reset: second},
+			RequestsPerSecond, second / 4, false,
 		},
 		{
-			directory.Limits{RequestsPerSecond: 0.5}, []int64{0},
-			Standing{Most: 1, Left: 0, Reset: 2 * second}, Standing{Most: 1, Reset: 2 * second}, RequestsPerSecond, 2 * second, false,
+			directory.Limits{RequestsPerSecond: 0.5},
+			[]int64{0},
+			Standing{Most: 1, Left: 0, Reset: 2 * second},
+			Standing{Most: 1, Reset: 2 * second},
+			RequestsPerSecond, 2 * second, false,
 		},
 		{
 			directory.Limits{RequestsInFlight: 2}, []int64{0, 0}, Standing{}, Standing{Most: 2, Reset: whenFull}, RequestsInFlight, whenFull, true,
@@ -78,8 +84,11 @@ func TestStandingsAndRefusalsAreExact(t *testing.T) {
 			directory.Limits{Streams: 2}, []int64{0, 0}, Standing{}, Standing{Most: 2, Reset: whenFull}, Streams, whenFull, true,
 		},
 		{
-			directory.Limits{TokensPerMinute: 600}, []int64{100, 400, 150},
-			Standing{Most: 600, Left: 500, Reset: 10 * second}, Standing{Most: 600, Left: 100, Reset: 50 * second}, TokensPerMinute, 5 * second, false,
+			directory.Limits{TokensPerMinute: 600},
+			[]int64{100, 400, 150},
+			Standing{Most: 600, Left: 500, Reset: 10 * second},
+			Standing{Most: 600, Left: 100, Reset: 50 * second},
+			TokensPerMinute, 5 * second, false,
 		},
 		{
 			directory.Limits{TokensPerMinute: 600}, []int64{600, 1}, // all of it at once

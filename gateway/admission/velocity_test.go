@@ -28,7 +28,7 @@ func near(a, b float64) bool { return math.Abs(a-b) < 1e-6*math.Max(1, math.Abs(
 // out; after an hour a new minute weighs a sixtieth.
 func TestUsualIsTheMeanOfAboutAnHour(t *testing.T) {
 	var v velocity
-	next := spendMinutes(&v, minute, 600, 1200, 0, 0, 300)
+	spendMinutes(&v, minute, 600, 1200, 0, 0, 300)
 	if v.minutes != 3 || !near(v.usual, 700) {
 		t.Errorf("%d minutes, usually %g, want 3 and 700", v.minutes, v.usual)
 	}
@@ -37,7 +37,7 @@ func TestUsualIsTheMeanOfAboutAnHour(t *testing.T) {
 	for i := range even {
 		even[i] = 1000
 	}
-	next = spendMinutes(&v, minute, even...)
+	next := spendMinutes(&v, minute, even...)
 	spendMinutes(&v, next, 7000)
 	if v.minutes != 101 || !near(v.usual, 1100) {
 		t.Errorf("%d minutes, usually %g, want 101 and 1100", v.minutes, v.usual)
