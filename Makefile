@@ -12,6 +12,7 @@ VULNCHECK := .tools/vulncheck
 LICENCES := .tools/licences
 GREMLINS := .tools/gremlins
 # What make mutants changes, and the part of vaultbridge that it leaves alone: talk with Vault, which only a real Vault can judge.
+# With -trimpath the copies that are changed share one build cache.
 MUTANTS ?= ./wire ./directory ./vaultbridge ./gateway/admission ./meter/ledger ./meter/invoice ./meter/spent
 UNCHANGED := vaultbridge/(client|doctor|keyfile|login|meters|policy|session|transit)\.go$$
 FUZZTIME ?= 10s
@@ -79,7 +80,7 @@ fuzz: ## Every fuzz target for FUZZTIME.
 mutants: $(GREMLINS) $(VAULT) ## Which small changes of the code no test notices; fails below 90 % (an hour and more). MUTANTS=./wire chooses.
 	@for p in $(MUTANTS); do \
 	  echo "== $$p"; \
-	  $(GREMLINS) unleash "$$p" --exclude-files '$(UNCHANGED)' --workers 1 --timeout-coefficient 10 --output-statuses l --threshold-efficacy 90 || failed=1; \
+	  GOFLAGS="-trimpath $$GOFLAGS" $(GREMLINS) unleash "$$p" --exclude-files '$(UNCHANGED)' --workers 1 --timeout-coefficient 10 --output-statuses l --threshold-efficacy 90 || failed=1; \
 	done; [ -z "$$failed" ]
 
 bench: proxies $(VAULT) $(CLICKHOUSE) ## The gateway beside proxies and the peers that are installed; half an hour. BENCH='--contenders nginx,ownkey' chooses.

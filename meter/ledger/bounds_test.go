@@ -476,6 +476,22 @@ func TestCopyOfASpareThatIsInUse(t *testing.T) {
 			}
 		}
 	}
+	b[3] ^= 1 // a log is read all the same; a spare file without a header was never in use
+	for name, want := range map[string]int{spareName: 0, filepath.Base(filePath("", 5)): 1} {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		all, err := OpenCopy(dir)
+		if err != nil || len(all) != want {
+			t.Errorf("%s with a damaged header: %d files, %v", name, len(all), err)
+		}
+		for _, c := range all {
+			if err := c.Close(); err != nil || c.Size != int64(len(b)) {
+				t.Errorf("%s with a damaged header: %d bytes of %d, %v", name, c.Size, len(b), err)
+			}
+		}
+	}
 	if _, err := OpenCopy(filepath.Join(t.TempDir(), "nothing")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of no directory: %v", err)
 	}
