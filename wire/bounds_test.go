@@ -362,3 +362,16 @@ func TestBlocksAreEscapedAsFarAsNeeded(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 }
+
+// TestCutBodiesEndTooEarly: wherever a body is cut, that is what is wrong, at its
+// end.
+func TestCutBodiesEndTooEarly(t *testing.T) {
+	body := `{"model":"m\u00e9\n","a":[-0.5e+10,1E-9,2e5,true,null],"stream":false,"b":{"c":"\ud83d\ude00"},"max_tokens":19}`
+	for n := range len(body) {
+		var h Head
+		err := ReadHead(text(body[:n]), &h)
+		if syntax, ok := errors.AsType[*SyntaxError](err); !ok || syntax.Reason != reasonTruncated || syntax.Offset != int64(n) || h.HasModel {
+			t.Errorf("%s: %v", body[:n], err)
+		}
+	}
+}
