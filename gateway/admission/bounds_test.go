@@ -284,25 +284,6 @@ func TestWhatWasSpentBeforeBelongsToItsPeriod(t *testing.T) {
 	}
 }
 
-// TestCallsOfTheGatewayCountForBudgets: they are spent by the tenant, and take
-// nothing of its rate.
-func TestCallsOfTheGatewayCountForBudgets(t *testing.T) {
-	l := newLimiter(t)
-	c := caller("acme", "a", directory.Limits{}, directory.Limits{TokensPerMinute: 600, TokensPerDay: 1000})
-	if why := call(l, c, 1, noon); why != nil {
-		t.Fatal(why)
-	}
-	l.Spend("acme", 998, noon)
-	p := mustEnter(t, l, c, noon)
-	if why := p.Reserve(599, false, noon); why != nil {
-		t.Errorf("the rate: %+v", why)
-	}
-	l.Spend("acme", 1, noon)
-	if why := call(l, c, 1, noon); why == nil || why.Limit != TokensPerDay {
-		t.Errorf("the budget: %+v", why)
-	}
-}
-
 func TestBodiesUpToTheSmallerLimit(t *testing.T) {
 	for _, f := range []struct{ token, tenant, most int64 }{{0, 0, 0}, {10, 0, 10}, {0, 10, 10}, {10, 20, 10}, {20, 10, 10}, {10, 10, 10}} {
 		p := mustEnter(t, newLimiter(t), caller("acme", "a", directory.Limits{BodyBytes: f.token}, directory.Limits{BodyBytes: f.tenant}), noon)
