@@ -199,7 +199,7 @@ func TestEscapedNameIsNotTheOneBefore(t *testing.T) {
 	}
 }
 
-// TestCountsAreBelievedUpToTheirBounds: at 2^53, at the depth where they stand,
+// TestCountsAreBelievedUpToTheirBounds: at the largest, at the depth where they stand,
 // and not in arrays beside them.
 func TestCountsAreBelievedUpToTheirBounds(t *testing.T) {
 	for doc, want := range map[string]Usage{
