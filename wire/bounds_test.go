@@ -203,10 +203,10 @@ func TestEscapedNameIsNotTheOneBefore(t *testing.T) {
 // and not in arrays beside them.
 func TestCountsAreBelievedUpToTheirBounds(t *testing.T) {
 	for doc, want := range map[string]Usage{
-		`{"usage":{"prompt_tokens":9007199254740992}}`:                                                                       {Input: count(1 << 53)},
-		`{"usage":{"prompt_tokens":9007199254740993}}`:                                                                       {},
-		`{"usage":{"prompt_tokens":90071992547409920}}`:                                                                      {},
-		`{"usage":{"prompt_tokens":9007199254740989}}`:                                                                       {Input: count(1<<53 - 3)},
+		`{"usage":{"prompt_tokens":68719476736}}`:                                                                            {Input: count(maxCount)},
+		`{"usage":{"prompt_tokens":68719476737}}`:                                                                            {},
+		`{"usage":{"prompt_tokens":687194767360}}`:                                                                           {},
+		`{"usage":{"prompt_tokens":68719476729}}`:                                                                            {Input: count(maxCount - 7)},
 		`{"response":{"usage":{"output_tokens_details":{"reasoning_tokens":5},"input_tokens_details":[7]}}}`:                 {Reasoning: count(5)},
 		`{"response":{"usage":{"output_tokens_details":{"reasoning_tokens":5},"input_tokens_details":{"cached_tokens":0}}}}`: {Reasoning: count(5), CachedInput: count(0)},
 		`{"response":{"usage":{"output_tokens_details":{"x":{"reasoning_tokens":5}}}}}`:                                      {},
