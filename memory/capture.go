@@ -24,11 +24,9 @@ type Turn struct {
 	User      string
 	Assistant string // empty: not to be kept, or there was none
 	At        time.Time
-}
 
-// maxTurnsWaiting bounds the turns that wait to be stored. Those beyond it are
-// dropped and counted: a disk that can not keep up must not delay an answer.
-const maxTurnsWaiting = 4096
+	tooLong int64 // texts that were left out
+}
 
 // Session names a conversation by how it began: that stays the same from call
 // to call.
@@ -42,7 +40,7 @@ func Session(opening wire.Text) string {
 func TurnOf(c *wire.Conversation) Turn {
 	t := Turn{Origin: sha256.Sum256(c.Prefix().Reveal())}
 	if c.UserTurn() {
-		t.User = string(c.Question().Reveal())
+		t.User = t.copied(c.Question())
 	}
 	return t
 }
@@ -51,52 +49,46 @@ func TurnOf(c *wire.Conversation) Turn {
 func (t *Turn) Answered(said *transcript.Transcript) {
 	text := said.Text()
 	if !said.Truncated() {
-		t.Assistant = string(text.Reveal())
+		t.Assistant = t.copied(text)
 	}
+}
+
+// copied is a text of its own, as it outlives the call. What is too long for a
+// memory is not copied: half a turn would be a lie.
+func (t *Turn) copied(text wire.Text) string {
+	if text.Len() > MaxContentBytes {
+		t.tooLong++
+		return ""
+	}
+	return string(text.Reveal())
 }
 
 // Capture takes a turn to be stored soon. It does not wait; false means that
 // the turn was dropped.
 func (k *Keeper) Capture(t Turn) bool {
-	select {
-	case k.turns <- t:
+	k.counts.CaptureRefused.Add(t.tooLong)
+	if t.bytes() == 0 {
 		return true
-	default:
-		k.counts.CaptureDropped.Add(1)
-		return false
 	}
+	began, ok := k.waiting.add(t)
+	if !ok {
+		k.counts.CaptureDropped.Add(1)
+	}
+	if began {
+		go k.keepTurns(t.Caller.Tenant)
+	}
+	return ok
 }
 
-// keepTurns stores what was captured, as many turns at once as wait: one
-// transaction for each bucket. When the keeper closes, it stores what waits
-// first.
-func (k *Keeper) keepTurns() {
+// keepTurns stores what a tenant has waiting, as many turns at once as a batch
+// takes, until nothing waits. Each tenant has its own goroutine while it has
+// turns: a bucket that is held, or a large backlog, is in no other tenant's way.
+func (k *Keeper) keepTurns(tenant string) {
 	defer crash.Exit()
 	ctx := context.WithoutCancel(k.background)
-	for {
-		select {
-		case t := <-k.turns:
-			k.storeTurns(ctx, k.waitingTurns([]Turn{t}))
-		case <-k.background.Done():
-			if rest := k.waitingTurns(nil); len(rest) > 0 {
-				k.storeTurns(ctx, rest)
-			}
-			return
-		}
+	for batch := k.waiting.next(tenant, nil); len(batch) > 0; batch = k.waiting.next(tenant, batch) {
+		k.storeTurns(ctx, batch)
 	}
-}
-
-// waitingTurns adds what waits, as far as one batch can take it.
-func (k *Keeper) waitingTurns(all []Turn) []Turn {
-	for len(all) < MaxBatch/2 {
-		select {
-		case t := <-k.turns:
-			all = append(all, t)
-		default:
-			return all
-		}
-	}
-	return all
 }
 
 // storeTurns stores turns, those of one token and bucket together.
@@ -132,15 +124,14 @@ func (k *Keeper) storeTurn(ctx context.Context, who *Caller, w *Write) (err erro
 	return err
 }
 
-// memoriesOf makes memories of what was said in a turn. What is too long for
-// one is not kept: half a turn would be a lie.
+// memoriesOf makes memories of what was said in a turn. One turn is looked
+// through at a time, those of the tenants by turns: it costs a core, and the
+// others are for calls.
 func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
+	k.scrubbing.Lock()
+	defer k.scrubbing.Unlock()
 	for i, said := range []struct{ role, text string }{{"user", t.User}, {"assistant", t.Assistant}} {
 		if strings.TrimSpace(said.text) == "" {
-			continue
-		}
-		if len(said.text) > MaxContentBytes {
-			k.counts.CaptureRefused.Add(1)
 			continue
 		}
 		text := withoutSecrets(strings.ToValidUTF8(said.text, ""))

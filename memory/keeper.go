@@ -114,7 +114,8 @@ type Keeper struct {
 	running    sync.WaitGroup
 	wakeEvents chan struct{}
 	wakeJobs   chan struct{}
-	turns      chan Turn
+	waiting    waitingTurns
+	scrubbing  sync.Mutex // held while a captured turn is looked through for secrets
 	counts     Counts
 }
 
@@ -130,7 +131,7 @@ type Counts struct {
 func Open(ctx context.Context, o Options) (*Keeper, error) {
 	k := &Keeper{
 		o: o, buckets: xsync.NewMap[bucketKey, *bucket](), households: xsync.NewMap[string, *household](), models: map[string]string{},
-		wakeEvents: make(chan struct{}, 1), wakeJobs: make(chan struct{}, 1), turns: make(chan Turn, maxTurnsWaiting),
+		wakeEvents: make(chan struct{}, 1), wakeJobs: make(chan struct{}, 1),
 	}
 	var err error
 	if k.secret, err = k.ownSecret(ctx); err != nil {
@@ -142,7 +143,6 @@ func Open(ctx context.Context, o Options) (*Keeper, error) {
 	k.background, k.stop = context.WithCancel(context.WithoutCancel(ctx))
 	k.running.Go(k.handOnEvents)
 	k.running.Go(k.expire)
-	k.running.Go(k.keepTurns)
 	return k, nil
 }
 
@@ -157,6 +157,7 @@ func (k *Keeper) Start(p Provider) {
 // Close waits for what is being written. Turns that were captured and not yet
 // stored are stored.
 func (k *Keeper) Close() {
+	k.waiting.close()
 	k.stop()
 	k.running.Wait()
 }
@@ -166,6 +167,9 @@ func (k *Keeper) Counts() *Counts { return &k.counts }
 
 // ResidentBytes is how much the buckets in memory hold, as estimated.
 func (k *Keeper) ResidentBytes() int64 { return k.held.Load() }
+
+// WaitingBytes is how much text was captured and is not stored yet.
+func (k *Keeper) WaitingBytes() int { return k.waiting.bytes() }
 
 // ownSecret reads the secret of this database, or makes it.
 func (k *Keeper) ownSecret(ctx context.Context) (secret []byte, err error) {

@@ -137,26 +137,86 @@ func TestWritersOfABucketWaitWithinABound(t *testing.T) {
 	}
 }
 
-// TestCapturedTurnsWaitWithinABound: when 4,096 turns wait, further ones are
-// dropped and counted, and nobody waits for them.
+// turnOf is a turn of a tenant's.
+func turnOf(tenant, text string) Turn {
+	return Turn{Caller: Caller{Tenant: tenant}, Bucket: "default", User: text}
+}
+
+// TestCapturedTurnsWaitWithinABound: when as many turns wait as a tenant may
+// have, in number or in bytes, further ones are dropped and counted, and nobody
+// waits for them. Another tenant's turns are stored meanwhile.
 func TestCapturedTurnsWaitWithinABound(t *testing.T) {
+	for size, most := range map[int]int{15: 2047, 1 << 10: 2047, MaxContentBytes: 32 << 20 / MaxContentBytes} {
+		t.Run(fmt.Sprintf("%d bytes", size), func(t *testing.T) {
+			b := newBed(t)
+			held, err := b.begin(context.Background(), "acme", "default") // so no turn of the tenant is stored
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Capture(turnOf("acme", "Ada keeps bees."))
+			b.eventually("the first is being stored", func() bool { return held.waiting.Load() == 1 })
+			taken, blank := 0, strings.Repeat(" ", size) // nothing to store, so the test is quick
+			for ; b.Capture(turnOf("acme", blank)); taken++ {
+				if taken > most {
+					t.Fatal("nothing is dropped")
+				}
+			}
+			if taken != most || b.WaitingBytes() != most*size+15 || b.Counts().CaptureDropped.Load() != 1 {
+				t.Errorf("%d turns wait with %d bytes, %d dropped", taken, b.WaitingBytes(), b.Counts().CaptureDropped.Load())
+			}
+			for n := range int64(3) {
+				if !b.Capture(turnOf("quiet", "Ada keeps bees.")) {
+					t.Fatal("another tenant's turn was dropped")
+				}
+				b.eventually("another tenant's turn is stored", func() bool { return b.Counts().Captured.Load() == n+1 })
+			}
+			b.end(held)
+			b.eventually("all is stored", func() bool { return b.WaitingBytes() == 0 && b.Counts().Captured.Load() == 4 })
+		})
+	}
+}
+
+// TestTurnsThatAreTooLongAreNotCopied: what no memory can hold takes no room.
+func TestTurnsThatAreTooLongAreNotCopied(t *testing.T) {
 	b := newBed(t)
-	held, err := b.begin(context.Background(), "acme", "default") // so no turn is stored
+	for size, kept := range map[int]bool{MaxContentBytes: true, MaxContentBytes + 1: false, 8 << 20: false} {
+		body := []byte(`{"messages":[{"role":"user","content":"` + strings.Repeat("x", size) + `"}]}`)
+		var c wire.Conversation
+		if err := c.Read(wire.NewText(&body), wire.DialectChat, b.Marker("acme").Wire()); err != nil {
+			t.Fatal(err)
+		}
+		turn := TurnOf(&c)
+		if (len(turn.User) == size) != kept || !kept && turn.User != "" {
+			t.Errorf("of %d bytes %d are held", size, len(turn.User))
+		}
+		if turn.Caller.Tenant, turn.Bucket = "acme", "default"; !b.Capture(turn) {
+			t.Errorf("%d bytes were dropped", size)
+		}
+	}
+	if n := b.Counts().CaptureRefused.Load(); n != 2 {
+		t.Errorf("%d counted as refused", n)
+	}
+}
+
+// TestClosingStoresWhatWaits: more turns than one batch has are stored before
+// the keeper closes, and none is taken afterwards.
+func TestClosingStoresWhatWaits(t *testing.T) {
+	b := newBed(t)
+	held, err := b.begin(context.Background(), "acme", "default")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer b.end(held)
-	turn := Turn{Caller: Caller{Tenant: "acme"}, Bucket: "default", User: "Ada keeps bees."}
-	kept := 0
-	for b.Counts().CaptureDropped.Load() < 10 {
-		if b.Capture(turn) {
-			kept++
-		}
-		if kept > 2*4096 {
-			t.Fatal("nothing is dropped")
+	for range 3 * MaxBatch / 2 {
+		if !b.Capture(turnOf("acme", "Ada keeps bees.")) {
+			t.Fatal("dropped")
 		}
 	}
-	if kept < 4096 {
-		t.Errorf("%d turns were taken", kept)
+	b.end(held)
+	b.Close()
+	if n := b.Counts().Captured.Load(); n != 3*MaxBatch/2 {
+		t.Errorf("%d were stored", n)
+	}
+	if b.Capture(turnOf("acme", "Ada keeps bees.")) {
+		t.Error("a turn was taken that nobody stores")
 	}
 }

@@ -112,6 +112,9 @@ func (m *memories) observe() {
 	with.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ownkey_memory_resident_bytes", Help: "Bytes of the buckets that are in memory.",
 	}, func() float64 { return float64(m.keeper.ResidentBytes()) })
+	with.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ownkey_memory_capture_waiting_bytes", Help: "Bytes of captured turns that wait to be stored.",
+	}, func() float64 { return float64(m.keeper.WaitingBytes()) })
 	with.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ownkey_memory_loads_total", Help: "Buckets that were loaded from the store.",
 	}, func() float64 { return float64(c.Loads.Load()) })
@@ -125,7 +128,7 @@ func (m *memories) observe() {
 		Name: "ownkey_memory_captured_total", Help: "Memories that were captured from conversations.",
 	}, func() float64 { return float64(c.Captured.Load()) })
 	with.NewCounterFunc(prometheus.CounterOpts{
-		Name: "ownkey_memory_capture_dropped_total", Help: "Turns that were not captured because too many waited.",
+		Name: "ownkey_memory_capture_dropped_total", Help: "Turns that were not captured because too much of their tenant waited.",
 	}, func() float64 { return float64(c.CaptureDropped.Load()) })
 	with.NewCounterFunc(prometheus.CounterOpts{
 		Name: "ownkey_memory_capture_refused_total", Help: "Captured memories that the store did not take.",

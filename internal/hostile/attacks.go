@@ -73,6 +73,12 @@ var attacks = []attack{
 		defer cancel()
 		return t.chat(ctx, "act-events-", true, "x")
 	}},
+	{"captured turns without a pause", 8, 0, func(ctx context.Context, t *Tenant) int {
+		return t.chat(ctx, name(), false, name()+strings.Repeat(" pin", 7_000), "Ownkey-Memory", "capture", "Ownkey-Bucket", "backlog")
+	}},
+	{"captured turns that are too long", 1, 20 * time.Millisecond, func(ctx context.Context, t *Tenant) int {
+		return t.chat(ctx, name(), false, name()+strings.Repeat(" x", 4<<20), "Ownkey-Memory", "capture", "Ownkey-Bucket", "backlog")
+	}},
 }
 
 // name is a new one each time.

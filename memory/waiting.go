@@ -1,0 +1,105 @@
+package memory
+
+import "sync"
+
+// Bounds of the captured turns that wait to be stored. A tenant may have at most
+// as much waiting as stays free for all others: one alone half of it, two a
+// third each, and however many there are, there is room for one more. Turns
+// beyond that are dropped and counted: a disk that cannot keep up must not delay
+// an answer.
+const (
+	maxTurnsWaiting     = 4096
+	maxTurnBytesWaiting = 64 << 20
+	// maxTurnBatchBytes bounds what is stored at once, so that the tenants take
+	// turns at the database.
+	maxTurnBatchBytes = 1 << 20
+)
+
+// waitingTurns are the captured turns that are not stored yet, by tenant. It is
+// safe for concurrent use.
+type waitingTurns struct {
+	mu       sync.Mutex // guards what follows
+	of       map[string]*tenantTurns
+	all      burden
+	closed   bool
+	finished sync.WaitGroup // of tenants
+}
+
+// burden is how much waits, with what is being stored.
+type burden struct{ turns, bytes int }
+
+func (b *burden) add(turns, bytes int) { b.turns, b.bytes = b.turns+turns, b.bytes+bytes }
+
+type tenantTurns struct {
+	queue []Turn
+	burden
+}
+
+func (t *Turn) bytes() int { return len(t.User) + len(t.Assistant) }
+
+// add takes a turn in, if its tenant has room. It reports whether the tenant had
+// none before: the caller then sees to it that they are stored.
+func (w *waitingTurns) add(t Turn) (began, ok bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	own := w.of[t.Caller.Tenant]
+	if own == nil {
+		own = &tenantTurns{}
+	}
+	n := t.bytes()
+	if w.closed || own.turns+1 > maxTurnsWaiting-w.all.turns-1 || own.bytes+n > maxTurnBytesWaiting-w.all.bytes-n {
+		return false, false
+	}
+	if began = w.of[t.Caller.Tenant] == nil; began {
+		if w.of == nil {
+			w.of = map[string]*tenantTurns{}
+		}
+		w.of[t.Caller.Tenant] = own
+		w.finished.Add(1)
+	}
+	own.queue = append(own.queue, t)
+	own.add(1, n)
+	w.all.add(1, n)
+	return began, true
+}
+
+// next gives back the room of the tenant's last batch, and gives another. An
+// empty one is the last.
+func (w *waitingTurns) next(tenant string, stored []Turn) []Turn {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	own := w.of[tenant]
+	for i := range stored {
+		own.add(-1, -stored[i].bytes())
+		w.all.add(-1, -stored[i].bytes())
+	}
+	clear(stored) // their texts, which the queue's array would keep
+	n := 0
+	for size := 0; n < len(own.queue) && n < MaxBatch/2; n++ {
+		if size += own.queue[n].bytes(); size > maxTurnBatchBytes && n > 0 {
+			break
+		}
+	}
+	batch := own.queue[:n:n]
+	own.queue = own.queue[n:]
+	if n == 0 {
+		delete(w.of, tenant)
+		w.finished.Done()
+	}
+	return batch
+}
+
+// close waits until all that waits is stored; nothing more is taken.
+func (w *waitingTurns) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.finished.Wait()
+}
+
+// bytes is how much text waits.
+func (w *waitingTurns) bytes() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.all.bytes
+}
