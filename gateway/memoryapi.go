@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 
+	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/wire"
@@ -28,7 +29,7 @@ func (r *request) serveMemory() error {
 	h := &r.ctx.Request.Header
 	call := api.Call{
 		Caller: r.asker(), Method: string(h.Method()), Path: string(path), Query: string(query),
-		Key: string(h.Peek("Idempotency-Key")), Bucket: r.caller.Token.Bucket, Access: r.caller.Token, Body: r.body.text(),
+		Key: string(h.Peek("Idempotency-Key")), Bucket: r.caller.Token.Bucket, Access: r.caller.Token, Body: r.body.text(), Room: r.pass.Holder(),
 	}
 	if call.Dry, err = dryRun(h); err != nil {
 		return err
@@ -52,8 +53,12 @@ func (r *request) answerMemory(a *api.Answer) error {
 // sendMemory sends an answer whose search is billed, and ends the request.
 func (r *request) sendMemory(a *api.Answer) {
 	r.memoryHead(a)
-	r.oweAnswer(a.Body.Len())
-	writeAnswer(r.ctx, a.Body)
+	if a.Taken > 0 {
+		r.sendExport(a)
+	} else {
+		r.oweAnswer(a.Body.Len())
+		writeAnswer(r.ctx, a.Body)
+	}
 	r.record.ResponseBytes += int64(a.Body.Len())
 	outcome := meter.OutcomeCompleted
 	if a.Code != "" {
@@ -61,6 +66,17 @@ func (r *request) sendMemory(a *api.Answer) {
 		outcome = outcomeOf(code(a.Code))
 	}
 	r.finish(outcome)
+}
+
+// sendExport sends an answer from the room that it was made in: another copy
+// would need as much again.
+func (r *request) sendExport(a *api.Answer) {
+	if conn, ok := r.ctx.Conn().(*front.Conn); ok {
+		conn.GiveWhenWritten(r.pass.Holder(), a.Taken)
+	} else {
+		r.pass.Holder().Give(a.Taken)
+	}
+	streamAnswer(r.ctx, a.Body.Reader(), a.Body.Len())
 }
 
 func (r *request) memoryHead(a *api.Answer) {

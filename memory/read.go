@@ -113,7 +113,7 @@ func (k *Keeper) Each(ctx context.Context, tenant, bucket string, each func(m *M
 		return err
 	}
 	for after := int64(0); ; {
-		page, err := k.query(ctx, tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND m.seq > ? ORDER BY m.seq LIMIT 500", tenant, bucketID, after)
+		page, err := k.query(ctx, tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND m.seq > ? ORDER BY m.seq LIMIT 50", tenant, bucketID, after)
 		if err != nil || len(page) == 0 {
 			return err
 		}

@@ -79,6 +79,7 @@ var attacks = []attack{
 	{"captured turns that are too long", 1, 20 * time.Millisecond, func(ctx context.Context, t *Tenant) int {
 		return t.chat(ctx, name(), false, name()+strings.Repeat(" x", 4<<20), "Ownkey-Memory", "capture", "Ownkey-Bucket", "backlog")
 	}},
+	{"exports that nobody reads", 40, 10 * time.Millisecond, unread("GET /v1/buckets/flood/export HTTP/1.1")},
 }
 
 // name is a new one each time.

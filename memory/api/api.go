@@ -50,6 +50,15 @@ type Call struct {
 	Access Access // what the token may do with buckets
 	Dry    bool   // a query shows ids and scores, and is not billed
 	Body   wire.Text
+	Room   Room // where an export is made
+}
+
+// Room is the memory that a caller may use.
+type Room interface {
+	// Take takes bytes, if there are so many.
+	Take(bytes int) bool
+	// Give gives them back.
+	Give(bytes int)
 }
 
 // Access says which buckets a caller may use.
@@ -65,7 +74,9 @@ type Answer struct {
 	RetryAfter  string // seconds
 	ContentType string // empty for JSON
 	Body        Body
-	Task        Task
+	// Taken is what the body has of the call's room, for the caller to give back.
+	Taken int
+	Task  Task
 	// Retrieval says what a search is billed as.
 	Retrieval Retrieval
 }
@@ -101,15 +112,38 @@ type Task interface {
 }
 
 // Body is the text of an answer. It prints as [text].
-type Body struct{ b []byte }
+type Body struct{ parts [][]byte }
+
+// bodyOf is a body of one part.
+func bodyOf(b []byte) Body { return Body{[][]byte{b}} }
 
 // Len is its length in bytes.
-func (b Body) Len() int { return len(b.b) }
+func (b Body) Len() (n int) {
+	for _, part := range b.parts {
+		n += len(part)
+	}
+	return n
+}
+
+// Reader reads it.
+func (b Body) Reader() io.Reader {
+	parts := make([]io.Reader, len(b.parts))
+	for i, part := range b.parts {
+		parts[i] = bytes.NewReader(part)
+	}
+	return io.MultiReader(parts...)
+}
 
 // WriteTo writes it.
-func (b Body) WriteTo(w io.Writer) (int64, error) {
-	n, err := w.Write(b.b)
-	return int64(n), err
+func (b Body) WriteTo(w io.Writer) (total int64, err error) {
+	for _, part := range b.parts {
+		n, err := w.Write(part)
+		total += int64(n)
+		if err != nil {
+			return total, err
+		}
+	}
+	return total, nil
 }
 
 // String gives [text].
@@ -120,7 +154,8 @@ func (b Body) GoString() string { return "[text]" }
 
 // API answers calls. It is safe for concurrent use.
 type API struct {
-	keeper *memory.Keeper
+	keeper  *memory.Keeper
+	exports exports
 	// synthesis is the model that a tenant's queries are answered by.
 	synthesis func(tenant string) string
 }
@@ -357,7 +392,7 @@ func kindName(kind string) string {
 // ok makes an answer of a value.
 func ok(status int, v any) (Answer, error) {
 	b, err := encode(v)
-	return Answer{Status: status, Body: Body{b}}, err
+	return Answer{Status: status, Body: bodyOf(b)}, err
 }
 
 // deleted answers a deletion that err came of. One whose text a reader still
@@ -391,7 +426,7 @@ func fail(status int, code, message string) Answer {
 	if err != nil {
 		panic("BUG: strings do not encode: " + err.Error())
 	}
-	return Answer{Status: status, Code: code, Body: Body{b}}
+	return Answer{Status: status, Code: code, Body: bodyOf(b)}
 }
 
 // Fail makes the API's form of an error that the gateway has found.
@@ -405,9 +440,12 @@ func Fail(status int, code, message, retryAfter string) Answer {
 func failure(err error) Answer {
 	var invalid *memory.InvalidError
 	var forbidden *forbiddenError
+	var busy *busyError
 	switch {
 	case errors.As(err, &invalid):
 		return fail(statusBadRequest, "invalid_request", invalid.Error())
+	case errors.As(err, &busy):
+		return Fail(statusTooManyRequests, "too_many_requests_in_flight", busy.Error(), "1")
 	case errors.As(err, &forbidden):
 		return fail(statusForbidden, "not_allowed", forbidden.Error())
 	case errors.Is(err, memory.ErrNotFound):

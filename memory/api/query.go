@@ -200,7 +200,7 @@ func (q *query) Prepare(ctx context.Context) Answer {
 	said := nothing
 	if q.in.Stream {
 		b := append(q.frame(said), q.last(wire.Usage{})...)
-		return Answer{Status: statusOK, ContentType: eventStream, Body: Body{b}, Retrieval: q.Retrieval()}
+		return Answer{Status: statusOK, ContentType: eventStream, Body: bodyOf(b), Retrieval: q.Retrieval()}
 	}
 	out, err := q.result(&said, nil, wire.Usage{})
 	if err != nil {
@@ -249,7 +249,7 @@ func (q *query) Relay(p []byte) Body {
 	if len(delta) == 0 {
 		return Body{}
 	}
-	return Body{q.frame(string(delta))}
+	return bodyOf(q.frame(string(delta)))
 }
 
 // Finish implements Task.
@@ -260,7 +260,7 @@ func (q *query) Finish(_ context.Context, u wire.Usage) Answer {
 		if len(rest) > 0 {
 			b = q.frame(string(rest))
 		}
-		return Answer{Status: statusOK, ContentType: eventStream, Body: Body{append(b, q.last(u)...)}}
+		return Answer{Status: statusOK, ContentType: eventStream, Body: bodyOf(append(b, q.last(u)...))}
 	}
 	text := q.said.Text()
 	said := string(text.Reveal())

@@ -141,5 +141,5 @@ func event(v any) []byte {
 
 // StreamError is a stream's last event when it can not go on.
 func StreamError(message string) Body {
-	return Body{event(map[string]string{"error": message})}
+	return bodyOf(event(map[string]string{"error": message}))
 }
