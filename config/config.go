@@ -21,7 +21,7 @@ type Config struct {
 	Keyring Keyring `yaml:"keyring"`
 	// Providers by name. The ones built in need no entry; an entry changes what
 	// it names. Any other name adds a provider and needs a base_url.
-	Providers map[string]Provider `yaml:"providers"`
+	Providers map[string]Provider `yaml:"providers" reload:"yes"`
 	// What clients can make the gateway hold.
 	Limits Limits `yaml:"limits"`
 	// The guard against tokens whose spending runs away.
@@ -43,7 +43,7 @@ type Config struct {
 	Meter Meter `yaml:"meter"`
 	// What the platform charges tenants for: memories stored and retrievals
 	// issued. Without it nothing is charged.
-	Billing Billing `yaml:"billing"`
+	Billing Billing `yaml:"billing" reload:"yes"`
 	// What tenants have remembered, and what is put into their calls.
 	Memory Memory `yaml:"memory"`
 	// The operator's log, JSON lines on stderr.
@@ -60,7 +60,7 @@ type Admin struct {
 	Listen Addresses `yaml:"listen"`
 	// Token that admin calls present. Required: at least 16 characters, as
 	// `openssl rand -hex 32` prints.
-	Token Secret `yaml:"token"`
+	Token Secret `yaml:"token" reload:"yes"`
 	// TLS of the admin plane. Without it, keep the plane on loopback or behind
 	// something that speaks TLS.
 	TLS AdminTLS `yaml:"tls"`
@@ -195,7 +195,7 @@ type Timeouts struct {
 	// For a client that does not read its answer.
 	ClientWrite time.Duration `yaml:"client_write"`
 	// For requests in flight when the gateway is told to stop.
-	Drain time.Duration `yaml:"drain"`
+	Drain time.Duration `yaml:"drain" reload:"yes"`
 }
 
 // Meter is what is recorded about requests, and where it goes.
@@ -239,7 +239,7 @@ type ClickHouse struct {
 // Log is the operator's log.
 type Log struct {
 	// debug, info, warn or error. No level shows a body or a header.
-	Level string `yaml:"level"`
+	Level string `yaml:"level" reload:"yes"`
 	// Log the address of a client whose call was refused without a valid token, or
 	// because its token may not be used there. Addresses are personal data; no
 	// record has them.

@@ -11,7 +11,7 @@ import (
 type Limits struct {
 	// Largest JSON body, in bytes. Such a body is held in memory to read its
 	// model; uploads of other types stream through without a limit of ours.
-	MaxBodyBytes int64 `yaml:"max_body_bytes"`
+	MaxBodyBytes int64 `yaml:"max_body_bytes" reload:"yes"`
 	// Memory for all bodies that are held at once, in bytes, with heads above 6 KiB
 	// and answers that are held. A tenant may hold at most as much as stays free:
 	// half of it alone, a third beside another that does the same. For bodies of
@@ -32,10 +32,10 @@ type Limits struct {
 	// a larger head borrows one of this size, which counts as a held body.
 	MaxHeaderBytes int64 `yaml:"max_header_bytes"`
 	// What a token may use that has no limit of its own.
-	Token CallerLimits `yaml:"token"`
+	Token CallerLimits `yaml:"token" reload:"yes"`
 	// What the calls of a tenant may use together, for tenants that have no
 	// limit of their own.
-	Tenant CallerLimits `yaml:"tenant"`
+	Tenant CallerLimits `yaml:"tenant" reload:"yes"`
 }
 
 // CallerLimits bound what a token or a tenant uses. 0 is no limit.
@@ -61,14 +61,14 @@ type CallerLimits struct {
 // Runaway is the guard against tokens whose spending runs away.
 type Runaway struct {
 	// Tokens in a minute that are too many for any token; 0 is no such bound.
-	TokensPerMinute int64 `yaml:"tokens_per_minute"`
+	TokensPerMinute int64 `yaml:"tokens_per_minute" reload:"yes"`
 	// How many times what is usual for a token in a minute is too much; 0 is no
 	// such bound. It counts once the token has spent something in ten minutes.
-	Factor float64 `yaml:"factor"`
+	Factor float64 `yaml:"factor" reload:"yes"`
 	// Tokens in a minute below which factor does not count.
-	LeastTokensPerMinute int64 `yaml:"least_tokens_per_minute"`
+	LeastTokensPerMinute int64 `yaml:"least_tokens_per_minute" reload:"yes"`
 	// Stop the token, until `ownkey token resume`.
-	Stop bool `yaml:"stop"`
+	Stop bool `yaml:"stop" reload:"yes"`
 	// Address that gets a POST for each alarm, besides the line in the log.
 	Webhook string `yaml:"webhook"`
 	// Key of the header Ownkey-Signature of that POST.
@@ -80,7 +80,7 @@ type Runaway struct {
 type Egress struct {
 	// Addresses besides public ones: HOST, HOST:PORT or an IP range such as
 	// 10.1.0.0/16.
-	Allow []string `yaml:"allow"`
+	Allow []string `yaml:"allow" reload:"yes"`
 	// Forward proxy that providers are reached through: http://HOST:PORT or
 	// https://HOST:PORT, with a user name if it wants one (http://USER@HOST:PORT).
 	// Empty: what HTTPS_PROXY, HTTP_PROXY and NO_PROXY of the environment say;

@@ -32,9 +32,11 @@ func manual() (string, error) {
 		"One YAML file. `ownkey check --config FILE` lists every problem at once, with its path and line, and exits with 0 or 2.\n" +
 		"Unknown keys are refused. `${NAME}` stands for an environment variable anywhere in a value; `$$` is a dollar sign.\n" +
 		"Durations carry their unit (`30s`, `5m`). A secret never stands in the file: write `${NAME}` or `{file: PATH}`.\n\n" +
-		"| key | default | meaning |\n| --- | --- | --- |\n")
+		"SIGHUP (`systemctl reload`, `kill -HUP`) makes the gateway read the file again: keys marked *reload* take effect at once, all others with the next start\n" +
+		"([operations.md](operations.md)).\n\n" +
+		"| key | default | changed by | meaning |\n| --- | --- | --- | --- |\n")
 	defaults := Default()
-	rows(&b, "", reflect.ValueOf(defaults), comments)
+	rows(&b, "", reflect.ValueOf(defaults), comments, false)
 	b.WriteString("\n## Built-in providers\n\nAny key of `providers.NAME` may change one of these.\n\n| name | base URL | credential is sent as |\n| --- | --- | --- |\n")
 	for _, name := range []string{"openai", "anthropic", "groq", "together", "fireworks", "mistral", "deepseek", "xai", "openrouter", "gemini"} {
 		p, _ := BuiltinProvider(name)
@@ -44,30 +46,34 @@ func manual() (string, error) {
 	return b.String(), nil
 }
 
-func rows(b *strings.Builder, path string, v reflect.Value, comments map[string]string) {
+func rows(b *strings.Builder, path string, v reflect.Value, comments map[string]string, applied bool) {
 	for i := range v.NumField() {
 		field := v.Type().Field(i)
 		at := join(path, field.Tag.Get("yaml"))
 		comment := comments[v.Type().Name()+"."+field.Name]
+		applied, by := applied || reloaded(&field), "restart"
+		if applied {
+			by = "reload"
+		}
 		switch value := v.Field(i).Interface().(type) {
 		case Secret:
-			fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
+			fmt.Fprintf(b, "| `%s` | | %s | %s |\n", at, by, comment)
 		case map[string]Provider:
-			fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
-			rows(b, at+".NAME", reflect.ValueOf(DefaultProvider()), comments)
+			fmt.Fprintf(b, "| `%s` | | | %s |\n", at, comment)
+			rows(b, at+".NAME", reflect.ValueOf(DefaultProvider()), comments, applied)
 		case map[string]Plan:
-			fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
-			rows(b, at+".NAME", reflect.ValueOf(Plan{}), comments)
+			fmt.Fprintf(b, "| `%s` | | | %s |\n", at, comment)
+			rows(b, at+".NAME", reflect.ValueOf(Plan{}), comments, applied)
 		case map[string]string:
-			fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
+			fmt.Fprintf(b, "| `%s` | | %s | %s |\n", at, by, comment)
 		case Addresses:
-			fmt.Fprintf(b, "| `%s` | `%s` | %s |\n", at, strings.Join(value, ", "), comment)
+			fmt.Fprintf(b, "| `%s` | `%s` | %s | %s |\n", at, strings.Join(value, ", "), by, comment)
 		case time.Duration:
-			fmt.Fprintf(b, "| `%s` | `%s` | %s |\n", at, shortDuration(value), comment)
+			fmt.Fprintf(b, "| `%s` | `%s` | %s | %s |\n", at, shortDuration(value), by, comment)
 		default:
 			if field.Type.Kind() == reflect.Struct {
-				fmt.Fprintf(b, "| `%s` | | %s |\n", at, comment)
-				rows(b, at, v.Field(i), comments)
+				fmt.Fprintf(b, "| `%s` | | | %s |\n", at, comment)
+				rows(b, at, v.Field(i), comments, applied)
 				continue
 			}
 			shown := fmt.Sprint(value)
@@ -77,7 +83,7 @@ func rows(b *strings.Builder, path string, v reflect.Value, comments map[string]
 			if shown != "" {
 				shown = "`" + shown + "`"
 			}
-			fmt.Fprintf(b, "| `%s` | %s | %s |\n", at, shown, comment)
+			fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", at, shown, by, comment)
 		}
 	}
 }

@@ -17,12 +17,12 @@ type Memory struct {
 	MaxTenantBytes int64 `yaml:"max_tenant_bytes"`
 	// Deadline of recall in a call. Past it the call goes on without memory, and
 	// says so. At most 1s.
-	RecallTimeout time.Duration `yaml:"recall_timeout"`
+	RecallTimeout time.Duration `yaml:"recall_timeout" reload:"yes"`
 	// Size of the block that is put into a call, in tokens as estimated, where
 	// the client does not say.
-	MaxTokens int64 `yaml:"max_tokens"`
+	MaxTokens int64 `yaml:"max_tokens" reload:"yes"`
 	// Memories in a block, at most, where the client does not say.
-	TopK int64 `yaml:"top_k"`
+	TopK int64 `yaml:"top_k" reload:"yes"`
 	// How long a recall waits for the vector of the question, for tenants with an
 	// embeddings model; 0s decides by words alone. A call in flight waits no
 	// longer than recall_timeout.
@@ -32,7 +32,7 @@ type Memory struct {
 	ModelConcurrency int64 `yaml:"model_concurrency"`
 	// Model that answers POST /v1/query and writes profiles for tenants that have
 	// chosen none.
-	SynthesisModel string `yaml:"synthesis_model"`
+	SynthesisModel string `yaml:"synthesis_model" reload:"yes"`
 }
 
 var defaultMemory = Memory{

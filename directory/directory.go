@@ -52,7 +52,7 @@ type Options struct {
 	// the database. Zero means 15 minutes.
 	MaxStaleness time.Duration
 	// Providers are the names that a route, and an entry of a token's models, may
-	// mean a provider by. None is any.
+	// mean a provider by, until SetProviders. None is any.
 	Providers []string
 	// Loading is called every two seconds while Open loads, with the number of
 	// rows so far. It may be nil.
@@ -63,7 +63,7 @@ type Options struct {
 type Directory struct {
 	db           *db.DB
 	maxStaleness time.Duration
-	providers    map[string]bool
+	providers    atomic.Pointer[map[string]bool] // never changed, only replaced
 
 	tokens  *xsync.Map[tokenID, *Token]
 	tenants *xsync.Map[string, *Tenant]
@@ -93,13 +93,11 @@ func Open(ctx context.Context, database *db.DB, o Options) (*Directory, error) {
 		return nil, err
 	}
 	d := &Directory{
-		db: database, maxStaleness: o.MaxStaleness, providers: make(map[string]bool, len(o.Providers)),
+		db: database, maxStaleness: o.MaxStaleness,
 		tokens:  xsync.NewMap[tokenID, *Token](),
 		tenants: xsync.NewMap[string, *Tenant](), lastReport: time.Now(),
 	}
-	for _, name := range o.Providers {
-		d.providers[name] = true
-	}
+	d.SetProviders(o.Providers)
 	if d.maxStaleness == 0 {
 		d.maxStaleness = 15 * time.Minute
 	}

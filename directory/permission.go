@@ -295,21 +295,42 @@ func (t *Token) readLists(scopes, models, endpoints, credentials, from, buckets 
 // ofProvider says which entries of a list of models begin with the name of a
 // provider.
 func (d *Directory) ofProvider(models []string) []bool {
-	own := make([]bool, len(models))
+	own, known := make([]bool, len(models)), *d.providers.Load()
 	for i, entry := range models {
 		provider, _, ok := strings.Cut(entry, "/")
-		own[i] = ok && d.providers[provider]
+		own[i] = ok && known[provider]
 	}
 	return own
 }
 
+// SetProviders gives the names that routes and entries of tokens' models may
+// mean a provider by from now on; none is any. What is stored stays.
+func (d *Directory) SetProviders(names []string) {
+	known := make(map[string]bool, len(names))
+	for _, name := range names {
+		known[name] = true
+	}
+	d.feed.Lock()
+	defer d.feed.Unlock()
+	d.providers.Store(&known)
+	d.tokens.Range(func(id tokenID, t *Token) bool {
+		if own := d.ofProvider(t.Models); !slices.Equal(own, t.ofProvider) {
+			next := *t
+			next.ofProvider = own
+			d.tokens.Store(id, &next)
+		}
+		return true
+	})
+}
+
 // checkProviders refuses a default provider and routes that lead nowhere.
 func (d *Directory) checkProviders(c *TenantChange) error {
+	known := *d.providers.Load()
 	refuse := func(field, name string) error {
-		if name == "" || len(d.providers) == 0 || d.providers[name] {
+		if name == "" || len(known) == 0 || known[name] {
 			return nil
 		}
-		return &InvalidError{field, "there is no such provider; known are: " + strings.Join(slices.Sorted(maps.Keys(d.providers)), ", ")}
+		return &InvalidError{field, "there is no such provider; known are: " + strings.Join(slices.Sorted(maps.Keys(known)), ", ")}
 	}
 	var errs []error
 	if c.DefaultProvider != nil {

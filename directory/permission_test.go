@@ -18,7 +18,8 @@ func TestAllowsModel(t *testing.T) {
 	known := map[string]bool{"openai": true, "openrouter": true, "groq": true}
 	f := func(list []string, provider, model string, want bool) {
 		t.Helper()
-		d := Directory{providers: known}
+		d := Directory{}
+		d.providers.Store(&known)
 		one := Token{Models: list, ofProvider: d.ofProvider(list)}
 		if got := one.AllowsModel(provider, []byte(model)); got != want {
 			t.Errorf("%q allows %s of %s: %v", list, model, provider, got)
@@ -249,7 +250,7 @@ func TestPermissionAlloc(t *testing.T) {
 // table is refused when it is stored.
 func TestRoutesNeedAProvider(t *testing.T) {
 	d := newDirectory(t)
-	d.providers = map[string]bool{"openai": true}
+	d.SetProviders([]string{"openai"})
 	nobody := "nobody"
 	for field, c := range map[string]TenantChange{
 		"routes[1].provider": {Routes: &[]Route{{"a", "openai"}, {"b", "nobody"}}},

@@ -3,7 +3,6 @@ package gateway
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/url"
 
 	"github.com/ownkey/ownkey/config"
@@ -19,7 +18,8 @@ var ErrUnknownProvider = errors.New("there is no such provider")
 // empty. A base URL of its own must be https, unless the operator has named
 // what it leads to: as the provider's own origin, or in egress.allow.
 func (g *Gateway) Address(provider, baseURL string) (string, error) {
-	p := g.providers[provider]
+	table := g.table.Load()
+	p := table.providers[provider]
 	if baseURL == "" {
 		if p == nil {
 			return "", ErrUnknownProvider
@@ -31,7 +31,7 @@ func (g *Gateway) Address(provider, baseURL string) (string, error) {
 		return "", err
 	}
 	if p == nil || !ofOperator(p, base) {
-		err = g.egress.Check(base.Scheme, upstream.HostPort(base))
+		err = table.egress.Check(base.Scheme, upstream.HostPort(base))
 	}
 	return upstream.Address(base), err
 }
@@ -65,45 +65,28 @@ func (g *Gateway) Rebind(provider, baseURL, host string) string {
 
 // exactly reports whether an address is the provider's own.
 func (g *Gateway) exactly(provider, address string) bool {
-	p := g.providers[provider]
+	p := g.table.Load().providers[provider]
 	return p != nil && p.Target.Address == address
 }
 
 // target is where a credential's requests go. The credential was sealed for
 // one address; anywhere else it does not open, and the call is refused before
 // anything is dialed.
-func (g *Gateway) target(p *Provider, c *directory.Credential) (*upstream.Target, error) {
-	t := p.Target
+func (t *table) target(p *Provider, c *directory.Credential) (*upstream.Target, error) {
+	to := p.Target
 	if c.BaseURL != "" {
 		var err error
-		if t, err = g.ownTarget(p, c.BaseURL); err != nil {
+		if to, err = t.ownTarget(p, c.BaseURL); err != nil {
 			return nil, err
 		}
 	}
 	switch {
-	case t.HostPort != c.Host || c.Address != "" && c.Address != t.Address:
+	case to.HostPort != c.Host || c.Address != "" && c.Address != to.Address:
 		return nil, refuse(codeCredentialUnusable, "the credential for provider "+p.Name+
 			" was stored for another address than the provider's present one; store it again: ownkey credential put")
-	case c.Address == "" && t.TLS == nil && t.Address != p.Target.Address:
+	case c.Address == "" && to.TLS == nil && to.Address != p.Target.Address:
 		return nil, refuse(codeCredentialUnusable, "the credential for provider "+p.Name+
 			" would be sent in clear to an address that the configuration does not name; store it again: ownkey credential put")
 	}
-	return t, nil
-}
-
-func (g *Gateway) ownTarget(p *Provider, baseURL string) (*upstream.Target, error) {
-	key := p.Name + " " + baseURL
-	if t, ok := g.targets.Load(key); ok {
-		return t.(*upstream.Target), nil //nolint:forcetypeassert // only ownTarget stores
-	}
-	base, err := url.Parse(baseURL)
-	if err != nil {
-		return nil, fmt.Errorf("cannot parse stored base URL: %w", err)
-	}
-	egress := g.egress
-	if ofOperator(p, base) {
-		egress = nil // the operator's own choice, another path
-	}
-	t, _ := g.targets.LoadOrStore(key, g.upstream.NewTarget(base, p.Roots, egress, p.Target.Limits))
-	return t.(*upstream.Target), nil //nolint:forcetypeassert // see above
+	return to, nil
 }

@@ -12,14 +12,16 @@ func addressed(t *testing.T, allow ...string) *Gateway {
 	t.Helper()
 	client := upstream.NewClient()
 	t.Cleanup(client.Close)
-	g := &Gateway{providers: map[string]*Provider{}, egress: upstream.NewEgress(allow), upstream: client}
+	s := Settings{Egress: upstream.NewEgress(allow)}
 	for name, base := range map[string]string{"groq": "https://api.groq.com/openai/v1", "local": "http://10.1.2.3:8000/v1"} {
 		u, err := url.Parse(base)
 		if err != nil {
 			t.Fatal(err)
 		}
-		g.providers[name] = &Provider{Name: name, Target: client.NewTarget(u, nil, nil, upstream.Limits{})}
+		s.Providers = append(s.Providers, &Provider{Name: name, Target: client.NewTarget(u, nil, nil, upstream.Limits{})})
 	}
+	g := &Gateway{}
+	g.table.Store(newTable(client, &s))
 	return g
 }
 

@@ -27,6 +27,7 @@ const maxAskedBytes = 32 << 20
 type asking struct {
 	g        *Gateway
 	caller   directory.Caller // whoever caused it; without a token, the tenant
+	table    *table
 	provider *Provider
 	stored   *directory.Credential
 	head     wire.Head
@@ -47,7 +48,7 @@ func (g *Gateway) Ask(ctx context.Context, who memory.Caller, path string, body 
 		return nil, &memory.AskError{Status: fasthttp.StatusServiceUnavailable, Code: string(codeLedgerFull), Unasked: true}
 	}
 	defer g.journal.Leave()
-	a := asking{g: g}
+	a := asking{g: g, table: g.table.Load()}
 	a.record.Start = time.Now()
 	a.record.RequestID = meter.NewEventID()
 	a.record.EventID, a.record.TenantID, a.record.TokenID = a.record.RequestID, who.Tenant, who.Token
@@ -105,7 +106,7 @@ func (a *asking) run(ctx context.Context, who memory.Caller, path string, body [
 	if err := a.enter(); err != nil {
 		return nil, err
 	}
-	target, err := a.g.target(a.provider, a.stored)
+	target, err := a.table.target(a.provider, a.stored)
 	if err != nil {
 		return nil, err
 	}
@@ -174,8 +175,8 @@ func (a *asking) route(path string, body []byte) error {
 	if err := wire.ReadHead(text, &a.head); err != nil {
 		return err
 	}
-	name, prefix := a.g.providerFor(t, a.head.Model, path == "/messages")
-	if a.provider = a.g.providers[name]; a.provider == nil {
+	name, prefix := a.table.providerFor(t, a.head.Model, path == "/messages")
+	if a.provider = a.table.providers[name]; a.provider == nil {
 		return errNoProvider
 	}
 	a.record.Provider, a.record.ModelAsked = name, identifier(a.head.Model[prefix:])
@@ -236,7 +237,8 @@ func (g *Gateway) SpeaksMessages(tenant, model string) bool {
 	if err != nil {
 		return false
 	}
-	name, _ := g.providerFor(t, []byte(model), false)
-	p := g.providers[name]
+	now := g.table.Load()
+	name, _ := now.providerFor(t, []byte(model), false)
+	p := now.providers[name]
 	return p != nil && p.speaksMessages()
 }

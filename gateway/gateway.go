@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
-	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +44,6 @@ type Provider struct {
 
 // Limits bound what clients can make the gateway hold.
 type Limits struct {
-	MaxBodyBytes   int64 // of a held body where the provider is not known yet
 	MaxHeaderBytes int
 	MaxConnections int
 }
@@ -66,9 +62,8 @@ type Options struct {
 	Credentials *vaultbridge.Cache
 	Ring        *vaultbridge.Ring
 	Upstream    *upstream.Client
-	// Egress says where credentials' own base URLs may lead.
-	Egress    *upstream.Egress
-	Providers []*Provider
+	// Settings are those of the start; Apply changes them.
+	Settings  Settings
 	Journal   *meter.Journal
 	Admission *admission.Limiter
 	// Records gives the word of /readyz about the records that wait for their
@@ -99,46 +94,44 @@ type Options struct {
 
 // Gateway serves the data plane.
 type Gateway struct {
-	directory     *directory.Directory
-	credentials   *vaultbridge.Cache
-	ring          *vaultbridge.Ring
-	upstream      *upstream.Client
-	egress        *upstream.Egress
-	providers     map[string]*Provider
-	providerNames string
-	journal       *meter.Journal
-	admission     *admission.Limiter
-	deferred      *deferred.Book
-	usage         func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
-	records       func() string
-	memory        *Memory
-	limits        Limits
-	timeouts      Timeouts
-	hsts          []byte // header value; empty for none
-	log           *zerolog.Logger
-	server        *front.Server
-	accepting     seldom
-	shaking       seldom
-	turning       seldom
-	refusing      seldom
-	misplaced     seldom
-	proxies       origin.Prefixes
-	logAddresses  bool
-	watcher       *watcher
-	metrics       *metrics
-	failures      failureLog
-	draining      atomic.Bool
-	responses     responses
-	targets       sync.Map // base URL of a credential → *upstream.Target
+	directory    *directory.Directory
+	credentials  *vaultbridge.Cache
+	ring         *vaultbridge.Ring
+	upstream     *upstream.Client
+	table        atomic.Pointer[table]
+	journal      *meter.Journal
+	admission    *admission.Limiter
+	deferred     *deferred.Book
+	usage        func(ctx context.Context, tenant, rawQuery string) (status int, code string, body []byte)
+	records      func() string
+	memory       *Memory
+	limits       Limits
+	timeouts     Timeouts
+	hsts         []byte // header value; empty for none
+	log          *zerolog.Logger
+	server       *front.Server
+	accepting    seldom
+	shaking      seldom
+	turning      seldom
+	refusing     seldom
+	misplaced    seldom
+	proxies      origin.Prefixes
+	logAddresses bool
+	watcher      *watcher
+	metrics      *metrics
+	failures     failureLog
+	draining     atomic.Bool
+	responses    responses
 }
 
 // New makes a gateway. Serve starts it, Shutdown ends it.
 func New(o Options) *Gateway {
 	g := &Gateway{
-		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream, egress: o.Egress,
+		directory: o.Directory, credentials: o.Credentials, ring: o.Ring, upstream: o.Upstream,
 		journal: o.Journal, admission: o.Admission, deferred: o.Deferred, usage: o.Usage, records: o.Records, memory: o.Memory, limits: o.Limits, timeouts: o.Timeouts, log: o.Log,
-		providers: make(map[string]*Provider, len(o.Providers)), proxies: o.Proxies, logAddresses: o.LogAddresses,
+		proxies: o.Proxies, logAddresses: o.LogAddresses,
 	}
+	g.table.Store(newTable(o.Upstream, &o.Settings))
 	if o.HSTS > 0 {
 		g.hsts = fmt.Appendf(nil, "max-age=%d", int64(o.HSTS/time.Second))
 	}
@@ -149,13 +142,6 @@ func New(o Options) *Gateway {
 	g.watcher = newWatcher(revoked)
 	g.metrics = newMetrics(o.Metrics)
 	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
-	names := make([]string, 0, len(o.Providers))
-	for _, p := range o.Providers {
-		g.providers[p.Name] = p
-		names = append(names, p.Name)
-	}
-	slices.Sort(names)
-	g.providerNames = strings.Join(names, ", ")
 	g.server = front.New(front.Options{
 		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, Handshake: g.badHandshake, TurnedAway: g.turnedAway, TLS: o.TLS, Large: g.admission.Heads(),
 		MaxConnections: o.Limits.MaxConnections, MaxHeadBytes: o.Limits.MaxHeaderBytes,
@@ -207,13 +193,13 @@ func (g *Gateway) keep(r *meter.Record) {
 	}
 }
 
-// maxBodyBytes is the limit for a held body: the pinned provider's, or the
+// bodyLimit is the limit for a held body: the pinned provider's, or the
 // general one.
-func (g *Gateway) maxBodyBytes(pinned []byte) int64 {
-	if p := g.providers[string(pinned)]; p != nil {
+func (t *table) bodyLimit(pinned []byte) int64 {
+	if p := t.providers[string(pinned)]; p != nil {
 		return p.MaxBodyBytes
 	}
-	return g.limits.MaxBodyBytes
+	return t.maxBodyBytes
 }
 
 func (r *request) credentialError(err error) error {

@@ -25,6 +25,8 @@ import (
 type request struct {
 	g   *Gateway
 	ctx *fasthttp.RequestCtx
+	// table is what the whole request goes by, whatever is applied meanwhile.
+	table *table
 
 	endpoint endpoint
 	caller   directory.Caller
@@ -122,7 +124,7 @@ func (r *request) serve() error {
 }
 
 func (r *request) begin(g *Gateway, ctx *fasthttp.RequestCtx) {
-	r.g, r.ctx = g, ctx
+	r.g, r.ctx, r.table = g, ctx, g.table.Load()
 	r.record.Start = time.Now()
 	r.record.RequestID = meter.NewEventID()
 	r.record.EventID = r.record.RequestID
@@ -255,7 +257,7 @@ func (r *request) read() error {
 // hold reads the body into memory, as far as the caller, the provider and the
 // gateway allow.
 func (r *request) hold() error {
-	limit := r.g.maxBodyBytes(r.endpoint.provider)
+	limit := r.table.bodyLimit(r.endpoint.provider)
 	if own := r.pass.MaxBody(); own > 0 {
 		limit = min(limit, own)
 	}
@@ -273,7 +275,7 @@ func (r *request) unseal() error {
 	if err != nil {
 		return r.credentialError(err)
 	}
-	target, err := r.g.target(r.provider, stored)
+	target, err := r.table.target(r.provider, stored)
 	if err != nil {
 		return err
 	}
@@ -480,7 +482,7 @@ func (r *request) billable() bool {
 
 // reset forgets everything of the request but its buffers.
 func (r *request) reset() {
-	r.g, r.ctx, r.provider, r.stored = nil, nil, nil, nil
+	r.g, r.ctx, r.table, r.provider, r.stored = nil, nil, nil, nil, nil
 	r.endpoint, r.caller, r.outgoing = endpoint{}, directory.Caller{}, wire.Body{}
 	r.upload.reset()
 	r.model, r.prefix, r.task, r.watching, r.admitted, r.kept, r.misdirected, r.pass = nil, wire.Edit{}, nil, false, false, false, nil, admission.Pass{}

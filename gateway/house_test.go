@@ -47,6 +47,7 @@ type house struct {
 	addr             string
 	token            string
 	provider         *fakeprovider.Server
+	settings         gateway.Settings
 	journal          *meter.Journal
 	directory        *directory.Directory
 	database         *db.DB
@@ -138,6 +139,13 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		h.bases[name] = u
 		return &gateway.Provider{Name: name, Target: target, CredentialHeader: header, MaxBodyBytes: o.maxBody}
 	}
+	h.settings = gateway.Settings{
+		Providers: []*gateway.Provider{
+			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
+			provider("anthropic", base, "x-api-key: "), provider("openai", base, "Authorization: Bearer "), provider("dead", dead, "Authorization: Bearer "),
+		},
+		Egress: upstream.NewEgress(o.egress), MaxBodyBytes: o.maxBody, Recall: gateway.Recall{MaxTokens: 800, TopK: 8, Timeout: o.recall},
+	}
 	h.openMemory(&o)
 	o.admit.UsableToken, o.admit.UsableTenant = h.directory.Usable, func(string) bool { return true }
 	o.admit.MaxBufferedBytes = cmp.Or(o.admit.MaxBufferedBytes, 256<<20)
@@ -147,7 +155,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	started, err := deferred.Open(ctx, h.database)
 	check(err)
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Egress: upstream.NewEgress(o.egress), CutRevoked: o.cut, Proxies: proxies, LogAddresses: o.addresses, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, CutRevoked: o.cut, Proxies: proxies, LogAddresses: o.addresses, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)
@@ -155,13 +163,10 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 					return ""
 				}
 				return cmp.Or(t.Memory.Synthesis, "gpt-4o-mini")
-			}), MaxTokens: 800, TopK: 8, Timeout: o.recall,
+			}),
 		},
-		Providers: []*gateway.Provider{
-			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
-			provider("anthropic", base, "x-api-key: "), provider("openai", base, "Authorization: Bearer "), provider("dead", dead, "Authorization: Bearer "),
-		},
-		Limits:   gateway.Limits{MaxBodyBytes: o.maxBody, MaxHeaderBytes: 64 << 10, MaxConnections: o.connections},
+		Settings: h.settings,
+		Limits:   gateway.Limits{MaxHeaderBytes: 64 << 10, MaxConnections: o.connections},
 		TLS:      o.tls,
 		Timeouts: o.timeouts,
 	})

@@ -24,11 +24,6 @@ import (
 type Memory struct {
 	Keeper *memory.Keeper
 	API    *api.API
-	// MaxTokens and TopK bound a block where the client does not say.
-	MaxTokens int
-	TopK      int
-	// Timeout is the deadline of a recall in a call.
-	Timeout time.Duration
 }
 
 // Bounds of what a client may ask for.
@@ -104,10 +99,10 @@ func (r *request) readMemoryHeaders(m *remembering) error {
 		return err
 	}
 	var err error
-	if m.topK, err = headerNumber(h, "Ownkey-Memory-Top-K", r.g.memory.TopK, maxMemoryTopK); err != nil {
+	if m.topK, err = headerNumber(h, "Ownkey-Memory-Top-K", r.table.recall.TopK, maxMemoryTopK); err != nil {
 		return err
 	}
-	if m.maxTokens, err = headerNumber(h, "Ownkey-Memory-Max-Tokens", r.g.memory.MaxTokens, maxMemoryTokens); err != nil {
+	if m.maxTokens, err = headerNumber(h, "Ownkey-Memory-Max-Tokens", r.table.recall.MaxTokens, maxMemoryTokens); err != nil {
 		return err
 	}
 	if m.dry, err = dryRun(h); err != nil {
@@ -247,7 +242,7 @@ func (r *request) asker() memory.Caller {
 func (r *request) recall(m *remembering) (err error) {
 	m.recalled, err = r.g.memory.Keeper.Recall(&memory.Recall{
 		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Session: m.session,
-		TopK: m.topK, MaxTokens: m.maxTokens, Timeout: r.g.memory.Timeout,
+		TopK: m.topK, MaxTokens: m.maxTokens, Timeout: r.table.recall.Timeout,
 	})
 	switch {
 	case errors.Is(err, memory.ErrTimeout):

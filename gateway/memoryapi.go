@@ -126,8 +126,8 @@ func (r *request) runTask(task api.Task) error {
 	if err != nil {
 		return err
 	}
-	if r.provider = r.g.providers[name]; r.provider == nil {
-		return refuse(codeUnknownProvider, "the synthesis model's provider does not exist; known are: "+r.g.providerNames)
+	if r.provider = r.table.providers[name]; r.provider == nil {
+		return refuse(codeUnknownProvider, "the synthesis model's provider does not exist; known are: "+r.table.names)
 	}
 	if token := r.caller.Token; !token.AllowsModel(name, r.model) {
 		return refuse(codeNotAllowed, "the token may not use the synthesis model of this tenant")

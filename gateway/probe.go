@@ -26,11 +26,12 @@ func (g *Gateway) TestCredential(ctx context.Context, sealed *directory.Credenti
 // address that it would be sent to. Nothing is sent. The error's text is a public
 // sentence.
 func (g *Gateway) OpensCredential(ctx context.Context, stored *directory.Credential) error {
-	provider := g.providers[stored.Provider]
+	table := g.table.Load()
+	provider := table.providers[stored.Provider]
 	if provider == nil {
 		return errors.New("the configuration has no provider " + stored.Provider)
 	}
-	target, err := g.target(provider, stored)
+	target, err := table.target(provider, stored)
 	if err == nil {
 		ref := refOf(stored, target)
 		var lease vaultbridge.Lease
@@ -45,11 +46,12 @@ func (g *Gateway) OpensCredential(ctx context.Context, stored *directory.Credent
 }
 
 func (g *Gateway) probe(ctx context.Context, stored *directory.Credential) (int, error) {
-	provider := g.providers[stored.Provider]
+	table := g.table.Load()
+	provider := table.providers[stored.Provider]
 	if provider == nil {
-		return 0, refuse(codeUnknownProvider, "there is no such provider; known are: "+g.providerNames)
+		return 0, refuse(codeUnknownProvider, "there is no such provider; known are: "+table.names)
 	}
-	target, err := g.target(provider, stored)
+	target, err := table.target(provider, stored)
 	if err != nil {
 		return 0, err
 	}

@@ -15,9 +15,9 @@ func (r *request) route() error {
 	if err != nil {
 		return err
 	}
-	provider := r.g.providers[name]
+	provider := r.table.providers[name]
 	if provider == nil {
-		return refuse(codeUnknownProvider, "there is no such provider; known are: "+r.g.providerNames)
+		return refuse(codeUnknownProvider, "there is no such provider; known are: "+r.table.names)
 	}
 	r.provider = provider
 	r.record.Provider = provider.Name
@@ -50,7 +50,7 @@ func (r *request) providerName() (name string, edit wire.Edit, err error) {
 	if pinned := r.endpoint.provider; len(pinned) > 0 {
 		return string(pinned), edit, nil
 	}
-	name, cut, chosen := r.g.chooseProvider(r.caller.Tenant, r.model, r.endpoint.anthropic())
+	name, cut, chosen := r.table.chooseProvider(r.caller.Tenant, r.model, r.endpoint.anthropic())
 	if cut > 0 {
 		edit = r.head.StripModelPrefix(cut)
 		r.model = r.model[cut:]
@@ -58,7 +58,7 @@ func (r *request) providerName() (name string, edit wire.Edit, err error) {
 	if name == "" {
 		return "", edit, errNoProvider
 	}
-	if p := r.g.providers[name]; !chosen && r.endpoint.anthropic() && !r.endpoint.messages() && p != nil && !p.speaksMessages() {
+	if p := r.table.providers[name]; !chosen && r.endpoint.anthropic() && !r.endpoint.messages() && p != nil && !p.speaksMessages() {
 		return "", edit, errNotAnthropic
 	}
 	return name, edit, nil
@@ -73,8 +73,8 @@ var (
 
 // providerFor finds the provider of a tenant's model, and how much of the
 // model's name is the provider's. Empty: the tenant has none.
-func (g *Gateway) providerFor(t *directory.Tenant, model []byte, messages bool) (name string, prefix int) {
-	name, prefix, _ = g.chooseProvider(t, model, messages)
+func (t *table) providerFor(of *directory.Tenant, model []byte, messages bool) (name string, prefix int) {
+	name, prefix, _ = t.chooseProvider(of, model, messages)
 	return name, prefix
 }
 
@@ -82,15 +82,15 @@ func (g *Gateway) providerFor(t *directory.Tenant, model []byte, messages bool) 
 // route of the tenant that matches, then the provider named before the model.
 // Else it is the one that speaks the call's API, or the tenant's default. A
 // route to the provider that stands before the model leaves the prefix out, too.
-func (g *Gateway) chooseProvider(t *directory.Tenant, model []byte, messages bool) (name string, prefix int, chosen bool) {
+func (t *table) chooseProvider(of *directory.Tenant, model []byte, messages bool) (name string, prefix int, chosen bool) {
 	var named string
 	if i := bytes.IndexByte(model, '/'); i > 0 {
-		if p := g.providers[string(model[:i])]; p != nil {
+		if p := t.providers[string(model[:i])]; p != nil {
 			named, prefix = p.Name, i+1
 		}
 	}
-	if len(model) > 0 && t.Routed(model) {
-		if name = t.Route(model); name != named {
+	if len(model) > 0 && of.Routed(model) {
+		if name = of.Route(model); name != named {
 			prefix = 0
 		}
 		return name, prefix, true
@@ -98,8 +98,8 @@ func (g *Gateway) chooseProvider(t *directory.Tenant, model []byte, messages boo
 	switch {
 	case named != "":
 		return named, prefix, true
-	case messages && t.Has(anthropic):
+	case messages && of.Has(anthropic):
 		return anthropic, 0, false
 	}
-	return t.Route(model), 0, false
+	return of.Route(model), 0, false
 }

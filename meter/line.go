@@ -33,6 +33,9 @@ func (p *Printer) Print(r Row) {
 		message = MessageMemory
 	}
 	e := p.log.Info()
+	if !e.Enabled() {
+		return // the operator's log shows warnings only
+	}
 	r.Columns(line{e})
 	e.Msg(message)
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -43,6 +44,16 @@ func (c *Client) Close() {
 	close(c.stop)
 	c.closer.Wait()
 	c.each((*pool).shut)
+}
+
+// Retire forgets a target that no request begins with any more, and closes its
+// idle connections. Attempts under way are not disturbed; their connections
+// close as they end.
+func (c *Client) Retire(t *Target) {
+	c.mu.Lock()
+	c.targets = slices.DeleteFunc(c.targets, func(one *Target) bool { return one == t })
+	c.mu.Unlock()
+	t.pool.shut()
 }
 
 // Idle counts the connections that wait for a request.

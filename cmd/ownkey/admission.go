@@ -17,12 +17,9 @@ func (a *app) openAdmission(ctx context.Context) {
 	l, r := &a.cfg.Limits, &a.cfg.Runaway
 	a.webhook = newWebhook(r.Webhook, r.WebhookSecret, a.log)
 	a.admission = admission.New(admission.Options{
-		Token: callerLimits(&l.Token), Tenant: callerLimits(&l.Tenant), MaxInFlight: l.MaxRequestsInFlight, QueueTime: l.QueueTime, MaxBufferedBytes: l.MaxBufferedBytes,
+		Settings: a.admissionSettings(a.cfg), MaxInFlight: l.MaxRequestsInFlight, QueueTime: l.QueueTime, MaxBufferedBytes: l.MaxBufferedBytes,
 		UsableToken:  a.directory.Usable,
 		UsableTenant: func(id string) bool { _, err := a.directory.Tenant(id); return err == nil },
-		Runaway: admission.Runaway{
-			TokensPerMinute: r.TokensPerMinute, Factor: r.Factor, Least: r.LeastTokensPerMinute, Alarm: a.runaway,
-		},
 	})
 	known := make(chan struct{})
 	go a.restore(context.WithoutCancel(ctx), known)
@@ -30,6 +27,14 @@ func (a *app) openAdmission(ctx context.Context) {
 	case <-known:
 	case <-time.After(restoreWait):
 		a.log.Warn().Msg("what was spent is being read from the ledger; tokens with a budget get 503 until it is known")
+	}
+}
+
+func (a *app) admissionSettings(c *config.Config) admission.Settings {
+	r := &c.Runaway
+	return admission.Settings{
+		Token: callerLimits(&c.Limits.Token), Tenant: callerLimits(&c.Limits.Tenant),
+		Runaway: admission.Runaway{TokensPerMinute: r.TokensPerMinute, Factor: r.Factor, Least: r.LeastTokensPerMinute, Alarm: a.runaway},
 	}
 }
 
@@ -68,7 +73,7 @@ const stopTime = 10 * time.Second
 // wants that.
 func (a *app) runaway(s admission.Spree) {
 	stopped := false
-	if a.cfg.Runaway.Stop {
+	if a.now().Runaway.Stop {
 		ctx, done := context.WithTimeout(context.Background(), stopTime)
 		defer done()
 		reason := fmt.Sprintf("runaway: %d tokens in a minute", s.TokensPerMinute)

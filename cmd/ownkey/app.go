@@ -1,10 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,7 +33,6 @@ import (
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/vaultbridge"
-	"github.com/ownkey/ownkey/wire"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 	"github.com/rs/zerolog"
@@ -42,7 +40,12 @@ import (
 
 // app is every room, wired, with both listeners open.
 type app struct {
-	cfg          *config.Config
+	cfg          *config.Config                 // of the start; what a reload may change is in live
+	live         atomic.Pointer[config.Config]  // cfg with what reloads have changed
+	load         func() (*config.Config, error) // reads the configuration again; nil where there is no file
+	hangups      <-chan os.Signal               // ask for a reload
+	reloads      *reloads
+	settings     gateway.Settings // that the gateway has now
 	log          *zerolog.Logger
 	metrics      *prometheus.Registry
 	lock         *durable.Lock // of the data directory
@@ -53,7 +56,6 @@ type app struct {
 	directory    *directory.Directory
 	credentials  *vaultbridge.Cache
 	client       *upstream.Client
-	egress       *upstream.Egress
 	meter        *books
 	admission    *admission.Limiter
 	webhook      *webhook
@@ -80,6 +82,8 @@ const (
 // they are kept. After an error nothing is left open.
 func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *lineWriter) (a *app, err error) {
 	a = &app{cfg: cfg, log: log, metrics: newMetrics()}
+	a.live.Store(cfg)
+	a.reloads = newReloads(a.metrics)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close(ctx))
@@ -120,14 +124,13 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	}); err != nil {
 		return a, err
 	}
-	a.client, a.egress = upstream.NewClient(), upstream.NewEgress(cfg.Egress.Allow)
+	a.client = upstream.NewClient()
 	proxies, err := proxiesOf(&cfg.Egress)
 	if err != nil {
 		return a, err
 	}
 	a.client.Through(proxies)
-	providers, err := a.providers()
-	if err != nil {
+	if a.settings, err = a.gatewaySettings(cfg); err != nil {
 		return a, err
 	}
 	a.runaways = with.NewCounter(prometheus.CounterOpts{
@@ -152,10 +155,9 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	usageAPI := &admin.UsageAPI{Books: a.meter.store, Directory: a.directory, Stored: a.memory.stored, Flush: a.meter.flush, Now: time.Now}
 	trusted, _ := origin.ParseAll(cfg.TrustedProxies) // config has looked at them
 	a.gateway = gateway.New(gateway.Options{
-		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client, Egress: a.egress,
-		Providers: providers, Journal: a.meter.journal, Admission: a.admission, Deferred: started, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
+		Directory: a.directory, Credentials: a.credentials, Ring: a.ring, Upstream: a.client,
+		Settings: a.settings, Journal: a.meter.journal, Admission: a.admission, Deferred: started, Usage: usageAPI.Answer, Records: a.meter.condition, Memory: a.memory.options(), Metrics: a.metrics, Log: log,
 		Limits: gateway.Limits{
-			MaxBodyBytes:   cfg.Limits.MaxBodyBytes,
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: connections,
 		},
 		Proxies: trusted, LogAddresses: cfg.Log.ClientAddresses,
@@ -170,7 +172,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	})
 	a.memory.keeper.Start(a.gateway)
 	a.observe()
-	invoices, err := invoice.New(ctx, invoice.Options{Events: a.meter.store, Tenants: a.directory, DB: a.database, Plan: pricePlans(&cfg.Billing), Now: time.Now})
+	invoices, err := invoice.New(ctx, invoice.Options{Events: a.meter.store, Tenants: a.directory, DB: a.database, Plan: pricePlans(a.now), Now: time.Now})
 	if err != nil {
 		return a, err
 	}
@@ -201,50 +203,9 @@ func (a *app) observe() {
 	}, func() float64 { return float64(a.admission.InFlight()) })
 }
 
-func (a *app) providers() ([]*gateway.Provider, error) {
-	var all []*gateway.Provider
-	for name, p := range a.cfg.AllProviders() {
-		base, err := config.ParseBaseURL(p.BaseURL)
-		if err != nil {
-			return nil, fmt.Errorf("cannot use provider %s: %w", name, err)
-		}
-		roots, err := readRoots(p.CAFile)
-		if err != nil {
-			return nil, fmt.Errorf("cannot use provider %s: %w", name, err)
-		}
-		limits := upstream.Limits{Connect: p.ConnectTimeout, FirstByte: p.FirstByteTimeout, Idle: p.IdleTimeout, Total: p.TotalTimeout}
-		header := "Authorization: Bearer "
-		if p.Auth == config.AuthXAPIKey {
-			header = "x-api-key: "
-		}
-		all = append(all, &gateway.Provider{
-			Name: name, Target: a.client.NewTarget(base, roots, nil, limits), Roots: roots, CredentialHeader: header,
-			MaxBodyBytes: cmp.Or(p.MaxBodyBytes, a.cfg.Limits.MaxBodyBytes),
-			Usage:        wire.UsageRules{ReasoningApart: config.DefinitionOf(name).ReasoningApart},
-		})
-	}
-	return all, nil
-}
-
-// readRoots reads the certificate authorities of a PEM file; nil for none.
-func readRoots(path string) (*x509.CertPool, error) {
-	if path == "" {
-		return nil, nil
-	}
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read ca_file: %w", err)
-	}
-	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("cannot use ca_file %s: it holds no certificate", path)
-	}
-	return roots, nil
-}
-
 func (a *app) adminServer(usageAPI *admin.UsageAPI, invoices *invoice.Book, proxies origin.Prefixes) *http.Server {
 	handler := admin.New(admin.Options{
-		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Quarantine: a.meter.aside, Platform: a.platformCredentials, Token: a.cfg.Admin.Token, Pprof: a.cfg.Admin.Pprof, Proxies: proxies,
+		Directory: a.directory, Ring: a.ring, Walker: a.walker, Metrics: a.metrics, Log: a.log, Usage: usageAPI, Invoices: invoices, Evidence: a.meter.store, Quarantine: a.meter.aside, Platform: a.platformCredentials, Token: func() config.Secret { return a.now().Admin.Token }, Pprof: a.cfg.Admin.Pprof, Proxies: proxies,
 		Address: func(provider, baseURL string) (string, error) {
 			address, err := a.gateway.Address(provider, baseURL)
 			if errors.Is(err, gateway.ErrUnknownProvider) {
@@ -281,18 +242,28 @@ func (a *app) run(ctx context.Context) error {
 		serve(a.serveAdmin, l)
 	}
 	a.log.Info().Str("listen", addressesOf(a.data)).Str("admin_listen", addressesOf(a.control)).Msg("serving")
-	var err error
-	select {
-	case <-ctx.Done():
-		stop() // a second signal ends the process at once
-		a.log.Info().Msg("stopping")
-	case err = <-failed:
-	}
-	drain, done := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.Timeouts.Drain)
+	err := a.wait(ctx, failed)
+	stop() // a second signal ends the process at once
+	drain, done := context.WithTimeout(context.WithoutCancel(ctx), a.now().Timeouts.Drain)
 	defer done()
 	err = errors.Join(err, a.gateway.Shutdown(drain), a.admin.Shutdown(drain), a.close(ctx))
 	a.log.Info().Msg("stopped")
 	return err
+}
+
+// wait returns when the process is to end, and reloads meanwhile.
+func (a *app) wait(ctx context.Context, failed <-chan error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			a.log.Info().Msg("stopping")
+			return nil
+		case err := <-failed:
+			return err
+		case <-a.hangups:
+			a.reload()
+		}
+	}
 }
 
 // serveAdmin serves the admin plane. What is read is wiped behind TLS, where it

@@ -23,7 +23,6 @@ import (
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
-	"github.com/rs/zerolog"
 )
 
 // books is the meter: the ledger that requests write to, and the store that its
@@ -81,9 +80,6 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	}
 	if err != nil {
 		return b, err
-	}
-	if a.log.GetLevel() > zerolog.InfoLevel {
-		lines = nil
 	}
 	if b.spent, err = spent.Open(ctx, a.database, &drain.Guard{Store: b.store, Quarantine: b.aside, Log: a.log}); err != nil {
 		return b, err

@@ -44,7 +44,7 @@ const (
 
 // Run serves until it is told to stop.
 func (c *DevCmd) Run() error {
-	ctx := context.Background()
+	ctx, asked := context.Background(), hangups()
 	cfg, err := c.config()
 	if err != nil {
 		return usageError{err}
@@ -98,6 +98,7 @@ func (c *DevCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	a.hangups = asked
 	token, err := c.tenant(ctx, a, keyring)
 	if err != nil {
 		return errors.Join(err, a.close(ctx))

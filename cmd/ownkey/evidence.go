@@ -36,5 +36,5 @@ func (c *EvidenceCmd) Run() error {
 // this process for a provider's credential. The one of dev's command line is a
 // tenant's: it is sealed.
 func (a *app) platformCredentials() evidence.Scan {
-	return evidence.Look(os.Environ(), a.cfg.Values)
+	return evidence.Look(os.Environ(), a.now().Values)
 }

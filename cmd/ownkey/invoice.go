@@ -34,10 +34,11 @@ func (c *InvoiceCmd) Run() error {
 	return err
 }
 
-// pricePlans gives the tenants' plans, as invoices have them.
-func pricePlans(b *config.Billing) func(tenant string) invoice.Plan {
+// pricePlans gives the tenants' plans, as invoices have them, by the prices that
+// count when it is asked.
+func pricePlans(now func() *config.Config) func(tenant string) invoice.Plan {
 	return func(tenant string) invoice.Plan {
-		name, p := b.PlanOf(tenant)
+		name, p := now().Billing.PlanOf(tenant)
 		return invoice.Plan{
 			Name: name, MemoryMonths: invoice.MicroUSD(p.MemoryMonths), Retrievals: invoice.MicroUSD(p.Retrievals),
 			FreeMemoryMonths: p.FreeMemoryMonths, FreeRetrievals: p.FreeRetrievals, FlatFee: invoice.MicroUSD(p.FlatFee),

@@ -45,7 +45,7 @@ func TestInvoicePrintsTheAnswerAsItComes(t *testing.T) {
 func TestPricePlansTakesEveryPrice(t *testing.T) {
 	b := config.Billing{DefaultPlan: "a", Plans: map[string]config.Plan{"a": {MemoryMonths: 1, Retrievals: 2, FreeMemoryMonths: 3, FreeRetrievals: 4, FlatFee: 5}}}
 	want := invoice.Plan{Name: "a", MemoryMonths: 1, Retrievals: 2, FreeMemoryMonths: 3, FreeRetrievals: 4, FlatFee: 5}
-	if got := pricePlans(&b)("acme"); got != want {
+	if got := pricePlans(func() *config.Config { return &config.Config{Billing: b} })("acme"); got != want {
 		t.Errorf("got %+v", got)
 	}
 	if n, m := reflect.TypeFor[config.Plan]().NumField()+1, reflect.TypeFor[invoice.Plan]().NumField(); n != m {

@@ -32,15 +32,25 @@ const (
 // From here on the process outlives its log: a pipe that was closed is an error
 // of a write, where by default it would end the process (os/signal, "SIGPIPE").
 func newLog(w io.Writer, level string) (*zerolog.Logger, *lineWriter, error) {
-	l, err := zerolog.ParseLevel(level)
-	if err != nil {
-		return nil, nil, fmt.Errorf("cannot use log level: %w", err)
+	if err := setLogLevel(level); err != nil {
+		return nil, nil, err
 	}
 	signal.Ignore(syscall.SIGPIPE)
 	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
 	lines := newLineWriter(w, logBytes)
-	log := zerolog.New(lines).Level(l).With().Timestamp().Logger()
+	log := zerolog.New(lines).With().Timestamp().Logger()
 	return &log, lines, nil
+}
+
+// setLogLevel decides what the operator's log shows from now on. There is one
+// log in a process, so the level is zerolog's global one.
+func setLogLevel(level string) error {
+	l, err := zerolog.ParseLevel(level)
+	if err != nil {
+		return fmt.Errorf("cannot use log level: %w", err)
+	}
+	zerolog.SetGlobalLevel(l)
+	return nil
 }
 
 // lineWriter is a bounded queue of lines in front of a writer that may block

@@ -49,10 +49,7 @@ func openMemories(ctx context.Context, a *app) (m *memories, err error) {
 
 // options are what the gateway needs of memory.
 func (m *memories) options() *gateway.Memory {
-	c := &m.app.cfg.Memory
-	return &gateway.Memory{
-		Keeper: m.keeper, API: api.New(m.keeper, m.synthesisModel), MaxTokens: int(c.MaxTokens), TopK: int(c.TopK), Timeout: c.RecallTimeout,
-	}
+	return &gateway.Memory{Keeper: m.keeper, API: api.New(m.keeper, m.synthesisModel)}
 }
 
 // ops are the keeper's operations in the meter's words.
@@ -91,7 +88,7 @@ func (m *memories) stored(ctx context.Context, tenant string) (admin.Stored, err
 }
 
 func (m *memories) synthesisModel(tenant string) string {
-	byDefault := m.app.cfg.Memory.SynthesisModel
+	byDefault := m.app.now().Memory.SynthesisModel
 	t, err := m.app.directory.Tenant(tenant)
 	if err != nil {
 		return byDefault

@@ -14,18 +14,15 @@ type ServeCmd struct {
 	Config string `required:"" type:"path" help:"Configuration file (docs/config.md)." placeholder:"FILE"`
 }
 
-// Run serves until it is told to stop.
+// Run serves until a signal ends it. SIGHUP makes it read the configuration again.
 func (c *ServeCmd) Run() error {
-	var used []string // entries of the environment
-	cfg, err := config.Load(c.Config, func(name string) (string, bool) {
-		value, ok := os.LookupEnv(name)
-		used = append(used, name+"="+value)
-		return value, ok
-	})
+	asked := hangups()
+	env := environment{names: map[string]bool{}}
+	cfg, err := config.Load(c.Config, env.first)
 	if err != nil {
 		return usageError{err}
 	}
-	if err := blank(used...); err != nil {
+	if err := blank(env.entries()...); err != nil {
 		return fmt.Errorf("secrets would stay in the environment, give them as {file: PATH}: %w", err)
 	}
 	log, lines, err := newLog(os.Stderr, cfg.Log.Level)
@@ -40,6 +37,7 @@ func (c *ServeCmd) Run() error {
 	if err != nil {
 		return err
 	}
+	a.hangups, a.load = asked, func() (*config.Config, error) { return env.load(c.Config) }
 	return a.run(context.Background())
 }
 

@@ -10,10 +10,8 @@ package admin
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -61,8 +59,8 @@ type Options struct {
 	Platform func() evidence.Scan
 	// Quarantine has the rows that no store took.
 	Quarantine *quarantine.File
-	// Token is what admin calls present.
-	Token config.Secret
+	// Token gives what admin calls present. It is asked for each call.
+	Token func() config.Secret
 	// Examine looks at what doctor tells of besides the keyrings: stores, disks,
 	// clocks. It may be nil.
 	Examine func(ctx context.Context) []vaultbridge.Finding
@@ -83,8 +81,6 @@ type Options struct {
 
 type server struct {
 	Options
-	digest   [sha256.Size]byte
-	actor    string        // who has the token, for the log: the beginning of its digest
 	calls    *rate.Limiter // of all who have the token
 	failures *rate.Limiter // of all who have not
 }
@@ -92,8 +88,6 @@ type server struct {
 // New makes the admin plane's handler.
 func New(o Options) http.Handler {
 	s := &server{Options: o, calls: rate.NewLimiter(callsPerSecond, 2*callsPerSecond), failures: rate.NewLimiter(failuresPerSecond, 2*failuresPerSecond)}
-	o.Token.Use(func(value []byte) { s.digest = sha256.Sum256(value) })
-	s.actor = fmt.Sprintf("admin-token:%x", s.digest[:4])
 	mux := http.NewServeMux()
 	for pattern, handle := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"POST /admin/v1/tenants":                                                  s.createTenant,

@@ -70,7 +70,7 @@ func newPlaneWith(t *testing.T, change func(*admin.Options), keyrings ...vaultbr
 	}
 	walker := rotation.New(ctx, rotation.Options{Directory: p.directory, Ring: ring, Log: &log, Rate: 1000, Rebind: func(_, _, _ string) string { return "" }, Settle: 10 * time.Millisecond})
 	o := admin.Options{
-		Directory: p.directory, Ring: ring, Walker: walker, Invoices: newBook(t, p, database), Usage: usage, Metrics: prometheus.NewRegistry(), Log: &log, Token: config.NewSecret("oka_test"),
+		Directory: p.directory, Ring: ring, Walker: walker, Invoices: newBook(t, p, database), Usage: usage, Metrics: prometheus.NewRegistry(), Log: &log, Token: func() config.Secret { return config.NewSecret("oka_test") },
 		Address: func(provider, baseURL string) (string, error) {
 			switch {
 			case provider != "openai":

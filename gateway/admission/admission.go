@@ -53,8 +53,8 @@ func (r *Refusal) Error() string { return r.Scope + " limit " + r.Limit }
 
 // Options of a limiter.
 type Options struct {
-	// Token and Tenant are the limits of those that have none of their own.
-	Token, Tenant directory.Limits
+	// Settings are those of the start; Apply changes them.
+	Settings Settings
 	// MaxInFlight bounds the requests in flight, of all tenants together.
 	MaxInFlight int64
 	// QueueTime is how long a request waits for room, at most; zero refuses it
@@ -67,12 +67,19 @@ type Options struct {
 	// is known of others is forgotten.
 	UsableToken  func(id string, now time.Time) bool
 	UsableTenant func(id string) bool
-	Runaway      Runaway
+}
+
+// Settings are what Apply may change while requests are let in.
+type Settings struct {
+	// Token and Tenant are the limits of those that have none of their own.
+	Token, Tenant directory.Limits
+	Runaway       Runaway
 }
 
 // Limiter lets requests in. It is safe for concurrent use.
 type Limiter struct {
 	o       Options
+	now     atomic.Pointer[Settings]
 	slots   slots
 	room    room
 	heads   Holder
@@ -93,9 +100,16 @@ func New(o Options) *Limiter {
 	}
 	l.slots.max, l.room.max = o.MaxInFlight, o.MaxBufferedBytes
 	l.heads.room = &l.room
+	l.Apply(o.Settings)
 	l.done.Go(l.watch)
 	return l
 }
+
+// Apply puts other settings in place, for requests that begin from now on.
+func (l *Limiter) Apply(s Settings) { l.now.Store(&s) }
+
+// Settings are those that count now.
+func (l *Limiter) Settings() Settings { return *l.now.Load() }
 
 // InFlight counts the requests that have a place.
 func (l *Limiter) InFlight() int64 { return l.slots.taken.Load() }
@@ -177,7 +191,8 @@ func (p *Pass) note(s Standing) {
 func (l *Limiter) Enter(p *Pass, c *directory.Caller, now time.Time) *Refusal {
 	fault.At("admission.enter")
 	*p = Pass{limiter: l, token: l.find(l.tokens, c.Token.ID, c.Tenant.ID), tenant: l.find(l.tenants, c.Tenant.ID, "")}
-	p.tokenL, p.tenantL = c.Token.Limits.Or(l.o.Token), c.Tenant.Limits.Or(l.o.Tenant)
+	defaults := l.now.Load()
+	p.tokenL, p.tenantL = c.Token.Limits.Or(defaults.Token), c.Tenant.Limits.Or(defaults.Tenant)
 	if why := p.token.enter(p, ScopeToken, &p.tokenL, now); why != nil {
 		return why
 	}

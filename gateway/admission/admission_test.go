@@ -15,7 +15,7 @@ func newLimiter(t testing.TB, change ...func(*Options)) *Limiter {
 	t.Helper()
 	o := Options{
 		MaxInFlight: 1000, UsableToken: func(string, time.Time) bool { return true }, UsableTenant: func(string) bool { return true },
-		Runaway: Runaway{Alarm: func(Spree) {}},
+		Settings: Settings{Runaway: Runaway{Alarm: func(Spree) {}}},
 	}
 	for _, c := range change {
 		c(&o)
@@ -358,7 +358,7 @@ func TestCountsAreRightInTheEnd(t *testing.T) {
 func TestRunawayIsSeenWithinAMinute(t *testing.T) {
 	var seen []Spree
 	l := newLimiter(t, func(o *Options) {
-		o.Runaway = Runaway{TokensPerMinute: 100_000, Factor: 10, Least: 5000, Alarm: func(s Spree) { seen = append(seen, s) }}
+		o.Settings.Runaway = Runaway{TokensPerMinute: 100_000, Factor: 10, Least: 5000, Alarm: func(s Spree) { seen = append(seen, s) }}
 	})
 	habit, fresh := caller("acme", "habit", directory.Limits{}, directory.Limits{}), caller("acme", "fresh", directory.Limits{}, directory.Limits{})
 	now := noon
@@ -443,9 +443,9 @@ func BenchmarkPass(b *testing.B) {
 // tokens and tenants that have none of their own, and each of both can refuse.
 func TestDefaultsHoldWhereNothingElseDoes(t *testing.T) {
 	one, three := directory.Limits{RequestsPerSecond: 1}, directory.Limits{RequestsPerSecond: 3}
-	f := func(o Options, own, shared directory.Limits, want int, scope string) {
+	f := func(o Settings, own, shared directory.Limits, want int, scope string) {
 		t.Helper()
-		l := newLimiter(t, func(to *Options) { to.Token, to.Tenant = o.Token, o.Tenant })
+		l := newLimiter(t, func(to *Options) { to.Settings.Token, to.Settings.Tenant = o.Token, o.Tenant })
 		c := caller("acme", "a", own, shared)
 		served := 0
 		why := call(l, c, 1, noon)
@@ -459,9 +459,9 @@ func TestDefaultsHoldWhereNothingElseDoes(t *testing.T) {
 			t.Errorf("%+v with %v and %v: %d served, %+v", o, own, shared, served, why)
 		}
 	}
-	f(Options{}, directory.Limits{}, directory.Limits{}, 100, "")
-	f(Options{Token: one}, directory.Limits{}, directory.Limits{}, 1, ScopeToken)
-	f(Options{Token: one}, three, directory.Limits{}, 3, ScopeToken)
-	f(Options{Token: three, Tenant: one}, directory.Limits{}, directory.Limits{}, 1, ScopeTenant)
-	f(Options{Token: one, Tenant: one}, directory.Limits{RequestsPerSecond: 9}, three, 3, ScopeTenant)
+	f(Settings{}, directory.Limits{}, directory.Limits{}, 100, "")
+	f(Settings{Token: one}, directory.Limits{}, directory.Limits{}, 1, ScopeToken)
+	f(Settings{Token: one}, three, directory.Limits{}, 3, ScopeToken)
+	f(Settings{Token: three, Tenant: one}, directory.Limits{}, directory.Limits{}, 1, ScopeTenant)
+	f(Settings{Token: one, Tenant: one}, directory.Limits{RequestsPerSecond: 9}, three, 3, ScopeTenant)
 }

@@ -18,9 +18,10 @@ type Own struct{ pass Pass }
 // itself. After nil, Leave must be called.
 func (l *Limiter) EnterOwn(o *Own, c *directory.Caller, tokens int64, now time.Time) *Refusal {
 	p := &o.pass
-	*p = Pass{limiter: l, token: &account{}, tenant: l.find(l.tenants, c.Tenant.ID, ""), tenantL: c.Tenant.Limits.Or(l.o.Tenant)}
+	defaults := l.now.Load()
+	*p = Pass{limiter: l, token: &account{}, tenant: l.find(l.tenants, c.Tenant.ID, ""), tenantL: c.Tenant.Limits.Or(defaults.Tenant)}
 	if c.Token != nil {
-		p.token, p.tokenL = l.find(l.tokens, c.Token.ID, c.Tenant.ID), c.Token.Limits.Or(l.o.Token)
+		p.token, p.tokenL = l.find(l.tokens, c.Token.ID, c.Tenant.ID), c.Token.Limits.Or(defaults.Token)
 	}
 	if why := p.token.allows(p, ScopeToken, &p.tokenL, now); why != nil {
 		return why

@@ -121,10 +121,11 @@ func (l *Limiter) watch() {
 
 // look is one round of watch.
 func (l *Limiter) look(now time.Time) {
+	runaway := &l.now.Load().Runaway
 	l.tokens.Range(func(id string, a *account) bool {
-		if spree, is := a.runsAway(&l.o.Runaway, now); is {
+		if spree, is := a.runsAway(runaway, now); is {
 			spree.Token = id
-			l.o.Runaway.Alarm(spree)
+			runaway.Alarm(spree)
 		}
 		if a.idle(now) && !l.o.UsableToken(id, now) {
 			l.tokens.Delete(id)

@@ -1,0 +1,132 @@
+package gateway
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ownkey/ownkey/upstream"
+)
+
+// Settings are what Apply may change while the gateway serves.
+type Settings struct {
+	Providers []*Provider
+	// Egress says where credentials' own base URLs may lead.
+	Egress *upstream.Egress
+	// MaxBodyBytes bounds a held body where the provider is not known yet.
+	MaxBodyBytes int64
+	Recall       Recall
+}
+
+// Recall is how much is recalled for a call, and how long that may take.
+type Recall struct {
+	// MaxTokens and TopK bound a block where the client does not say.
+	MaxTokens int
+	TopK      int
+	// Timeout is the deadline of a recall in a call.
+	Timeout time.Duration
+}
+
+// table is settings in the form that requests use. A request keeps to the one
+// that it began with. Only own changes: it fills as credentials are used.
+type table struct {
+	client       *upstream.Client
+	providers    map[string]*Provider
+	names        string
+	egress       *upstream.Egress
+	maxBodyBytes int64
+	recall       Recall
+
+	own     sync.Map // ownAddress → *upstream.Target
+	mu      sync.Mutex
+	retired bool // another table has taken over; guarded by mu
+}
+
+// ownAddress is a base URL of credentials, beside their provider's own target.
+type ownAddress struct {
+	beside  *upstream.Target
+	baseURL string
+}
+
+func newTable(client *upstream.Client, s *Settings) *table {
+	t := &table{
+		client: client, providers: make(map[string]*Provider, len(s.Providers)), egress: s.Egress, maxBodyBytes: s.MaxBodyBytes, recall: s.Recall,
+	}
+	names := make([]string, 0, len(s.Providers))
+	for _, p := range s.Providers {
+		t.providers[p.Name] = p
+		names = append(names, p.Name)
+	}
+	slices.Sort(names)
+	t.names = strings.Join(names, ", ")
+	return t
+}
+
+// Apply puts other settings in place, for requests that begin from now on.
+// Targets that are in both keep their connections; those of the others close as
+// they fall idle. One goroutine at a time may call it.
+func (g *Gateway) Apply(s *Settings) {
+	next, was := newTable(g.upstream, s), g.table.Load()
+	left := was.handOver(next)
+	g.table.Store(next)
+	for _, target := range left {
+		g.upstream.Retire(target)
+	}
+}
+
+// handOver gives next the targets that go on, and gives those that do not.
+func (t *table) handOver(next *table) (left []*upstream.Target) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.retired = true
+	goesOn := map[*upstream.Target]bool{}
+	for _, p := range next.providers {
+		goesOn[p.Target] = true
+	}
+	for _, p := range t.providers {
+		if !goesOn[p.Target] {
+			left = append(left, p.Target)
+		}
+	}
+	t.own.Range(func(key, value any) bool {
+		at, target := key.(ownAddress), value.(*upstream.Target) //nolint:forcetypeassert // only ownTarget stores
+		if goesOn[at.beside] && t.egress == next.egress {
+			next.own.Store(at, target)
+		} else {
+			left = append(left, target)
+		}
+		return true
+	})
+	return left
+}
+
+// ownTarget is the target of a credential's own base URL.
+func (t *table) ownTarget(p *Provider, baseURL string) (*upstream.Target, error) {
+	at := ownAddress{p.Target, baseURL}
+	if known, ok := t.own.Load(at); ok {
+		return known.(*upstream.Target), nil //nolint:forcetypeassert // only ownTarget stores
+	}
+	base, err := url.Parse(baseURL)
+	if err != nil {
+		return nil, fmt.Errorf("cannot parse stored base URL: %w", err)
+	}
+	egress := t.egress
+	if ofOperator(p, base) {
+		egress = nil // the operator's own choice, another path
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if known, ok := t.own.Load(at); ok {
+		return known.(*upstream.Target), nil //nolint:forcetypeassert // see above
+	}
+	target := t.client.NewTarget(base, p.Roots, egress, p.Target.Limits)
+	if t.retired {
+		t.client.Retire(target) // for the last requests of this table
+	} else {
+		t.own.Store(at, target)
+	}
+	return target, nil
+}
