@@ -265,3 +265,23 @@ func TestRoutesNeedAProvider(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestSetProviders: entries of tokens that are loaded mean the providers that
+// there are from then on.
+func TestSetProviders(t *testing.T) {
+	d := newDirectory(t)
+	d.SetProviders([]string{"openrouter"})
+	plain, _ := newToken(t, d, NewToken{Models: []string{"groq/*"}})
+	allows := func(want bool) {
+		t.Helper()
+		c, err := d.Authenticate([]byte(plain), time.Now())
+		if err != nil || c.Token.AllowsModel("openrouter", []byte("groq/llama")) != want || !c.Token.AllowsModel("groq", []byte("llama")) {
+			t.Errorf("%v, want %v", err, want)
+		}
+	}
+	allows(true) // no provider is called so
+	d.SetProviders([]string{"openrouter", "groq"})
+	allows(false)
+	d.SetProviders([]string{"openrouter"})
+	allows(true)
+}
