@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -85,7 +86,7 @@ func (s *stand) adminAsk(token, path string) (status int, body string) {
 func (s *stand) openStream(n int) *bufio.Reader {
 	s.t.Helper()
 	request, err := http.NewRequest("POST", s.ready.BaseURL+"/chat/completions",
-		strings.NewReader(fmt.Sprintf(`{"model":"fake:chunks=%d,gap=20ms","stream":true,"messages":[{"role":"user","content":"x"}]}`, n)))
+		strings.NewReader(fmt.Sprintf(`{"model":"openai/fake:chunks=%d,gap=20ms","stream":true,"messages":[{"role":"user","content":"x"}]}`, n)))
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -136,11 +137,11 @@ func TestReload(t *testing.T) {
 	if logged := s.reload(true); !strings.Contains(logged, `"keys":["providers.openai.base_url"]`) {
 		t.Errorf("%s", logged)
 	}
-	if status, body := s.chat(s.token, "gpt-4o", "x"); status != http.StatusPreconditionFailed || !strings.Contains(body, "store it again") {
+	if status, body := s.chat(s.token, "openai/gpt-4o", "x"); status != http.StatusPreconditionFailed || !strings.Contains(body, "store it again") {
 		t.Errorf("with the credential for the address before: %d %s", status, body)
 	}
 	s.want("sk-second-0123456789", "credential", "put", "--tenant", "acme", "--provider", "openai")
-	if status, body := s.chat(s.token, "gpt-4o", "x"); status != http.StatusOK || len(second.Requests()) != 1 {
+	if status, body := s.chat(s.token, "openai/gpt-4o", "x"); status != http.StatusOK || len(second.Requests()) != 1 {
 		t.Errorf("the new address: %d %s, %d requests", status, body, len(second.Requests()))
 	}
 
@@ -170,7 +171,7 @@ func TestReload(t *testing.T) {
 	if strings.Contains(logged, "hunter2") || s.metric("ownkey_config_last_reload_successful") != "0" || s.metric("ownkey_config_last_reload_success_timestamp_seconds") != before {
 		t.Errorf("%s", logged)
 	}
-	if status, body := s.chat(s.token, "gpt-4o", "x"); status != http.StatusOK {
+	if status, body := s.chat(s.token, "openai/gpt-4o", "x"); status != http.StatusOK {
 		t.Errorf("after a broken file: %d %s", status, body)
 	}
 
@@ -227,41 +228,40 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// TestHangupWhileStarting: a signal that comes as early as can be harms nothing.
+// TestHangupWhileStarting: signals that come while the configuration is being
+// read, which here comes from a pipe, are one reload when the gateway serves.
 func TestHangupWhileStarting(t *testing.T) {
 	s := newStand(t, "")
 	s.stop()
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := s.config
+	s.config = filepath.Join(s.dir, "pipe.yaml")
+	if err := syscall.Mkfifo(s.config, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	s.start()
-	for range 200 { // until it serves, and once at the least after it took the signal over
-		if s.signalTaken() {
-			break
-		}
-		time.Sleep(time.Millisecond)
+	pipe, err := os.OpenFile(s.config, os.O_WRONLY, 0) // returns when the gateway reads
+	if err != nil {
+		t.Fatal(err)
 	}
 	for range 50 {
 		_ = s.cmd.Process.Signal(syscall.SIGHUP)
 	}
-	s.eventually("it serves and has reloaded", func() bool { return strings.Count(s.stderr.String(), "the configuration was reloaded") > 0 })
-	if status, body := s.chat(s.token, "gpt-4o", "x"); status != http.StatusOK {
+	if err := os.Rename(file, s.config); err != nil { // what the reload reads
+		t.Fatal(err)
+	}
+	_, err = pipe.Write(text)
+	if err := errors.Join(err, pipe.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s.eventually("it serves and has reloaded", func() bool { return strings.Contains(s.stderr.String(), "the configuration was reloaded") })
+	if status, body := s.chat(s.token, "openai/gpt-4o", "x"); status != http.StatusOK {
 		t.Errorf("%d %s", status, body)
 	}
-	s.process.stop()
-}
-
-// signalTaken reports whether the process catches SIGHUP (proc_pid_status(5),
-// SigCgt).
-func (s *stand) signalTaken() bool {
-	s.t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
-	if err != nil {
-		return false
-	}
-	_, rest, _ := strings.Cut(string(status), "SigCgt:\t")
-	var caught uint64
-	if _, err := fmt.Sscanf(rest, "%x", &caught); err != nil {
-		return false
-	}
-	return caught&(1<<(syscall.SIGHUP-1)) != 0
+	s.stop()
 }
 
 // TestHangupOfDev: there is nothing to reload, and it goes on.
