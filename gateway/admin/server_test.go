@@ -386,7 +386,8 @@ func TestPermissionsOfTokens(t *testing.T) {
 		`{"bucket":"","buckets":{"read":["team-*"],"write":["team-*"]},"credentials":["*"],"endpoints":[],"memory":"recall","models":["o3"],"scopes":["*"]}`)
 	f(p.want("PATCH", path, `{"buckets":{"write":["team-a"]},"scopes":["memory","inference"],"endpoints":["/v1/batches"],"credentials":["a"]}`, 200),
 		`{"bucket":"","buckets":{"read":["team-*"],"write":["team-a"]},"credentials":["a"],"endpoints":["/v1/batches"],"memory":"recall","models":["o3"],"scopes":["memory","inference"]}`)
-	f(p.want("PATCH", path, `{"models":["*"],"endpoints":[],"bucket":""}`, 200),
+	p.want("PATCH", path, `{"bucket":""}`, 400) // which would open every bucket, and does not look so
+	f(p.want("PATCH", path, `{"models":["*"],"endpoints":[],"buckets":{"read":["*"],"write":["*"]}}`, 200),
 		`{"bucket":"default","buckets":{"read":["*"],"write":["*"]},"credentials":["a"],"endpoints":[],"memory":"recall","models":["*"],"scopes":["memory","inference"]}`)
 	for body, want := range map[string]string{`{"allow_from":["10.0.0.0/8","::1"]}`: "[10.0.0.0/8 ::1]", `{"models":["*"]}`: "[10.0.0.0/8 ::1]", `{"allow_from":[]}`: "[]"} {
 		if body == `{"models":["*"]}` { // leaves it
