@@ -76,8 +76,10 @@ func TestSpellingsAreJudgedAlike(t *testing.T) {
 func TestMemoryIsNotForwarded(t *testing.T) {
 	h := newHouse(t)
 	const memory = `{"content":"Ada keeps bees on the roof."}`
-	for _, target := range []string{"/v1//buckets/default/memories", "/v1/%62uckets/default//memories", "//v1/./buckets/x/../default/memories", "/v1/buckets/team%2Fa/memories",
-		"/v1/buckets/proj%2Fv1/memories", "/v1/buckets/team%2Fv1%2Fnotes/memories", "/v1/buckets/v1%2Fchat%2Fcompletions/memories"} {
+	for _, target := range []string{
+		"/v1//buckets/default/memories", "/v1/%62uckets/default//memories", "//v1/./buckets/x/../default/memories", "/v1/buckets/team%2Fa/memories",
+		"/v1/buckets/proj%2Fv1/memories", "/v1/buckets/team%2Fv1%2Fnotes/memories", "/v1/buckets/v1%2Fchat%2Fcompletions/memories",
+	} {
 		if a := h.send("POST", target, memory); a.status != 200 {
 			t.Errorf("%s: %d %s", target, a.status, a.body)
 		}
@@ -85,8 +87,10 @@ func TestMemoryIsNotForwarded(t *testing.T) {
 	if a := h.send("GET", "/v1/buckets/team%2fa/memories", ""); a.status != 200 || !strings.Contains(a.body, `"bucket_name":"team/a"`) {
 		t.Errorf("a bucket with a slash in its name: %d %s", a.status, a.body)
 	}
-	for _, target := range []string{"/v1/v1/buckets/default/memories", "/v1/Buckets/default/memories", "/v1/buckets%2Fdefault%2Fmemories", "/v1/buckets;x/default/memories",
-		"/v1/buckets/x/v1/memories", "/v1/buckets/x/v1/chat/completions", "/v1/query/v1/chat/completions"} {
+	for _, target := range []string{
+		"/v1/v1/buckets/default/memories", "/v1/Buckets/default/memories", "/v1/buckets%2Fdefault%2Fmemories", "/v1/buckets;x/default/memories",
+		"/v1/buckets/x/v1/memories", "/v1/buckets/x/v1/chat/completions", "/v1/query/v1/chat/completions",
+	} {
 		if a := h.send("POST", target, memory); a.status != 404 {
 			t.Errorf("%s: %d %s", target, a.status, a.body)
 		}

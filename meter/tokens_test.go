@@ -26,8 +26,10 @@ func TestWhatIsCounted(t *testing.T) {
 	f("embeddings have no output", Record{RequestBytes: 400, Endpoint: "embeddings"}, 4_000_000, 100)
 	f("embeddings report input", Record{RequestBytes: 400, Endpoint: "embeddings", UsageSource: UsageProvider, InputTokens: known(90)}, 4_000_000, 90)
 	f("input is reported, output is not", Record{RequestBytes: 400, Streamed: true, Events: 2, UsageSource: UsageProvider, InputTokens: known(7)}, 400, 107)
-	f("cut behind a first count", Record{RequestBytes: 4000, Endpoint: "messages", Streamed: true, Events: 9, UsageSource: UsagePartial, Outcome: OutcomeClientCancelled,
-		InputTokens: known(11), CachedTokens: known(3000), OutputTokens: known(2)}, 4000, 4011)
+	f("cut behind a first count", Record{
+		RequestBytes: 4000, Endpoint: "messages", Streamed: true, Events: 9, UsageSource: UsagePartial, Outcome: OutcomeClientCancelled,
+		InputTokens: known(11), CachedTokens: known(3000), OutputTokens: known(2),
+	}, 4000, 4011)
 	f("cut behind a large count", Record{RequestBytes: 4000, Streamed: true, Events: 9, UsageSource: UsagePartial, InputTokens: known(11), OutputTokens: known(500)}, 40, 511)
 	f("refused by the provider", Record{RequestBytes: 400, Status: 400}, 4000, 0)
 	f("no model", Record{RequestBytes: 400, Endpoint: "none"}, 4000, 0)

@@ -108,7 +108,7 @@ func (p place) connect(ctx context.Context, judge control, within time.Duration)
 	}
 	d := net.Dialer{ControlContext: judge}
 	c, err := race(ctx, addrs, func(ctx context.Context, a netip.Addr) (net.Conn, error) {
-		return d.DialContext(ctx, "tcp", netip.AddrPortFrom(a, uint16(port)).String())
+		return d.DialContext(ctx, "tcp", netip.AddrPortFrom(a, uint16(port)).String()) //nolint:gosec // parsed as 16 bits
 	})
 	if err != nil {
 		return nil, err

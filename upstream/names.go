@@ -82,7 +82,7 @@ func (n *names) resolve(ctx context.Context, within time.Duration) ([]netip.Addr
 	if q == nil {
 		q = &question{done: make(chan struct{})}
 		n.asking = q
-		go n.ask(q, within)
+		go n.ask(q, within) //nolint:contextcheck,gosec // others wait for the answer, too
 	}
 	n.mu.Unlock()
 	return n.wait(ctx, q, stale)

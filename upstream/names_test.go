@@ -214,7 +214,7 @@ func TestRace(t *testing.T) {
 	one, two, three := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")
 	var tried []netip.Addr
 	var mu sync.Mutex
-	run := func(how map[netip.Addr]func(ctx context.Context) error) (net.Conn, error, time.Duration) {
+	run := func(how map[netip.Addr]func(ctx context.Context) error) (net.Conn, time.Duration, error) {
 		tried = nil
 		began := time.Now()
 		c, err := race(context.Background(), []netip.Addr{one, two, three}, func(ctx context.Context, a netip.Addr) (net.Conn, error) {
@@ -226,22 +226,22 @@ func TestRace(t *testing.T) {
 			}
 			return &scripted{}, nil
 		})
-		return c, err, time.Since(began)
+		return c, time.Since(began), err
 	}
 	ok := func(context.Context) error { return nil }
 	hangs := func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 	refused := errors.New("refused")
 	refuses := func(context.Context) error { return refused }
-	if _, err, d := run(map[netip.Addr]func(context.Context) error{one: ok, two: hangs, three: hangs}); err != nil || len(tried) != 1 || d > nextAddress {
+	if _, d, err := run(map[netip.Addr]func(context.Context) error{one: ok, two: hangs, three: hangs}); err != nil || len(tried) != 1 || d > nextAddress {
 		t.Errorf("the first answers: %v, %v, %v", err, tried, d)
 	}
-	if _, err, d := run(map[netip.Addr]func(context.Context) error{one: refuses, two: refuses, three: ok}); err != nil || d > nextAddress {
+	if _, d, err := run(map[netip.Addr]func(context.Context) error{one: refuses, two: refuses, three: ok}); err != nil || d > nextAddress {
 		t.Errorf("two refuse: %v, %v", err, d)
 	}
-	if _, err, d := run(map[netip.Addr]func(context.Context) error{one: hangs, two: ok, three: ok}); err != nil || d < nextAddress || len(tried) != 2 {
+	if _, d, err := run(map[netip.Addr]func(context.Context) error{one: hangs, two: ok, three: ok}); err != nil || d < nextAddress || len(tried) != 2 {
 		t.Errorf("the first hangs: %v, %v, %v", err, tried, d)
 	}
-	if _, err, _ := run(map[netip.Addr]func(context.Context) error{one: refuses, two: refuses, three: refuses}); !errors.Is(err, refused) || len(tried) != 3 {
+	if _, _, err := run(map[netip.Addr]func(context.Context) error{one: refuses, two: refuses, three: refuses}); !errors.Is(err, refused) || len(tried) != 3 {
 		t.Errorf("all refuse: %v, %v", err, tried)
 	}
 }

@@ -142,7 +142,7 @@ func TestEgressHoldsBehindAProxy(t *testing.T) {
 	client.Through(proxies)
 	z := &zone{}
 	resolver := z.serve(t)
-	ask := func(base string, e *Egress, addresses ...string) (error, string) {
+	ask := func(base string, e *Egress, addresses ...string) (string, error) {
 		t.Helper()
 		z.set(func() {
 			z.a = nil
@@ -157,7 +157,7 @@ func TestEgressHoldsBehindAProxy(t *testing.T) {
 		target := client.NewTarget(u, nil, e, testLimits)
 		target.place.resolver = resolver
 		_, _, err = exchange(t, target, newRequest("{}"))
-		return err, f.requests()
+		return f.requests(), err
 	}
 	for _, x := range []struct {
 		base      string
@@ -177,7 +177,7 @@ func TestEgressHoldsBehindAProxy(t *testing.T) {
 		{"http://chosen.example./v1", []string{"10.0.0.0/8"}, []string{"10.0.0.7"}, "CONNECT 10.0.0.7:80"},
 		{"https://chosen.example./v1", []string{"chosen.example."}, nil, "CONNECT chosen.example.:443"},
 	} {
-		err, asked := ask(x.base, NewEgress(x.allow), x.addresses...)
+		asked, err := ask(x.base, NewEgress(x.allow), x.addresses...)
 		if asked != x.asked || err == nil {
 			t.Errorf("%s at %v: the proxy was asked for %q, %v", x.base, x.addresses, asked, err)
 		}

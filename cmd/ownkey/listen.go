@@ -46,7 +46,7 @@ func networkOf(address string) string {
 
 // addressesOf are where the listeners are reached, with commas between them.
 func addressesOf(all []net.Listener) string {
-	var addresses []string
+	addresses := make([]string, 0, len(all))
 	for _, l := range all {
 		addresses = append(addresses, l.Addr().String())
 	}

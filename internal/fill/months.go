@@ -35,8 +35,10 @@ func Rows(s Size) iter.Seq[meter.Row] {
 	}
 }
 
-// Tenant is the id of a tenant, Token that of one of a tenant's tokens.
-func Tenant(i int) string               { return fmt.Sprintf("tenant-%06d", i) }
+// Tenant is the id of a tenant.
+func Tenant(i int) string { return fmt.Sprintf("tenant-%06d", i) }
+
+// Token is the id of one of a tenant's tokens.
 func Token(tenant string, i int) string { return fmt.Sprintf("%s-token-%06d", tenant, i) }
 
 // rowsOf gives what a tenant does in an hour. Of a million requests some are

@@ -59,8 +59,10 @@ func (b *Book) Start(ctx context.Context, w Work, counted int64, now time.Time) 
 		statement string
 		args      []any
 	}{
-		{"INSERT INTO deferred_work (tenant, provider, id, counted, started_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-			[]any{w.Tenant, w.Provider, w.ID, counted, now.Unix()}},
+		{
+			"INSERT INTO deferred_work (tenant, provider, id, counted, started_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+			[]any{w.Tenant, w.Provider, w.ID, counted, now.Unix()},
+		},
 		{"DELETE FROM deferred_work WHERE started_at < ?", []any{now.Add(-keptTime).Unix()}},
 		{`DELETE FROM deferred_work WHERE tenant = ?1 AND (provider, id) IN
 			(SELECT provider, id FROM deferred_work WHERE tenant = ?1 ORDER BY started_at DESC LIMIT -1 OFFSET ?2)`, []any{w.Tenant, mostOfTenant}},

@@ -13,10 +13,22 @@ func TestSumsUpToTheEndsOfTheirRange(t *testing.T) {
 		a, b, sum int64
 		ok        bool
 	}{
-		{0, 0, 0, true}, {2, 3, 5, true}, {-2, 3, 1, true}, {2, -3, -1, true}, {math.MaxInt64, 0, math.MaxInt64, true}, {math.MinInt64, 0, math.MinInt64, true},
-		{math.MaxInt64 - 5, 5, math.MaxInt64, true}, {math.MaxInt64 - 5, 6, 0, false}, {math.MaxInt64, 1, 0, false}, {1, math.MaxInt64, 0, false},
-		{math.MinInt64 + 5, -5, math.MinInt64, true}, {math.MinInt64 + 5, -6, 0, false}, {math.MinInt64, -1, 0, false}, {-1, math.MinInt64, 0, false},
-		{math.MaxInt64, math.MinInt64, -1, true}, {math.MinInt64, math.MaxInt64, -1, true},
+		{0, 0, 0, true},
+		{2, 3, 5, true},
+		{-2, 3, 1, true},
+		{2, -3, -1, true},
+		{math.MaxInt64, 0, math.MaxInt64, true},
+		{math.MinInt64, 0, math.MinInt64, true},
+		{math.MaxInt64 - 5, 5, math.MaxInt64, true},
+		{math.MaxInt64 - 5, 6, 0, false},
+		{math.MaxInt64, 1, 0, false},
+		{1, math.MaxInt64, 0, false},
+		{math.MinInt64 + 5, -5, math.MinInt64, true},
+		{math.MinInt64 + 5, -6, 0, false},
+		{math.MinInt64, -1, 0, false},
+		{-1, math.MinInt64, 0, false},
+		{math.MaxInt64, math.MinInt64, -1, true},
+		{math.MinInt64, math.MaxInt64, -1, true},
 	} {
 		sum, err := addCount(f.a, f.b)
 		if (err == nil) != f.ok || f.ok && sum != f.sum || !f.ok && !errors.Is(err, ErrTooLarge) {

@@ -32,6 +32,12 @@ func (s *state) rows() (*rows, error) {
 	return r, nil
 }
 
+// readable reports whether this program can go on from the state.
+func (s *state) readable() bool {
+	_, err := s.rows()
+	return err == nil
+}
+
 // rows counts and digests canonical rows.
 type rows struct {
 	n    int64
@@ -42,7 +48,7 @@ func newRows() *rows { return &rows{hash: sha256.New().(hash.Cloner)} } //nolint
 
 func (r *rows) add(row []byte) {
 	r.n++
-	r.hash.Write(row) //nolint:errcheck // a hash has no error
+	r.hash.Write(row)
 }
 
 // clone gives a copy that goes its own way.

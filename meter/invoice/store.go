@@ -142,13 +142,10 @@ func (s *store) state(ctx context.Context, tenant string, month Month) (*state, 
 		return nil, unavailable(err)
 	}
 	found := &state{}
-	if json.Unmarshal(stored, found) != nil {
-		return nil, nil
+	if err := json.Unmarshal(stored, found); err == nil && found.readable() {
+		return found, nil
 	}
-	if _, err := found.rows(); err != nil {
-		return nil, nil
-	}
-	return found, nil
+	return nil, nil
 }
 
 // addState stores a state, if the tenant still has n closed invoices.

@@ -54,7 +54,7 @@ func TestBeforeBeginsWithTheDay(t *testing.T) {
 		t.Fatal(err)
 	}
 	j = journal(t, filepath.Join(dir, "ledger"))
-	defer j.Shut() //nolint:errcheck // nothing of it is looked at any more
+	defer j.Shut()
 	end(t, j, used("a", midnight, 5000))
 	var at drain.Checkpoint
 	b, shut := open(t, filepath.Join(dir, "ownkey.db"), &keeper{sink{func() bool { return false }}, &at})
