@@ -160,7 +160,9 @@ func (b *bed) stop() time.Duration {
 	select {
 	case <-b.ended:
 	case <-time.After(stopTime):
-		b.t.Fatalf("the gateway did not end in %v after SIGTERM: %s", stopTime, b.tail())
+		_ = b.cmd.Process.Signal(syscall.SIGQUIT) // its goroutines say what it waits for
+		<-b.ended
+		b.t.Fatalf("the gateway did not end in %v after SIGTERM: %s", stopTime, b.log.String())
 	}
 	return time.Since(began)
 }
