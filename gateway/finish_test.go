@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/rs/zerolog"
@@ -17,7 +18,9 @@ import (
 func TestFinishIsSafeToReachTwice(t *testing.T) {
 	var out bytes.Buffer
 	log := zerolog.New(&out)
-	g := New(Options{Metrics: prometheus.NewRegistry(), Log: &log}) // without a journal, keeping a record is a bug
+	limiter := admission.New(admission.Options{})
+	defer limiter.Close()
+	g := New(Options{Metrics: prometheus.NewRegistry(), Log: &log, Admission: limiter}) // without a journal, keeping a record is a bug
 	defer g.watcher.close()
 	begin := func() *request {
 		r := requests.Get().(*request)

@@ -155,9 +155,9 @@ func (k *Keeper) Start(p Provider) {
 }
 
 // Close waits for what is being written. Turns that were captured and not yet
-// stored are stored.
+// stored are stored for turnsCloseTime, and then dropped and counted.
 func (k *Keeper) Close() {
-	k.waiting.close()
+	k.counts.CaptureDropped.Add(int64(k.waiting.close(turnsCloseTime)))
 	k.stop()
 	k.running.Wait()
 }

@@ -1,6 +1,11 @@
 package memory
 
-import "sync"
+import (
+	"sync"
+	"time"
+
+	"github.com/ownkey/ownkey/internal/crash"
+)
 
 // Bounds of the captured turns that wait to be stored. A tenant may have at most
 // as much waiting as stays free for all others: one alone half of it, two a
@@ -13,6 +18,10 @@ const (
 	// maxTurnBatchBytes bounds what is stored at once, so that the tenants take
 	// turns at the database.
 	maxTurnBatchBytes = 1 << 20
+	// turnsCloseTime is how long the end of the gateway waits for turns to be
+	// stored: one tenant can have half of maxTurnBytesWaiting waiting, which takes
+	// a minute on a slow machine.
+	turnsCloseTime = 2 * time.Second
 )
 
 // waitingTurns are the captured turns that are not stored yet, by tenant. It is
@@ -89,12 +98,32 @@ func (w *waitingTurns) next(tenant string, stored []Turn) []Turn {
 	return batch
 }
 
-// close waits until all that waits is stored; nothing more is taken.
-func (w *waitingTurns) close() {
+// close takes nothing more and waits until all that waits is stored, for so long
+// at most. What waits then is let go of; dropped is how many turns that were. A
+// batch that has begun is stored in either case.
+func (w *waitingTurns) close(most time.Duration) (dropped int) {
 	w.mu.Lock()
 	w.closed = true
 	w.mu.Unlock()
-	w.finished.Wait()
+	stored := make(chan struct{})
+	go func() {
+		defer crash.Exit()
+		w.finished.Wait()
+		close(stored)
+	}()
+	select {
+	case <-stored:
+		return 0
+	case <-time.After(most):
+	}
+	w.mu.Lock()
+	for _, own := range w.of {
+		dropped += len(own.queue)
+		own.queue = nil
+	}
+	w.mu.Unlock()
+	<-stored
+	return dropped
 }
 
 // bytes is how much text waits.

@@ -23,6 +23,7 @@ import (
 	"github.com/ownkey/ownkey/vaultbridge"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/rs/zerolog"
 )
 
 // books is the meter: the ledger that requests write to, and the store that its
@@ -86,7 +87,7 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 	}
 	hold := make(chan struct{})
 	b.begin = sync.OnceFunc(func() { close(hold) })
-	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.spent, Quarantine: b.aside, Log: a.log, Lines: lines, Interval: b.interval(), Hold: hold}); err != nil {
+	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.spent, Quarantine: b.aside, Log: a.log, Lines: lines, Shown: func() bool { return logLevel.Sample(zerolog.InfoLevel) }, Interval: b.interval(), Hold: hold}); err != nil {
 		return b, err
 	}
 	b.observe()

@@ -38,18 +38,27 @@ func newLog(w io.Writer, level string) (*zerolog.Logger, *lineWriter, error) {
 	signal.Ignore(syscall.SIGPIPE)
 	zerolog.TimeFieldFormat = zerolog.TimeFormatUnixMs
 	lines := newLineWriter(w, logBytes)
-	log := zerolog.New(lines).With().Timestamp().Logger()
+	log := zerolog.New(lines).Sample(&logLevel).With().Timestamp().Logger()
 	return &log, lines, nil
 }
 
-// setLogLevel decides what the operator's log shows from now on. There is one
-// log in a process, so the level is zerolog's global one.
+// logLevel is what the operator's log shows. There is one log in a process. It is
+// not zerolog's global level: rows are printed by zerolog, too.
+var logLevel levelGate
+
+// levelGate lets lines of a level and above pass, before they are made.
+type levelGate struct{ least atomic.Int32 }
+
+// Sample reports whether lines of a level pass.
+func (g *levelGate) Sample(level zerolog.Level) bool { return int32(level) >= g.least.Load() }
+
+// setLogLevel decides what the operator's log shows from now on.
 func setLogLevel(level string) error {
 	l, err := zerolog.ParseLevel(level)
 	if err != nil {
 		return fmt.Errorf("cannot use log level: %w", err)
 	}
-	zerolog.SetGlobalLevel(l)
+	logLevel.least.Store(int32(l))
 	return nil
 }
 

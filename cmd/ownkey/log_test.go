@@ -182,3 +182,17 @@ func (p *process) metrics() string {
 	}
 	return string(b)
 }
+
+// TestRecordsAreListedAtEveryLogLevel: the level of the log is the log's alone.
+func TestRecordsAreListedAtEveryLogLevel(t *testing.T) {
+	s := newStand(t, "log: {level: error}\n")
+	if status, body := s.chat(s.token, "gpt-4o", "hello"); status != 200 {
+		t.Fatalf("%d %s", status, body)
+	}
+	if out := s.want("", "records", "--tenant", "acme", "--book", "requests"); !strings.Contains(out, `"outcome":"completed"`) {
+		t.Errorf("records: %q", out)
+	}
+	if log := s.stderr.String(); strings.Contains(log, "request done") {
+		t.Errorf("the log has lines below its level: %s", log)
+	}
+}

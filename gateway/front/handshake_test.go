@@ -19,7 +19,7 @@ func TestHandshakesThatFailAreNamed(t *testing.T) {
 	causes := make(chan string, 10)
 	_, address := serve(t, nil, func(s *Server) {
 		s.o.TLS = &tls.Config{Certificates: source.TLS.Certificates, MinVersion: tls.VersionTLS12, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: x509.NewCertPool()}
-		s.o.HeadTimeout = 300 * time.Millisecond
+		s.o.HeadTimeout = 3 * time.Second
 		s.o.Handshake = func(cause string, from net.Addr) { causes <- cause }
 	})
 	shake := func(c *tls.Config) func(net.Conn) {

@@ -68,6 +68,8 @@ type Options struct {
 	// Lines gets every row as a JSON line, unless it is nil. After a crash some
 	// lines can come twice; the sink's rows do not.
 	Lines io.Writer
+	// Shown reports whether lines are wanted now; nil for always.
+	Shown func() bool
 	// Interval is how long rows wait for others. Zero means 500 ms.
 	Interval time.Duration
 	// Hold keeps the first pass back until it is closed; nil begins at once.

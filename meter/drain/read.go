@@ -93,9 +93,7 @@ func decoded[R meter.Row](d *Drain, rows []R, r R, row []byte) ([]R, error) {
 	if err := meter.Decode(row, r); err != nil {
 		return rows, err
 	}
-	if d.printer != nil {
-		d.printer.Print(r)
-	}
+	d.print(r)
 	return append(rows, r), nil
 }
 
@@ -123,13 +121,18 @@ func (d *Drain) settle(b *Batch) error {
 			}
 		} else {
 			r.Interrupt()
-			if d.printer != nil {
-				d.printer.Print(r)
-			}
+			d.print(r)
 			b.Requests = append(b.Requests, r)
 		}
 		delete(d.opens, id)
 	}
 	d.settled = true
 	return nil
+}
+
+// print writes a row's line, if lines are wanted.
+func (d *Drain) print(r meter.Row) {
+	if d.printer != nil && (d.o.Shown == nil || d.o.Shown()) {
+		d.printer.Print(r)
+	}
 }
