@@ -1,7 +1,7 @@
 # Two commands matter: `make run` and `make test`. Tools that tests need are
 # built or installed into .tools, once.
 
-.PHONY: run build sbom test agents proxies check lint vulncheck licences fmt docs fuzz mutants bench bench-quick bench-peers vault clickhouse clean
+.PHONY: run build sbom test agents hostile proxies check lint vulncheck licences fmt docs fuzz mutants bench bench-quick bench-peers vault clickhouse clean
 
 GO ?= go
 LINT := .tools/golangci-lint
@@ -39,6 +39,9 @@ test: check sbom proxies $(VAULT) $(CLICKHOUSE) ## Everything: lint, all tests w
 
 agents: ## Published coding agents and langchain4j against the built binary; fetches a gigabyte, needs Java 17 with Maven.
 	$(GO) test $(TESTFLAGS) -tags agents -timeout 60m ./conformance -run TestAgents -count=1 -v
+
+hostile: $(CLICKHOUSE) ## A minute of one tenant that does everything it can, beside a second one, on both stores.
+	$(GO) test -tags hostile -timeout 20m ./internal/hostile -count=1 -v
 
 proxies: ## nginx, HAProxy and Apache httpd, which tests put before the gateway, and Prometheus, which scrapes it.
 	@command -v nginx >/dev/null && command -v haproxy >/dev/null && command -v apache2 >/dev/null && command -v prometheus >/dev/null && command -v promtool >/dev/null || \

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/zstd"
 )
@@ -81,7 +82,7 @@ func TestCompressedBodies(t *testing.T) {
 
 // TestLargeJSON: what providers take in one call, images in it, fits.
 func TestLargeJSON(t *testing.T) {
-	h := newHouse(t, func(o *options) { o.maxBody = 64 << 20 })
+	h := newHouse(t, func(o *options) { o.maxBody, o.limits.FirstByte = 64<<20, time.Minute }) // the fake provider is slow at reading so much
 	body := `{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("x", 45<<20) + `"}]}`
 	if a := h.do("POST", "/v1/chat/completions", body); a.status != 200 {
 		t.Errorf("45 MB: %d %.200s", a.status, a.body)

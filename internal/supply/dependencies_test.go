@@ -181,7 +181,7 @@ func TestPrerequisitesAreDocumented(t *testing.T) {
 	_, tests, _ := strings.Cut(readme, "## test it")
 	tests, _, _ = strings.Cut(tests, "\n## ")
 	version := regexp.MustCompile(`(?m)^go (\d+\.\d+)`).FindStringSubmatch(read("go.mod"))
-	packages := regexp.MustCompile(`apt-get install -y \S+ --no-install-recommends ([a-z -]+);`).FindStringSubmatch(read("Makefile"))
+	packages := regexp.MustCompile(`apt-get install -y \S+ --no-install-recommends ([a-z0-9 -]+);`).FindStringSubmatch(read("Makefile"))
 	if version == nil || packages == nil {
 		t.Fatal("go.mod has no version, or Makefile no packages")
 	}
