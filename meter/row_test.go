@@ -119,7 +119,7 @@ func TestOlderRowsAreRead(t *testing.T) {
 	r := Record{TenantID: "acme", TotalTime: time.Second, CacheHit: true}
 	b := Encode(nil, &r)
 	var older Record
-	if err := Decode(b[:len(b)-2], &older); err != nil || older.TenantID != "acme" || older.CacheHit {
+	if err := Decode(b[:len(b)-3], &older); err != nil || older.TenantID != "acme" || older.CacheHit {
 		t.Errorf("%v %+v", err, older)
 	}
 	b[0]++

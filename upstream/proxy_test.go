@@ -31,14 +31,15 @@ type forward struct {
 func (f *forward) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	f.asked = append(f.asked, r.Method+" "+r.RequestURI)
+	deny := f.deny
 	f.mu.Unlock()
 	if user, password, _ := (&http.Request{Header: http.Header{"Authorization": r.Header["Proxy-Authorization"]}}).BasicAuth(); f.user != "" && user+":"+password != f.user {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 		return
 	}
 	switch {
-	case f.deny != 0:
-		w.WriteHeader(f.deny)
+	case deny != 0:
+		w.WriteHeader(deny)
 	case r.Method == http.MethodConnect:
 		there, err := net.Dial("tcp", f.to)
 		if err != nil {
@@ -121,7 +122,9 @@ func TestProxy(t *testing.T) {
 	fails("past the proxy", direct, CauseRefused)
 	other := httpproxy.Config{HTTPSProxy: strings.Replace(server.URL, "http://", "http://me:wrong@", 1)}
 	fails("a wrong password", target(other, "https://api.example.com/v1", nil), CauseProxyAuth)
+	f.mu.Lock()
 	f.deny = http.StatusForbidden
+	f.mu.Unlock()
 	fails("a proxy that refuses", target(both, "https://api.example.com/v1", nil), CauseProxy)
 	fails("a proxy that is not there", target(httpproxy.Config{HTTPSProxy: "http://127.0.0.1:1"}, "https://api.example.com/v1", nil), CauseProxy)
 	f.requests()
