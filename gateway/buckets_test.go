@@ -56,7 +56,7 @@ func TestBucketNamesOfACallAreBounded(t *testing.T) {
 }
 
 // TestBucketsAreListedInPages: a client that names no page gets the first
-// thousand, and how many there are.
+// thousand, and is told of pages only if there are more.
 func TestBucketsAreListedInPages(t *testing.T) {
 	h := newHouse(t)
 	for _, name := range []string{"c", "a", "b"} {
@@ -66,7 +66,7 @@ func TestBucketsAreListedInPages(t *testing.T) {
 	}
 	h.remembers("x")
 	for query, want := range map[string]string{
-		"":                  `a b c default total 4 limit 1000 offset 0`,
+		"":                  `a b c default`,
 		"?limit=2":          `a b total 4 limit 2 offset 0`,
 		"?limit=2&offset=3": `default total 4 limit 2 offset 3`,
 		"?offset=9":         `total 4 limit 1000 offset 9`,
@@ -77,7 +77,10 @@ func TestBucketsAreListedInPages(t *testing.T) {
 			got = append(got, part[:strings.IndexByte(part, '"')])
 		}
 		for _, name := range []string{"total", "limit", "offset"} {
-			_, rest, _ := strings.Cut(a.body, `"`+name+`":`)
+			_, rest, there := strings.Cut(a.body, `"`+name+`":`)
+			if !there {
+				continue
+			}
 			got = append(got, name, strings.TrimRight(rest[:strings.IndexAny(rest+"}", ",}")], "}"))
 		}
 		if s := strings.Join(got, " "); a.status != 200 || s != want {

@@ -56,6 +56,15 @@ func says(response string) func(net.Conn, *bufio.Reader) {
 	}
 }
 
+// resets reads a request and resets its connection after a while.
+func resets(after time.Duration) func(net.Conn, *bufio.Reader) {
+	return func(c net.Conn, r *bufio.Reader) {
+		says("")(c, r)
+		time.Sleep(after)
+		_ = c.(*net.TCPConn).SetLinger(0)
+	}
+}
+
 // TestResponseThatEndsWithItsConnection: nobody said how long it would be, so
 // only its text shows whether it was cut.
 func TestResponseThatEndsWithItsConnection(t *testing.T) {
@@ -197,10 +206,8 @@ func TestWhyAProviderGivesNoResponse(t *testing.T) {
 		{"alpn", https(rawProvider(t, over(&tls.Config{NextProtos: []string{"not-http"}}), ok)), "upstream_unreachable", "", 502},
 		{"alpn", rawProvider(t, nil, says("\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64")), "upstream_unreachable", "false", 502},
 		{"closed", rawProvider(t, nil, says("")), "upstream_unreachable", "false", 502},
-		{"reset", rawProvider(t, nil, func(c net.Conn, r *bufio.Reader) {
-			says("")(c, r)
-			_ = c.(*net.TCPConn).SetLinger(0)
-		}), "upstream_unreachable", "false", 502},
+		{"reset", rawProvider(t, nil, resets(0)), "upstream_unreachable", "true", 502}, // too soon to have done anything
+		{"reset", rawProvider(t, nil, resets(100*time.Millisecond)), "upstream_unreachable", "false", 502},
 		{"bad_response", rawProvider(t, nil, says("SSH-2.0-OpenSSH_9.2\r\n\r\n")), "upstream_invalid", "false", 502},
 		{"bad_response", rawProvider(t, nil, says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n")), "upstream_invalid", "false", 502},
 		{"first_byte_timeout", rawProvider(t, nil, func(_ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }), "upstream_timeout", "false", 504},

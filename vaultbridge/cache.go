@@ -45,6 +45,7 @@ type entry struct {
 	*Credential
 	generation int64
 	fresh      time.Time // until when it is used without asking again
+	end        time.Time // until when it is used while the key store cannot be reached
 	expiry     *time.Timer
 }
 
@@ -144,7 +145,7 @@ func (c *Cache) Credential(ctx context.Context, ref *Ref) (Lease, error) {
 		return Lease{credential: held.Credential, Hit: true}, nil
 	}
 	e, err := c.unsealOnce(ctx, ref)
-	if ok && errors.Is(err, ErrUnavailable) && held.acquire() { // wiped when the grace is over
+	if ok && errors.Is(err, ErrUnavailable) && time.Now().Before(held.end) && held.acquire() {
 		c.onGrace()
 		return Lease{credential: held.Credential, Hit: true}, nil
 	}
@@ -190,9 +191,10 @@ func (c *Cache) unsealOnce(ctx context.Context, ref *Ref) (*entry, error) {
 			return nil, err
 		}
 		life := jitter(c.ttl)
-		e := &entry{Credential: credential, generation: shared.Generation, fresh: time.Now().Add(life)}
+		now := time.Now()
+		e := &entry{Credential: credential, generation: shared.Generation, fresh: now.Add(life), end: now.Add(life + c.grace)}
 		e.expiry = time.AfterFunc(life+c.grace, credential.Wipe)
-		for end, held := time.Now().Add(life+c.grace).UnixNano(), c.until.Load(); end > held && !c.until.CompareAndSwap(held, end); held = c.until.Load() {
+		for end, held := e.end.UnixNano(), c.until.Load(); end > held && !c.until.CompareAndSwap(held, end); held = c.until.Load() {
 		}
 		c.entries.SetWithTTL(shared.Context.CredentialID, e, 1, c.ttl+c.grace)
 		return e, nil

@@ -77,7 +77,9 @@ func (s *Server) take(raw net.Conn) {
 	s.start(s.conn(raw))
 }
 
-// turnAway answers a connection beyond the limit, if few are being answered.
+// turnAway answers a connection beyond the limit, if few are being answered. The
+// answer waits for the request to begin: clients take one that comes before it
+// for a broken connection (net/http's Transport: "unsolicited response").
 func (s *Server) turnAway(raw net.Conn) {
 	s.o.TurnedAway()
 	if s.turned.Add(1) > turnedAway {
@@ -91,6 +93,10 @@ func (s *Server) turnAway(raw net.Conn) {
 		defer s.turned.Add(-1)
 		_ = c.SetDeadline(time.Now().Add(turnTime))
 		if t, ok := c.Conn.(*tls.Conn); ok && t.Handshake() != nil { //nolint:noctx // the deadline bounds it
+			_ = raw.Close()
+			return
+		}
+		if _, err := c.Conn.Read(make([]byte, 1)); err != nil {
 			_ = raw.Close()
 			return
 		}
