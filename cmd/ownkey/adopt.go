@@ -37,9 +37,12 @@ func (c *AdoptCmd) Run() error {
 	})
 }
 
-// adopt makes a store one of ours. What is not a database, or not there, the
-// next start marks.
+// adopt makes a store one of ours. What is not a database here, or not there,
+// the next start marks.
 func adopt(ctx context.Context, r *installation.Register, data, name string) (err error) {
+	if name == clickHouseStore {
+		return r.AdoptRemote(ctx, name)
+	}
 	path := filepath.Join(data, name)
 	if _, err := os.Stat(path); filepath.Ext(name) != ".db" || errors.Is(err, fs.ErrNotExist) {
 		return r.Adopt(ctx, name, nil)

@@ -16,6 +16,7 @@ import (
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/internal/archive"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/installation"
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/ownkey/ownkey/vaultbridge"
 )
@@ -105,7 +106,7 @@ func (c *BackupCmd) Run() error {
 		return errors.Join(fmt.Errorf("cannot write backup: %w", err), os.Remove(c.File))
 	}
 	for _, e := range m.Elsewhere {
-		progress("not in it: %s at %s, database %s, written up to %s; back it up by its own means, after this", e.Store, e.Address, e.Database, e.Position)
+		progress("not in it: %s at %s, database %s of installation %s, written up to %s; back it up by its own means, after this", e.Store, e.Address, e.Database, e.Installation, e.Position)
 	}
 	progress("done: %d files. It opens nothing without the keyring %s.", len(m.Files), m.Keyring)
 	return nil
@@ -187,8 +188,12 @@ func collect(ctx context.Context, cfg *config.Config, scratch string, m *archive
 		m.Files = append(m.Files, f)
 	}
 	if cfg.Meter.ClickHouse.URL != "" {
+		id, err := installation.Of(ctx, filepath.Join(scratch, databaseFile))
+		if err != nil {
+			return nil, nil, errors.Join(err, release())
+		}
 		m.Elsewhere = append(m.Elsewhere, archive.Elsewhere{
-			Store: "ClickHouse", Address: cfg.Meter.ClickHouse.URL, Database: cfg.Meter.ClickHouse.Database, Position: lastBatch(spool),
+			Store: "ClickHouse", Address: cfg.Meter.ClickHouse.URL, Database: cfg.Meter.ClickHouse.Database, Installation: id, Position: lastBatch(spool),
 		})
 	}
 	return parts, release, nil

@@ -12,6 +12,7 @@ import (
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/installation"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/clickhouse"
 	"github.com/ownkey/ownkey/meter/drain"
@@ -121,15 +122,12 @@ func (b *books) openClickHouse(ctx context.Context) error {
 		return err
 	}
 	b.remote, err = clickhouse.Open(ctx, clickhouse.Options{
-		Server: server, Dir: filepath.Join(b.app.cfg.Data, segmentsDir), MaxBytes: m.MaxBytes / 2, Quarantine: b.aside, Log: b.app.log,
+		Server: server, Dir: filepath.Join(b.app.cfg.Data, segmentsDir), MaxBytes: m.MaxBytes / 2, Quarantine: b.aside, Claim: b.claimClickHouse, Log: b.app.log,
 	})
 	if err != nil {
 		return err
 	}
 	b.store = b.remote
-	if err := b.claimClickHouse(ctx); err != nil {
-		return err
-	}
 	b.observeClickHouse()
 	return nil
 }
@@ -137,19 +135,20 @@ func (b *books) openClickHouse(ctx context.Context) error {
 // clickHouseStore is ClickHouse's name among the stores of an installation.
 const clickHouseStore = "clickhouse"
 
-// lookTime bounds how long a start waits for ClickHouse to say who it is.
-const lookTime = 5 * time.Second
-
 // claimClickHouse checks that the database is the one that records went to
-// before. A server that cannot be reached is looked at by the next start.
-func (b *books) claimClickHouse(ctx context.Context) error {
-	look, done := context.WithTimeout(ctx, lookTime)
-	defer done()
-	made, _, err := b.remote.Look(look)
+// before, and claims one that is nobody's.
+func (b *books) claimClickHouse(ctx context.Context, remote *clickhouse.Store) error {
+	found, err := remote.Look(ctx, b.journal.Identity().Gateway)
 	if err != nil {
-		return nil // records wait for it, and the log says so
+		return err
 	}
-	return b.app.installation.Part(ctx, clickHouseStore, made.Format(time.RFC3339))
+	err = b.app.installation.Remote(ctx, clickHouseStore, installation.Remote{
+		Mark: found.Made.Format(time.RFC3339), Owner: found.Owner, Strange: found.Strange,
+	}, remote.Own)
+	if errors.Is(err, installation.ErrMismatch) {
+		return &clickhouse.Problem{What: err.Error()}
+	}
+	return err
 }
 
 // clickHouseServer says how to reach ClickHouse.

@@ -153,16 +153,16 @@ func descriptors() (detail string, err error) {
 
 func (a *app) examineClickHouse(ctx context.Context) (detail string, err error) {
 	began := time.Now()
-	made, clock, err := a.meter.remote.Look(ctx)
+	found, err := a.meter.remote.Look(ctx, a.meter.journal.Identity().Gateway)
 	if err != nil {
 		return "", err
 	}
-	if err := a.installation.Part(ctx, clickHouseStore, made.Format(time.RFC3339)); err != nil {
+	skew := found.Clock.Sub(began.Add(time.Since(began) / 2)).Abs()
+	if err := a.meter.claimClickHouse(ctx, a.meter.remote); err != nil {
 		return "", err
 	}
-	skew := clock.Sub(began.Add(time.Since(began) / 2)).Abs()
 	if skew > mostSkew {
 		return "", fmt.Errorf("its clock and ours are %v apart; synchronize them", skew.Round(time.Second))
 	}
-	return fmt.Sprintf("its clock and ours are %v apart", skew.Round(time.Millisecond)), nil
+	return fmt.Sprintf("it is of this installation, its clock and ours are %v apart", skew.Round(time.Millisecond)), nil
 }

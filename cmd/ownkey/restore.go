@@ -62,7 +62,7 @@ func (c *RestoreCmd) Run() error {
 		return fmt.Errorf("cannot restore %s: %w", c.File, err)
 	}
 	for _, e := range a.Manifest.Elsewhere {
-		progress("not in it: %s at %s, database %s. It has to hold what it held then: written up to %s", e.Store, e.Address, e.Database, e.Position)
+		progress("not in it: %s at %s, database %s of installation %s. It has to hold what it held then: written up to %s", e.Store, e.Address, e.Database, e.Installation, e.Position)
 		if have := cfg.Meter.ClickHouse; have.URL != e.Address || have.Database != e.Database {
 			progress("the configuration names another: %q, database %s", have.URL, have.Database)
 		}

@@ -57,6 +57,8 @@ type Elsewhere struct {
 	Store    string `json:"store"`
 	Address  string `json:"address"`
 	Database string `json:"database"`
+	// Installation has claimed it. Archives of earlier programs do not say.
+	Installation string `json:"installation,omitempty"`
 	// Position is the last batch that was made for it, as it knows it.
 	Position string `json:"position"`
 }

@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/db"
@@ -63,6 +64,24 @@ func identityOf(ctx context.Context, d *db.DB) (id string, err error) {
 		return "", nil
 	}
 	return id, err
+}
+
+// Of gives the identity in a copy of the main database, which is only read;
+// empty when it has none.
+func Of(ctx context.Context, path string) (id string, err error) {
+	copied, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?mode=ro&immutable=1")
+	if err != nil {
+		return "", fmt.Errorf("cannot read identity of %s: %w", path, err)
+	}
+	var tables int
+	err = copied.QueryRowContext(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'installation'").Scan(&tables)
+	if err == nil && tables > 0 {
+		id, err = identityOf(ctx, &db.DB{Read: copied})
+	}
+	if err = errors.Join(err, copied.Close()); err != nil {
+		return "", fmt.Errorf("cannot read identity of %s: %w", path, err)
+	}
+	return id, nil
 }
 
 // ID is the identity: 16 hexadecimal digits.
@@ -118,9 +137,52 @@ func (r *Register) Part(ctx context.Context, name, identity string) error {
 	case err != nil:
 		return err
 	case !since.IsZero() && held != identity:
-		return refuse(name, "it is another one than since "+since.Format(time.DateOnly)+": its volume is missing, or it was lost or swapped")
+		return refuse(name, another(since))
 	}
 	return r.remember(ctx, name, identity)
+}
+
+func another(since time.Time) string {
+	return "it is another one than since " + since.Format(time.DateOnly) + ": its volume is missing, or it was lost or swapped"
+}
+
+// Remote is a store elsewhere, which other installations can reach as well.
+type Remote struct {
+	Mark    string // what tells it from another one
+	Owner   string // the installation that has claimed it; empty for none
+	Strange bool   // it has records, and none that went there from here
+}
+
+// Remote checks that a store elsewhere belongs here, and claims one that is
+// nobody's.
+func (r *Register) Remote(ctx context.Context, name string, s Remote, claim func(ctx context.Context, id string) error) error {
+	held, since, err := r.known(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case held == adopted && !since.IsZero():
+	case s.Owner != "" && s.Owner != r.id:
+		return refuse(name, fmt.Sprintf("it belongs to installation %s, and ownkey.db is of %s: one of the two is in the wrong place, or was made anew. Two installations need a database each", s.Owner, r.id))
+	case !since.IsZero() && held != s.Mark:
+		return refuse(name, another(since))
+	case since.IsZero() && s.Owner == "" && s.Strange:
+		return refuse(name, "it has records of another gateway, and ownkey.db was never used with it: one of the two is in the wrong place, or was made anew")
+	}
+	if s.Owner != r.id {
+		if err := claim(ctx, r.id); err != nil {
+			return err
+		}
+	}
+	return r.replace(ctx, name, s.Mark)
+}
+
+// adopted is the mark of a store elsewhere that is taken as the next start finds
+// it, whosever it is.
+const adopted = ""
+
+// AdoptRemote has the next start claim what it finds.
+func (r *Register) AdoptRemote(ctx context.Context, name string) error {
+	return r.replace(ctx, name, adopted)
 }
 
 // Keys checks the keys of a key file, by digests that give nothing away: each
@@ -172,7 +234,16 @@ func (r *Register) known(ctx context.Context, name string) (mark string, since t
 }
 
 func (r *Register) remember(ctx context.Context, name, mark string) error {
-	_, err := r.main.Write.ExecContext(ctx, "INSERT INTO stores (name, mark, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", name, mark, time.Now().Unix())
+	return r.write(ctx, "INSERT INTO stores (name, mark, since) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", name, mark)
+}
+
+// replace is remember for a mark that may be another one than before.
+func (r *Register) replace(ctx context.Context, name, mark string) error {
+	return r.write(ctx, "INSERT INTO stores (name, mark, since) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET mark = excluded.mark, since = excluded.since WHERE mark != excluded.mark", name, mark)
+}
+
+func (r *Register) write(ctx context.Context, statement, name, mark string) error {
+	_, err := r.main.Write.ExecContext(ctx, statement, name, mark, time.Now().Unix())
 	if err != nil {
 		return fmt.Errorf("cannot write identity of installation: %w", err)
 	}

@@ -127,3 +127,72 @@ func TestKeysOfAnotherInstallation(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRemoteStores: every state that a store elsewhere can be found in, by what
+// is known of it here.
+func TestRemoteStores(t *testing.T) {
+	const other = "0123456789abcdef"
+	for what, c := range map[string]struct {
+		known  string // the mark it was seen with; empty for none
+		found  Remote // with "us" for our own id
+		why    string // it is refused; empty for taken
+		claims bool
+	}{
+		"new":                                {"", Remote{"a", "", false}, "", true},
+		"new, with records of this gateway":  {"", Remote{"a", "us", false}, "", false},
+		"known":                              {"a", Remote{"a", "us", false}, "", false},
+		"known, claimed by nobody":           {"a", Remote{"a", "", true}, "", true}, // of a program before the table was there
+		"known, and taken by another":        {"a", Remote{"a", other, true}, "belongs to installation " + other, true},
+		"known, and made anew":               {"a", Remote{"b", "", false}, "another one than since", true},
+		"known, another one of ours":         {"a", Remote{"b", "us", false}, "another one than since", false},
+		"full, of another":                   {"", Remote{"a", other, true}, "belongs to installation " + other, true},
+		"empty, of another":                  {"", Remote{"a", other, false}, "belongs to installation " + other, true},
+		"full, claimed by nobody, never met": {"", Remote{"a", "", true}, "has records of another gateway", true},
+	} {
+		r := register(t, database(t, "ownkey.db"))
+		claims := 0
+		look := func(found Remote) error {
+			if found.Owner == "us" {
+				found.Owner = r.ID()
+			}
+			return r.Remote(ctx, "clickhouse", found, func(_ context.Context, id string) error {
+				if claims++; id != r.ID() {
+					t.Errorf("%s: claimed for %s", what, id)
+				}
+				return nil
+			})
+		}
+		if c.known != "" {
+			if err := look(Remote{c.known, "us", false}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range 2 { // a refusal changes nothing, nor does a second start
+			switch err := look(c.found); {
+			case c.why == "" && err != nil:
+				t.Errorf("%s: %v", what, err)
+			case c.why != "":
+				refused(t, err, "clickhouse")
+				if err != nil && !strings.Contains(err.Error(), c.why) {
+					t.Errorf("%s: %v", what, err)
+				}
+			}
+			if claims > 0 && c.why == "" {
+				c.found.Owner = "us"
+			}
+		}
+		if c.why != "" && claims > 0 {
+			t.Errorf("%s: refused, and claimed", what)
+		}
+		if err := r.AdoptRemote(ctx, "clickhouse"); err != nil {
+			t.Fatal(err)
+		}
+		claims = 0
+		if err := look(c.found); err != nil || (claims == 1) != (c.claims && c.found.Owner != "us") {
+			t.Errorf("%s, adopted: %v, %d claims", what, err, claims)
+		}
+		if err := look(Remote{"z", other, true}); err == nil {
+			t.Errorf("%s: adopted more than once", what)
+		}
+	}
+}

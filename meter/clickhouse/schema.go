@@ -8,7 +8,7 @@ import (
 )
 
 // Version is the schema that this program writes and reads.
-const Version = 3
+const Version = 4
 
 // Days that rows are kept. Sums by day and the billing book have no end.
 const (
@@ -65,7 +65,7 @@ const flushed = ", fsync_after_insert = 1, fsync_part_directory = 1"
 
 // migrations are the statements of each version, in order. Each can be repeated.
 func (s schema) migrations() [][]string {
-	return [][]string{s.first(), s.second(), s.addColumn("requests", "error_cause")}
+	return [][]string{s.first(), s.second(), s.addColumn("requests", "error_cause"), s.owner()}
 }
 
 // second leaves out the names of models that no provider was asked for. Sums
@@ -76,6 +76,20 @@ func (s schema) second() []string {
 	}
 	return []string{view("requests_1h", "hour", "toStartOfHour(started_at)"), view("requests_1d", "day", "toDate(started_at)")}
 }
+
+// owner is the table that says which installation writes here: the newest claim
+// does, of two at once the first.
+func (s schema) owner() []string {
+	all := []string{"CREATE TABLE IF NOT EXISTS " + s.local(ownerTable) + s.on() +
+		" (id String, claim UInt64, claimed_at DateTime64(6, 'UTC') DEFAULT now64(6)) ENGINE = " + s.engine("MergeTree") + " ORDER BY claim"}
+	if s.cluster != "" {
+		all = append(all, s.distributed(ownerTable))
+	}
+	return all
+}
+
+// ownerTable is the table of owner.
+const ownerTable = "installation"
 
 // addColumn adds a column of a book to tables that were made before it.
 func (s schema) addColumn(table, column string) []string {
@@ -118,7 +132,7 @@ SETTINGS `+s.window(),
 ) ENGINE = `+s.engine("MergeTree")+` PARTITION BY toYYYYMM(rejected_at) ORDER BY (rejected_at, event_id)
 SETTINGS `+s.window())
 	if s.cluster != "" {
-		for _, table := range s.tables() {
+		for _, table := range s.firstTables() {
 			all = append(all, s.distributed(table))
 		}
 	}
@@ -126,7 +140,9 @@ SETTINGS `+s.window())
 }
 
 // tables are all that are read and written.
-func (s schema) tables() []string {
+func (s schema) tables() []string { return append(s.firstTables(), ownerTable) }
+
+func (s schema) firstTables() []string {
 	return []string{"schema_versions", "requests", "unseals", "memory_events", "requests_1h", "requests_1d", "batches", "rejects"}
 }
 

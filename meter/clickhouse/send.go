@@ -73,7 +73,7 @@ func (s *Store) sender(ctx context.Context) {
 // is damaged on the disk is set aside.
 func (s *Store) sendSegment(ctx context.Context, w waiting) error {
 	if !s.checked {
-		if err := s.client.check(ctx); err != nil {
+		if err := s.check(ctx); err != nil {
 			return err
 		}
 		s.checked = true

@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,7 +23,10 @@ type Options struct {
 	// Quarantine gets rows that the server refuses twice: in their table, and
 	// in the table of rejects.
 	Quarantine *quarantine.File
-	Log        *zerolog.Logger
+	// Claim decides whether records may go to the database that is found, before
+	// any does. A Problem keeps them here.
+	Claim func(ctx context.Context, s *Store) error
+	Log   *zerolog.Logger
 }
 
 // Store keeps records in ClickHouse. It is safe for concurrent use.
@@ -32,6 +34,7 @@ type Store struct {
 	client     *client
 	spool      *spool
 	quarantine *quarantine.File
+	claim      func(ctx context.Context, s *Store) error
 	log        *zerolog.Logger
 	stop       context.CancelFunc
 	done       sync.WaitGroup
@@ -54,11 +57,11 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{client: c, quarantine: o.Quarantine, log: o.Log}
+	s := &Store{client: c, quarantine: o.Quarantine, claim: o.Claim, log: o.Log}
 	if s.spool, err = openSpool(o.Dir, o.MaxBytes, s.damaged); err != nil {
 		return nil, err
 	}
-	if err := c.check(ctx); err != nil {
+	if err := s.check(ctx); err != nil {
 		if _, ok := errors.AsType[*Problem](err); ok {
 			return nil, errors.Join(err, c.close())
 		}
@@ -69,6 +72,14 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.done.Go(func() { s.sender(ctx) })
 	return s, nil
+}
+
+// check refuses a server that is not as it must be, and one that is not ours.
+func (s *Store) check(ctx context.Context) error {
+	if err := s.client.check(ctx); err != nil {
+		return err
+	}
+	return s.claim(ctx, s)
 }
 
 // Checkpoint implements drain.Sink.
@@ -105,16 +116,6 @@ type State struct {
 func (s *Store) State() State {
 	segments, bytes, oldest := s.spool.state()
 	return State{segments, bytes, oldest, s.taken.Load(), s.failures.Load(), s.rejected.Load(), s.quarantined.Load()}
-}
-
-// Look asks the server for what tells it from another one, the time at which its
-// schema was made, and for its clock.
-func (s *Store) Look(ctx context.Context) (made, clock time.Time, err error) {
-	query := "SELECT min(applied_at), now64(3) FROM " + s.client.schema.name("schema_versions")
-	if err := s.client.conn.QueryRow(ctx, query).Scan(&made, &clock); err != nil {
-		return made, clock, fmt.Errorf("cannot reach ClickHouse: %w", err)
-	}
-	return made.UTC(), clock.UTC(), nil
 }
 
 // sends notes a success, and says so after failures.

@@ -39,12 +39,15 @@ func newBed(t testing.TB) *bed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.options = Options{Server: server(engine, name), Dir: t.TempDir(), MaxBytes: 64 << 20, Quarantine: aside, Log: &log}
+	b.options = Options{Server: server(engine, name), Dir: t.TempDir(), MaxBytes: 64 << 20, Quarantine: aside, Claim: anybody, Log: &log}
 	if err := Migrate(t.Context(), b.options.Server, func(int) {}); err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
+
+// anybody uses whatever database is there.
+func anybody(context.Context, *Store) error { return nil }
 
 // server says how to reach a database of the engine.
 func server(engine *url.URL, name string) Server {
