@@ -127,9 +127,13 @@ func (e *endpoint) messages() bool {
 	return string(first) == "messages"
 }
 
-// anthropic reports whether a call is in Anthropic's API: by its path, or, where
-// several APIs have the path (/models, /files), by the header that says so. A
-// path whose body can only be OpenAI's is OpenAI's.
-func (e *endpoint) anthropic() bool {
+// anthropic reports whether a call is meant for Anthropic's API: by its path, or
+// by the header that says so, whatever the path.
+func (e *endpoint) anthropic() bool { return e.messages() || e.versioned }
+
+// anthropicErrors reports whether the client reads errors in Anthropic's shape.
+// One that sends a body of OpenAI's reads OpenAI's, as Anthropic's own
+// /chat/completions has them.
+func (e *endpoint) anthropicErrors() bool {
 	return e.messages() || e.versioned && e.request == wire.DialectNone
 }

@@ -109,7 +109,7 @@ func TestProviderThatBreaksOffIsTold(t *testing.T) {
 	f := func(path, model, code, outcome, event string) {
 		t.Helper()
 		n++
-		a := h.do("POST", path, chatBody(model, true), "Anthropic-Version", "2023-06-01")
+		a := h.do("POST", path, chatBody(model, true), versionOf(path)...)
 		if a.status != 200 || a.err == nil {
 			t.Errorf("%s: %d, a clean end", model, a.status)
 		}

@@ -396,7 +396,7 @@ func (r *request) refuse(why *refusal) {
 	switch {
 	case r.endpoint.reserved():
 		writeError(ctx, why.appendPlain(r.header[:0]))
-	case r.endpoint.anthropic():
+	case r.endpoint.anthropicErrors():
 		writeError(ctx, why.appendError(r.header[:0], wire.DialectMessages, r.record.RequestID.String()))
 	default:
 		writeError(ctx, why.appendError(r.header[:0], r.endpoint.request, r.record.RequestID.String()))

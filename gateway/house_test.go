@@ -399,6 +399,15 @@ func (h *house) raw(path, body string) string {
 		path, h.token, len(body), body)
 }
 
+// versionOf gives the headers of a call that are its dialect's: only Anthropic's
+// SDKs send a version.
+func versionOf(path string) []string {
+	if strings.HasSuffix(path, "/messages") {
+		return []string{"Anthropic-Version", "2023-06-01"}
+	}
+	return nil
+}
+
 // record is a request's line, as an operator sees it.
 type record map[string]any
 

@@ -115,7 +115,7 @@ func TestBrokenStreamIsRetriedByAgents(t *testing.T) {
 	h := newHouse(t, func(o *options) { o.limits.Idle = 200 * time.Millisecond })
 	for _, model := range []string{"fake:chunks=10,cut-after=3", "fake:chunks=10,stall-after=3"} {
 		for _, path := range []string{"/v1/chat/completions", "/v1/responses", "/main/v1/messages"} {
-			a := h.do("POST", path, chatBody(model, true), "Anthropic-Version", "2023-06-01")
+			a := h.do("POST", path, chatBody(model, true), versionOf(path)...)
 			last := a.body[strings.LastIndex(a.body, "data: "):]
 			if a.err == nil || !strings.Contains(last, `"message":"connection error (premature close): `) {
 				t.Errorf("%s %s: %v, %q", model, path, a.err, last)

@@ -173,9 +173,9 @@ func TestRouting(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.store("acme", "anthropic", "default", "sk-other")
-	f := func(path, model, provider, arrived string) {
+	f := func(path, model, provider, arrived string, header ...string) {
 		t.Helper()
-		a := h.do("POST", path, fmt.Sprintf(`{"model":%q,"messages":[]}`, model), "Anthropic-Version", "2023-06-01")
+		a := h.do("POST", path, fmt.Sprintf(`{"model":%q,"messages":[]}`, model), header...)
 		all := h.provider.Requests()
 		if a.status != 200 || a.header.Get("Ownkey-Provider") != provider || all[len(all)-1].Model != arrived {
 			t.Errorf("%s %s: %d from %q, arrived as %q", path, model, a.status, a.header.Get("Ownkey-Provider"), all[len(all)-1].Model)
@@ -185,8 +185,8 @@ func TestRouting(t *testing.T) {
 	f("/v1/chat/completions", "llama-3", "second", "llama-3")
 	f("/v1/chat/completions", "second/gpt-4o", "second", "gpt-4o")
 	f("/second/v1/chat/completions", "main/gpt-4o", "second", "main/gpt-4o") // pinned: the name is the provider's own business
-	f("/v1/messages", "claude-4", "anthropic", "claude-4")
-	f("/v1/messages", "claude-special", "second", "claude-special")
+	f("/v1/messages", "claude-4", "anthropic", "claude-4", "Anthropic-Version", "2023-06-01")
+	f("/v1/messages", "claude-special", "second", "claude-special", "Anthropic-Version", "2023-06-01")
 	all := h.provider.Requests()
 	if got := all[4].Header; got.Get("X-Api-Key") != "sk-other" || got.Get("Authorization") != "" {
 		t.Errorf("Anthropic got %v", got)

@@ -232,11 +232,7 @@ func TestPromptCacheHitsAsIfWeWereNotThere(t *testing.T) {
 			h.remembers("Ada keeps bees on the roof of the library.")
 			path, bodies := turns(f.dialect, f.model)
 			for j, body := range bodies {
-				headers := []string{"Ownkey-Memory", mode}
-				if path == "/v1/messages" {
-					headers = append(headers, "Anthropic-Version", "2023-06-01")
-				}
-				a := h.do("POST", path, body, headers...)
+				a := h.do("POST", path, body, append(versionOf(path), "Ownkey-Memory", mode)...)
 				if a.status != 200 || mode == "recall" && a.header.Get("Ownkey-Memory") != "hit" {
 					t.Fatalf("%v %s: %d %v %s", f, mode, a.status, a.header, a.body)
 				}
@@ -313,7 +309,7 @@ func TestHostileMemoriesStayInTheBlock(t *testing.T) {
 		for i := range 40 {
 			words := wordsOf(texts[i*5%len(texts)])
 			sentIn := strings.Replace(body, "QUESTION", words, 1)
-			a := h.do("POST", d, sentIn, "Ownkey-Memory", "recall", "Ownkey-Memory-Top-K", "50", "Ownkey-Memory-Max-Tokens", "800", "Anthropic-Version", "2023-06-01")
+			a := h.do("POST", d, sentIn, append(versionOf(d), "Ownkey-Memory", "recall", "Ownkey-Memory-Top-K", "50", "Ownkey-Memory-Max-Tokens", "800")...)
 			if a.status != 200 || a.header.Get("Ownkey-Memory") != "hit" {
 				t.Fatalf("%s: %d %v %s", d, a.status, a.header, a.body)
 			}

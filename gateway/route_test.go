@@ -60,11 +60,18 @@ func TestBodiesWithoutAModel(t *testing.T) {
 	}
 }
 
-// TestAnthropicVersionTellsTheDialect: where several APIs have a path, the
-// header decides who is asked, and how an error looks.
+// TestAnthropicVersionTellsTheDialect: on any path the header decides who is
+// asked, unless somebody chose, and nothing of the call goes to anyone else. An
+// error has the shape that the client of the path reads.
 func TestAnthropicVersionTellsTheDialect(t *testing.T) {
 	h := newHouse(t)
 	version := []string{"Anthropic-Version", "2023-06-01"}
+	for _, path := range []string{"/v1/chat/completions", "/v1/responses", "/v1/completions", "/v1/embeddings"} {
+		if a := h.do("POST", path, `{"model":"m","messages":[],"input":"x"}`, version...); a.status != 412 || a.code() != "credential_missing" ||
+			!strings.Contains(a.body, `"type":"ownkey_error"`) || !strings.Contains(a.body, "Anthropic-Version") {
+			t.Errorf("%s of a tenant without a credential for Anthropic: %d %s", path, a.status, a.body)
+		}
+	}
 	if a := h.do("GET", "/v1/models", "", version...); a.status != 412 || a.code() != "credential_missing" ||
 		!strings.Contains(a.body, `{"type":"error","error":{"type":"invalid_request_error"`) || !strings.Contains(a.body, "Anthropic-Version") {
 		t.Errorf("a tenant without a credential for Anthropic: %d %s", a.status, a.body)
@@ -85,8 +92,14 @@ func TestAnthropicVersionTellsTheDialect(t *testing.T) {
 		{"POST", "/v1/things", `{"model":"claude-special"}`, "second"},
 		{"POST", "/v1/things", `{"model":"main/claude"}`, "main"},
 		{"GET", "/second/v1/models", "", "second"},
-		{"POST", "/v1/chat/completions", `{"model":"m","messages":[]}`, "main"}, // the body can only be OpenAI's
-		{"POST", "/v1/embeddings", `{"model":"m","input":"x"}`, "main"},
+		{"POST", "/v1/chat/completions", `{"model":"m","messages":[]}`, "anthropic"},
+		{"POST", "/v1/responses", `{"model":"m","input":"x"}`, "anthropic"},
+		{"POST", "/v1/completions", `{"model":"m","prompt":"x"}`, "anthropic"},
+		{"POST", "/v1/embeddings", `{"model":"m","input":"x"}`, "anthropic"},
+		{"POST", "/v1/v1/chat/completions", `{"model":"m","messages":[]}`, "anthropic"},
+		{"POST", "/v1/chat/completions", `{"model":"claude-special","messages":[]}`, "second"},
+		{"POST", "/v1/chat/completions", `{"model":"main/m","messages":[]}`, "main"},
+		{"POST", "/main/v1/chat/completions", `{"model":"m","messages":[]}`, "main"},
 	} {
 		if a := h.do(f.method, f.path, f.body, version...); a.header.Get("Ownkey-Provider") != f.provider {
 			t.Errorf("%s %s: %d from %q, want %s", f.method, f.path, a.status, a.header.Get("Ownkey-Provider"), f.provider)
