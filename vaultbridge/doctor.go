@@ -2,6 +2,7 @@ package vaultbridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -77,8 +78,12 @@ func (t *Transit) Examine(ctx context.Context, keys []string) []Finding {
 	add("clock agrees with Vault's", err, fmt.Sprintf("%v apart", skew))
 	for _, s := range t.sessions() {
 		if err := s.loggedIn(); err != nil {
-			add(s.identity+" identity: is logged in", fmt.Errorf("%s: %w", reasonOf(err), err), "")
+			add(s.identity+" identity: is logged in", fmt.Errorf("%s: %w", spelled(reasonOf(err)), err), "")
 			continue
+		}
+		if s.login.Method == MethodAppRole {
+			detail, err := s.life(time.Now())
+			add(s.identity+" identity: secret id lives on", err, detail)
 		}
 		add(s.identity+" identity: can do its work and no more", s.examine(ctx, t.o.Mount),
 			fmt.Sprintf("%d duties, %d other paths refused", len(duties(t.o.Mount)[s.identity]), len(temptations(t.o.Mount))-s.overlap(t.o.Mount)))
@@ -92,6 +97,26 @@ func (t *Transit) Examine(ctx context.Context, keys []string) []Finding {
 	unfit := t.examineKeys(ctx, keys)
 	add("keys of tenants", unfit, fmt.Sprintf("%d keys: %s, derived, not exportable", len(keys), keyType))
 	return findings
+}
+
+// spelled is a reason in words.
+func spelled(r Reason) string { return strings.ReplaceAll(string(r), "_", " ") }
+
+// leastLife of a secret id: from then on an operator has to act.
+const leastLife = 14 * 24 * time.Hour
+
+// life says how long the identity's secret id lives, as far as that is known.
+func (s *session) life(now time.Time) (detail string, err error) {
+	at := s.ends.Load()
+	if at == 0 {
+		return "its end is not known: it was not made with ownkey vault policy", nil
+	}
+	ends := time.Unix(at, 0).UTC()
+	detail = fmt.Sprintf("it ends on %s, in %d days", ends.Format(time.DateOnly), int(ends.Sub(now)/(24*time.Hour)))
+	if ends.Sub(now) < leastLife {
+		return "", errors.New(detail + "; run the script of ownkey vault policy again, where its files are")
+	}
+	return detail, nil
 }
 
 // mostSkew between our clock and Vault's, which tells whole seconds: the lives of

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 
 	"github.com/hashicorp/vault/api"
 	"github.com/ownkey/ownkey/internal/secretfile"
@@ -84,19 +85,37 @@ func (s *session) logIn(ctx context.Context) (*api.Secret, error) {
 func appRoleError(err error) error {
 	switch statusOf(err) {
 	case http.StatusBadRequest:
-		return &loginError{ReasonRefused, "Vault refused the secret id or role id: put a valid one into its file; the old one is not presented again"}
+		return &loginError{ReasonRefused, "Vault refused the secret id or role id"}
 	case http.StatusForbidden:
 		return &loginError{ReasonLockedOut, "Vault has locked the role out after too many refused logins; it ends by itself, by default after 15 minutes"}
 	}
 	return err
 }
 
-// ids is a digest of what an AppRole login would present now, to see when it
-// changes.
-func (s *session) ids() [sha256.Size]byte {
+// ids is a digest of what an AppRole login presents.
+type ids [sha256.Size]byte
+
+// ids is what would be presented now, to see when it changes.
+func (s *session) ids() ids {
 	role, _ := readSecretFile(s.login.RoleIDFile) // a login tells what is wrong
 	secret, _ := readSecretFile(s.login.SecretIDFile)
 	return sha256.Sum256([]byte(role + "\n" + secret))
+}
+
+// endsAt is the name, among what Vault keeps with a secret id and gives out at
+// each login, of the time at which it ends in Unix seconds. SetupScript writes it
+// there: an identity that asked Vault for it would have to be allowed more.
+const endsAt = "ends_at"
+
+func endOf(login *api.Secret) int64 {
+	if login == nil || login.Auth == nil {
+		return 0
+	}
+	at, err := strconv.ParseInt(login.Auth.Metadata[endsAt], 10, 64)
+	if err != nil || at < 0 {
+		return 0
+	}
+	return at
 }
 
 // loginError is a login that Vault answered with a refusal.

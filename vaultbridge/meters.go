@@ -17,6 +17,7 @@ type meters struct {
 	opened   prometheus.Counter
 	unopened prometheus.Counter
 	failures *prometheus.CounterVec // by identity and reason
+	ends     *prometheus.GaugeVec   // by identity
 }
 
 // vaultBuckets are the upper bounds of Vault's times, in seconds: a decrypt in
@@ -46,6 +47,9 @@ func (m *meters) init(to prometheus.Registerer, name string, s *state) {
 	m.failures = with.NewCounterVec(prometheus.CounterOpts{
 		Name: "ownkey_vault_failures_total", Help: "Calls to Vault that failed, by our identity there and reason.",
 	}, []string{"identity", "reason"})
+	m.ends = with.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "ownkey_vault_secret_id_not_after_timestamp_seconds", Help: "When the secret id of our identity at Vault ends; absent where that is not known.",
+	}, []string{"identity"})
 	with.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ownkey_vault_available", Help: "1 while the keyring's Vault can be used, 0 otherwise.",
 	}, func() float64 {

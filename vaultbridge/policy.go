@@ -54,7 +54,7 @@ const SecretIDLife = 90 * 24 * time.Hour
 // transit engine, the audit device, both policies, and an AppRole for each
 // identity. It may be run again.
 func SetupScript(mount, auditFile string) string {
-	return strings.NewReplacer("{mount}", mount, "{audit}", auditFile, "{header}", strings.ToLower(UnsealHeader), "{ttl}", fmt.Sprintf("%dh", SecretIDLife/time.Hour),
+	return strings.NewReplacer("{mount}", mount, "{audit}", auditFile, "{header}", strings.ToLower(UnsealHeader), "{ttl}", fmt.Sprintf("%dh", SecretIDLife/time.Hour), "{seconds}", fmt.Sprint(int(SecretIDLife/time.Second)), "{ends}", endsAt,
 		"{data}", DataPolicy(mount), "{admin}", AdminPolicy(mount)).Replace(setupScript)
 }
 
@@ -87,12 +87,14 @@ done
 # What the gateway reads at each login. Put the four files where only it can
 # read them, and name them in the configuration file. A secret id ends after
 # {ttl}: before that, run this again where the files are. It writes new secret
-# ids in their place and ends the old ones; the gateway needs no restart.
+# ids in their place and ends the old ones; the gateway needs no restart. Vault
+# keeps with each when it ends, and says so at each login: the gateway's metric
+# ownkey_vault_secret_id_not_after_timestamp_seconds has it.
 umask 077
 for identity in data admin; do
   role=auth/approle/role/ownkey-$identity file=ownkey-$identity.secret-id
   vault read -field=role_id $role/role-id > ownkey-$identity.role-id
-  vault write -field=secret_id -f $role/secret-id > $file.new
+  vault write -field=secret_id $role/secret-id metadata="{\"{ends}\":\"$(($(date +%s) + {seconds}))\"}" > $file.new
   if [ -s $file ]; then
     mv $file $file.old
     mv $file.new $file

@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 	"github.com/ownkey/ownkey/internal/crash"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 const (
@@ -47,18 +48,22 @@ type session struct {
 	notify   func(Event)
 	ready    atomic.Bool           // it has had a token, or needs none
 	failed   atomic.Pointer[error] // of the last login; nil when it went well
-	first    chan struct{}         // closed after the first try
+	ends     atomic.Int64          // Unix seconds at which the secret id ends; 0 for not known
+	gauge    *prometheus.GaugeVec
+	refusal  *refusal
+	next     *api.Secret   // keep's: a token that is there already
+	first    chan struct{} // closed after the first try
 	refused  chan struct{}
 	stop     context.CancelFunc
 	done     sync.WaitGroup
 }
 
-func newSession(ctx context.Context, identity string, o *TransitOptions, l Login) (*session, error) {
+func newSession(ctx context.Context, identity string, o *TransitOptions, l Login, ends *prometheus.GaugeVec) (*session, error) {
 	client, err := newClient(o, &l, identity == "admin")
 	if err != nil {
 		return nil, err
 	}
-	s := &session{identity: identity, login: l, client: client, notify: o.Notify, first: make(chan struct{}), refused: make(chan struct{}, 1)}
+	s := &session{identity: identity, login: l, client: client, notify: o.Notify, refusal: openRefusal(o.Refusals, o.Name+"-"+identity), gauge: ends, first: make(chan struct{}), refused: make(chan struct{}, 1)}
 	ctx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.done.Go(func() { s.keep(ctx) })
@@ -86,9 +91,10 @@ func (s *session) keep(ctx context.Context) {
 	for first := true; ctx.Err() == nil; first = false {
 		began := time.Now()
 		ids := s.ids()
-		try, done := context.WithTimeout(ctx, loginTimeout)
-		secret, err := s.logIn(try)
-		done()
+		secret, err := s.next, error(nil)
+		if s.next = nil; secret == nil {
+			secret, err = s.try(ctx, ids)
+		}
 		if ctx.Err() != nil {
 			return
 		}
@@ -103,7 +109,7 @@ func (s *session) keep(ctx context.Context) {
 		}
 		var refused bool
 		if err == nil {
-			refused = s.hold(ctx, secret, first)
+			refused = s.hold(ctx, secret, ids, first)
 		} else if first {
 			close(s.first)
 		}
@@ -113,7 +119,7 @@ func (s *session) keep(ctx context.Context) {
 		}
 		switch {
 		case err != nil && reasonOf(err) == ReasonRefused:
-			for s.ids() == ids && ctx.Err() == nil { // the same again would lock the role out
+			for s.ids() == ids && s.refusal.holds(ids) && ctx.Err() == nil { // the same again would lock the role out
 				sleep(ctx, filePoll)
 			}
 			pause = minLoginPause
@@ -124,6 +130,52 @@ func (s *session) keep(ctx context.Context) {
 			pause = min(2*pause, s.maxPause())
 		}
 	}
+}
+
+// try logs in with what the files hold, unless that was refused before.
+func (s *session) try(ctx context.Context, ids ids) (*api.Secret, error) {
+	if s.refusal.holds(ids) {
+		return nil, s.refusal.error()
+	}
+	ctx, done := context.WithTimeout(ctx, loginTimeout)
+	defer done()
+	secret, err := s.logIn(ctx)
+	switch {
+	case err == nil:
+		s.refusal.forget()
+		s.endsAt(endOf(secret))
+	case reasonOf(err) == ReasonRefused:
+		s.refusal.keep(ids)
+		return nil, s.refusal.error()
+	}
+	return secret, err
+}
+
+// endsAt notes when the secret id ends.
+func (s *session) endsAt(at int64) {
+	if s.ends.Store(at); at == 0 {
+		s.gauge.DeleteLabelValues(s.identity)
+		return
+	}
+	s.gauge.WithLabelValues(s.identity).Set(float64(at))
+}
+
+// renew logs in with a secret id that has taken the place of the one before,
+// which may end any moment. The token stays when the new one is of no use.
+func (s *session) renew(ctx context.Context, ids ids) (renewed bool) {
+	if s.refusal.holds(ids) {
+		return false
+	}
+	next, err := s.try(ctx, ids)
+	if err != nil {
+		if s.loggedIn() == nil {
+			s.notify(Event{Identity: s.identity, What: "login", Reason: reasonOf(err), Detail: err})
+		}
+		s.note(err)
+		return false
+	}
+	s.next = next
+	return true
 }
 
 // note keeps what came of a login, for those who ask later.
@@ -154,7 +206,7 @@ func (s *session) maxPause() time.Duration {
 
 // hold uses a token until another one is needed: refused says that Vault did
 // not take it any more.
-func (s *session) hold(ctx context.Context, secret *api.Secret, first bool) (refused bool) {
+func (s *session) hold(ctx context.Context, secret *api.Secret, held ids, first bool) (refused bool) {
 	if secret != nil {
 		s.client.SetToken(secret.Auth.ClientToken)
 	}
@@ -180,7 +232,7 @@ func (s *session) hold(ctx context.Context, secret *api.Secret, first bool) (ref
 		ends = w.DoneCh()
 	}
 	var look <-chan time.Time
-	if s.login.Method == MethodTokenFile {
+	if s.login.Method == MethodTokenFile || s.login.Method == MethodAppRole {
 		tick := time.NewTicker(filePoll)
 		defer tick.Stop()
 		look = tick.C
@@ -194,11 +246,25 @@ func (s *session) hold(ctx context.Context, secret *api.Secret, first bool) (ref
 		case <-s.refused:
 			return true
 		case <-look:
-			if token, err := readSecretFile(s.login.TokenFile); err == nil && token != s.client.Token() {
+			if s.replaced(ctx, held) {
 				return false
 			}
 		}
 	}
+}
+
+// replaced reports whether a file holds another token, or a secret id that has
+// led to one.
+func (s *session) replaced(ctx context.Context, held ids) bool {
+	if s.login.Method == MethodTokenFile {
+		token, err := readSecretFile(s.login.TokenFile)
+		return err == nil && token != s.client.Token()
+	}
+	now := s.ids()
+	if now == held {
+		s.note(nil) // also when it was another one meanwhile, which was refused
+	}
+	return now != held && s.renew(ctx, now)
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -164,7 +164,7 @@ func TestLockedOutIsSaid(t *testing.T) {
 			said = f.Detail
 		}
 	}
-	if !strings.Contains(said, "locked_out: Vault has locked the role out") || logins.Load() != 1 {
+	if !strings.Contains(said, "locked out: Vault has locked the role out") || logins.Load() != 1 {
 		t.Errorf("doctor says %q after %d logins", said, logins.Load())
 	}
 }

@@ -53,6 +53,9 @@ type TransitOptions struct {
 	// Data may decrypt and nothing else. Admin may do all but decrypt; its
 	// Method is empty on a gateway that only serves.
 	Data, Admin Login
+	// Refusals is the directory that remembers refused secret ids for the next
+	// process; empty for none.
+	Refusals string
 	// Journal is told of every unseal before Vault is asked, and again before it
 	// is asked a second time, on the path of the request that waits for it.
 	Journal func(Unsealing)
@@ -97,11 +100,11 @@ func NewTransit(ctx context.Context, o TransitOptions) (*Transit, error) {
 	t.meters.init(o.Metrics, o.Name, &t.state)
 	t.breaker = gobreaker.NewCircuitBreaker[[]byte](t.breakerSettings())
 	var err error
-	if t.data, err = newSession(ctx, "data", &o, o.Data); err != nil {
+	if t.data, err = newSession(ctx, "data", &o, o.Data, t.meters.ends); err != nil {
 		return nil, err
 	}
 	if o.Admin.Method != "" {
-		if t.admin, err = newSession(ctx, "admin", &o, o.Admin); err != nil {
+		if t.admin, err = newSession(ctx, "admin", &o, o.Admin, t.meters.ends); err != nil {
 			t.Close()
 			return nil, err
 		}

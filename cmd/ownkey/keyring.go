@@ -36,7 +36,7 @@ func openRingAlone(ctx context.Context, cfg *config.Config) (*vaultbridge.Ring, 
 func (a *app) openKeyring(ctx context.Context, keyFile string, v *config.Vault) (vaultbridge.Keyring, error) {
 	if v.Configured() {
 		return vaultbridge.NewTransit(ctx, vaultbridge.TransitOptions{
-			Name: v.Name, Installation: a.installationID(), Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, CAFile: v.CAFile, Timeout: v.Timeout,
+			Name: v.Name, Installation: a.installationID(), Address: v.Address, Namespace: v.Namespace, Mount: v.Mount, CAFile: v.CAFile, Timeout: v.Timeout, Refusals: a.cfg.Data,
 			Data: login(&v.Data), Admin: login(&v.Admin), Journal: a.meter.unseal, Notify: a.vaultEvent, Metrics: a.metrics,
 		})
 	}

@@ -8,12 +8,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/internal/archive"
 	"github.com/ownkey/ownkey/internal/durable"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/vaultbridge"
 )
 
 // RestoreCmd brings an archive back.
@@ -74,7 +76,8 @@ func (c *RestoreCmd) Run() error {
 }
 
 // vacant refuses a data directory with anything in it but the key file, which
-// ownkey dev keeps there, and what a file system puts into its root.
+// ownkey dev keeps there, what a refused login has left, and what a file system
+// puts into its root.
 func vacant(cfg *config.Config) error {
 	entries, err := os.ReadDir(cfg.Data)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +85,7 @@ func vacant(cfg *config.Config) error {
 	}
 	for _, e := range entries {
 		switch path := filepath.Join(cfg.Data, e.Name()); {
-		case path == filepath.Clean(cfg.Keyring.MasterKeyFile), e.Name() == "lost+found":
+		case path == filepath.Clean(cfg.Keyring.MasterKeyFile), e.Name() == "lost+found", strings.HasPrefix(e.Name(), vaultbridge.RefusalPrefix):
 		case e.Name() == restoringDir:
 			return interrupted(cfg.Data)
 		default:

@@ -57,12 +57,14 @@ done
 # What the gateway reads at each login. Put the four files where only it can
 # read them, and name them in the configuration file. A secret id ends after
 # 2160h: before that, run this again where the files are. It writes new secret
-# ids in their place and ends the old ones; the gateway needs no restart.
+# ids in their place and ends the old ones; the gateway needs no restart. Vault
+# keeps with each when it ends, and says so at each login: the gateway's metric
+# ownkey_vault_secret_id_not_after_timestamp_seconds has it.
 umask 077
 for identity in data admin; do
   role=auth/approle/role/ownkey-$identity file=ownkey-$identity.secret-id
   vault read -field=role_id $role/role-id > ownkey-$identity.role-id
-  vault write -field=secret_id -f $role/secret-id > $file.new
+  vault write -field=secret_id $role/secret-id metadata="{\"ends_at\":\"$(($(date +%s) + 7776000))\"}" > $file.new
   if [ -s $file ]; then
     mv $file $file.old
     mv $file.new $file
