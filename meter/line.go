@@ -40,6 +40,11 @@ func (p *Printer) Print(r Row) {
 	e.Msg(message)
 }
 
+// LeftOut writes how many refusals of a tenant and code got no line.
+func (p *Printer) LeftOut(tenant, code string, n int64) {
+	p.log.Info().Str("tenant", tenant).Str("error_code", code).Int64("lines", n).Msg("lines of refused requests were left out; records have each")
+}
+
 // line writes columns to an event of zerolog's.
 type line struct{ e *zerolog.Event }
 

@@ -65,8 +65,9 @@ type Options struct {
 	// Quarantine gets the rows that this program cannot read.
 	Quarantine *quarantine.File
 	Log        *zerolog.Logger
-	// Lines gets every row as a JSON line, unless it is nil. After a crash some
-	// lines can come twice; the sink's rows do not.
+	// Lines gets rows as JSON lines, unless it is nil: every one but most of many
+	// refusals, which are counted. After a crash some lines can come twice; the
+	// sink's rows do not.
 	Lines io.Writer
 	// Shown reports whether lines are wanted now; nil for always.
 	Shown func() bool
@@ -81,7 +82,7 @@ type Options struct {
 // Drain is at work until Close. It is safe for concurrent use.
 type Drain struct {
 	o       Options
-	printer *meter.Printer
+	lines   *lines             // the worker's; nil for none
 	flushes chan chan struct{} // each is closed when what was there is taken
 	stop    context.CancelFunc
 	done    sync.WaitGroup
@@ -116,7 +117,7 @@ func Start(ctx context.Context, o Options) (*Drain, error) {
 	}
 	d := &Drain{o: o, cursor: at.Next, opens: map[uuid.UUID][]byte{}, flushes: make(chan chan struct{})}
 	if o.Lines != nil {
-		d.printer = meter.NewPrinter(o.Lines)
+		d.lines = &lines{printer: meter.NewPrinter(o.Lines), refusals: map[refusal]*refused{}}
 	}
 	for _, row := range at.Open {
 		d.opens[meter.EventIDOf(row)] = row
@@ -173,6 +174,11 @@ func (d *Drain) work(ctx context.Context) {
 		case <-d.o.Hold:
 		}
 	}
+	defer func() {
+		if d.shown() {
+			d.lines.pass(time.Now().Add(refusalInterval))
+		}
+	}()
 	var flushes []chan struct{}
 	pause := d.o.Interval
 	for {
@@ -185,6 +191,9 @@ func (d *Drain) work(ctx context.Context) {
 			timer.Stop()
 			flushes = append(flushes, f)
 		case <-timer.C:
+		}
+		if d.shown() {
+			d.lines.pass(time.Now())
 		}
 		if err := d.take(ctx); err != nil {
 			d.fails(err)

@@ -337,3 +337,25 @@ func child(dir string, last bool) {
 	}
 	select {}
 }
+
+// TestRefusalsAreAllOnTheBooks: what has no line has its row, and the end of the
+// drain says how many lines were left out.
+func TestRefusalsAreAllOnTheBooks(t *testing.T) {
+	s, log := &sink{}, &bytes.Buffer{}
+	j := journal(t, t.TempDir())
+	d := start(t, j, s, log)
+	for range 1000 {
+		r := record()
+		r.Outcome, r.ErrorCode = meter.OutcomeRefused, "rate_limited"
+		must(t, j.Close(r))
+	}
+	flush(t, d)
+	d.Close()
+	must(t, j.Shut())
+	if len(s.rows) != 1000 {
+		t.Errorf("%d rows", len(s.rows))
+	}
+	if n := strings.Count(log.String(), "request done"); n != 10 || !strings.Contains(log.String(), `"lines":990`) {
+		t.Errorf("%d lines: %s", n, log)
+	}
+}

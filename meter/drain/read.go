@@ -132,7 +132,9 @@ func (d *Drain) settle(b *Batch) error {
 
 // print writes a row's line, if lines are wanted.
 func (d *Drain) print(r meter.Row) {
-	if d.printer != nil && (d.o.Shown == nil || d.o.Shown()) {
-		d.printer.Print(r)
+	if d.shown() {
+		d.lines.print(r, time.Now())
 	}
 }
+
+func (d *Drain) shown() bool { return d.lines != nil && (d.o.Shown == nil || d.o.Shown()) }
