@@ -64,6 +64,7 @@ func (g *Gateway) Ask(ctx context.Context, who memory.Caller, path string, body 
 	if a.entered {
 		a.own.Leave(a.record.Tokens(), now)
 	}
+	g.metrics.ownEnded(&a.record)
 	g.keep(&a.record)
 	return answer, err
 }

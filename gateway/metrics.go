@@ -14,6 +14,7 @@ import (
 // additions.
 type metrics struct {
 	requests  *prometheus.CounterVec
+	own       *prometheus.CounterVec // without a client that waits
 	duration  *prometheus.HistogramVec
 	firstByte *prometheus.HistogramVec
 	overhead  prometheus.Histogram
@@ -30,7 +31,7 @@ type series struct {
 	provider string
 	dialect  string
 	outcome  meter.Outcome
-	class    int64 // of the status: 2 for 200 to 299; 0 where the client got none
+	class    string // of the status
 }
 
 // children are what counts a request with these labels.
@@ -40,7 +41,15 @@ type children struct {
 	firstByte prometheus.Observer // nil where no provider was chosen
 }
 
+// classes of statuses by their first digit; the first where the client got none.
 var classes = [...]string{"none", "1xx", "2xx", "3xx", "4xx", "5xx"}
+
+func classOf(status int64) string {
+	if c := status / 100; c > 0 && c < int64(len(classes)) {
+		return classes[c]
+	}
+	return classes[0] // also a number that is no status
+}
 
 // Upper bounds in seconds. A response takes from some milliseconds, for an
 // embedding, to minutes, for a long stream; what we add is below a millisecond
@@ -56,6 +65,10 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		requests: with.NewCounterVec(prometheus.CounterOpts{
 			Name: "ownkey_requests_total",
 			Help: "Requests that ended, by provider, dialect, outcome (completed, refused, upstream_error, …) and class of the status.",
+		}, []string{"provider", "dialect", "outcome", "status"}),
+		own: with.NewCounterVec(prometheus.CounterOpts{
+			Name: "ownkey_own_requests_total",
+			Help: "Calls that memory made to tenants' models itself (vectors, facts), by provider, dialect, outcome and class of the status. They are not in ownkey_requests_total.",
 		}, []string{"provider", "dialect", "outcome", "status"}),
 		duration: with.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "ownkey_request_duration_seconds", Help: "Time from a request's headers to the end of its response.", Buckets: responseBuckets,
@@ -111,23 +124,21 @@ func (m *metrics) ended(r *meter.Record) {
 	}
 }
 
+// ownEnded counts a call of the gateway's own. No client waits for it, so it is
+// in no measure of what clients see.
+func (m *metrics) ownEnded(r *meter.Record) {
+	provider, dialect, class := words(r)
+	m.own.WithLabelValues(provider, dialect, r.Outcome.String(), class).Inc()
+}
+
 func (m *metrics) of(r *meter.Record) *children {
-	key := series{provider: r.Provider, dialect: r.Endpoint, outcome: r.Outcome, class: r.Status / 100}
-	if key.class < 0 || key.class >= int64(len(classes)) {
-		key.class = 0 // a number that is no status
-	}
+	key := series{provider: r.Provider, dialect: r.Endpoint, outcome: r.Outcome, class: classOf(r.Status)}
 	if c, ok := m.known.Load(key); ok {
 		return c
 	}
-	provider, dialect := "none", "none"
-	if key.provider != "" {
-		provider = key.provider
-	}
-	if key.dialect != "" {
-		dialect = key.dialect
-	}
+	provider, dialect, class := words(r)
 	c := &children{
-		requests: m.requests.WithLabelValues(provider, dialect, key.outcome.String(), classes[key.class]),
+		requests: m.requests.WithLabelValues(provider, dialect, key.outcome.String(), class),
 		duration: m.duration.WithLabelValues(provider, dialect),
 	}
 	if key.provider != "" {
@@ -135,4 +146,16 @@ func (m *metrics) of(r *meter.Record) *children {
 	}
 	c, _ = m.known.LoadOrStore(key, c)
 	return c
+}
+
+// words are a record's labels.
+func words(r *meter.Record) (provider, dialect, class string) {
+	provider, dialect, class = "none", "none", classOf(r.Status)
+	if r.Provider != "" {
+		provider = r.Provider
+	}
+	if r.Endpoint != "" {
+		dialect = r.Endpoint
+	}
+	return provider, dialect, class
 }

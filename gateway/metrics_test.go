@@ -3,7 +3,31 @@ package gateway_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/ownkey/ownkey/directory"
 )
+
+// TestMemorysOwnCallsAreCounted: whatever their outcome, and apart from those of
+// clients.
+func TestMemorysOwnCallsAreCounted(t *testing.T) {
+	count := func(status int, models []string, wants ...string) {
+		t.Helper()
+		d := &dear{status: status}
+		h := newDearHouse(t, d, directory.Limits{})
+		h.stores(h.mint("acme", directory.NewToken{Label: "writer", Models: models}))
+		for _, want := range wants {
+			h.eventually(want, func() bool { return strings.Contains(h.metricsText(), "ownkey_own_requests_total{"+want+"\n") })
+		}
+		for line := range strings.Lines(h.metricsText()) {
+			if strings.HasPrefix(line, "ownkey_requests_total{") && !strings.Contains(line, `dialect="memory"`) {
+				t.Errorf("counted as a client's: %s", line)
+			}
+		}
+	}
+	count(0, nil, `dialect="embeddings",outcome="completed",provider="main",status="2xx"} 1`, `dialect="chat_completions",outcome="completed",provider="main",status="2xx"} 20`)
+	count(400, nil, `dialect="embeddings",outcome="completed",provider="main",status="4xx"} 1`, `dialect="chat_completions",outcome="completed",provider="main",status="4xx"} 20`)
+	count(0, []string{"gpt-4o-mini"}, `dialect="embeddings",outcome="refused",provider="main",status="none"} 1`, `dialect="chat_completions",outcome="refused",provider="main",status="none"} 20`)
+}
 
 // TestRequestsAreCounted: by provider, dialect, outcome and status, with
 // nothing of a client's in a label.
