@@ -66,7 +66,7 @@ licences: $(LICENCES) ## Every linked module is under a permissive licence.
 fmt: $(LINT)
 	$(LINT) fmt ./...
 
-docs: ## Regenerate docs/config.md, docs/metrics.md, docs/inference-path.md, docs/claims.md and deploy/vault.
+docs: ## Regenerate docs/config.md, docs/headers.md, docs/metrics.md, docs/inference-path.md, docs/claims.md and deploy/vault.
 	$(GO) test ./deploy -run TestMetricsPage -update
 	$(GO) generate ./config
 	$(GO) test ./vaultbridge -run TestDeployedPoliciesAreCurrent -update

@@ -172,6 +172,12 @@ type Provider struct {
 	CAFile string `yaml:"ca_file"`
 	// Allow plain http to an address that is not loopback.
 	AllowPlainHTTP bool `yaml:"allow_plain_http"`
+	// Headers of clients that pass to it beside those that do anyway
+	// (docs/headers.md), such as [x-team, x-acme-*]: at most 32. Never one that can
+	// carry a credential, an address or a cookie, or that frames a message.
+	RequestHeaders []string `yaml:"request_headers"`
+	// Headers of its responses that pass to clients, likewise.
+	ResponseHeaders []string `yaml:"response_headers"`
 	// Limit for name lookup, connect and TLS handshake together.
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	// Limit for the time to the answer's first byte.

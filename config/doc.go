@@ -7,4 +7,4 @@
 // types.
 package config
 
-//go:generate go test -run TestReferenceIsCurrent -update .
+//go:generate go test -run "Test(Reference|HeadersPage)IsCurrent" -update .

@@ -115,6 +115,8 @@ func (d *decoder) provider(name string, p Provider) {
 	if p.MaxBodyBytes < 0 || p.MaxBodyBytes > 1<<30 {
 		d.add(nil, at+".max_body_bytes", "must be between 0 and 1073741824")
 	}
+	d.headers(at+".request_headers", p.RequestHeaders)
+	d.headers(at+".response_headers", p.ResponseHeaders)
 	d.positive(at+".connect_timeout", p.ConnectTimeout)
 	d.positive(at+".first_byte_timeout", p.FirstByteTimeout)
 	d.positive(at+".idle_timeout", p.IdleTimeout)

@@ -4,9 +4,11 @@ package gateway
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"net/url"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,6 +74,47 @@ func TestAllocsPerCountedRequest(t *testing.T) {
 	m.ended(r)
 	if n := testing.AllocsPerRun(1000, func() { m.ended(r) }); n != 0 {
 		t.Errorf("%v allocations, want 0", n)
+	}
+}
+
+// TestAllocsPerHeader: neither direction's list allocates, be a name one of its
+// own, of a family, or of none.
+func TestAllocsPerHeader(t *testing.T) {
+	h, from, to := headersOfACall(t)
+	requests, responses := RequestHeaders([]string{"x-codex-*", "x-team"}), ResponseHeaders([]string{"x-codex-*", "x-served-by"})
+	lines, holds := make([]byte, 0, 4096), func([]byte) bool { return false }
+	if n := testing.AllocsPerRun(1000, func() {
+		lines = appendRequestHeader(lines[:0], h, requests, true)
+		copyAnswerHeader(to, from, responses, holds)
+	}); n != 0 {
+		t.Errorf("%v allocations, want 0", n)
+	}
+	if !bytes.Contains(lines, []byte("X-Codex-Turn-State: t")) || len(to.Peek("X-Codex-Turn-State")) == 0 || bytes.Contains(lines, []byte("X-Other")) {
+		t.Errorf("%s%s", lines, to)
+	}
+}
+
+func headersOfACall(t testing.TB) (request *fasthttp.RequestHeader, from, to *fasthttp.ResponseHeader) {
+	t.Helper()
+	request, from, to = &fasthttp.RequestHeader{}, &fasthttp.ResponseHeader{}, &fasthttp.ResponseHeader{}
+	const more = "X-Codex-Turn-State: t\r\nX-Other-Header-Of-Nobody: x\r\nX-Request-Id: r\r\nX-Stainless-Lang: go\r\nX-Stainless-Os: l\r\nX-Stainless-Retry-Count: 0\r\nUser-Agent: u\r\nOpenai-Processing-Ms: 1\r\nX-Team: t\r\n\r\n"
+	if err := request.Read(bufio.NewReader(strings.NewReader("POST / HTTP/1.1\r\nHost: a\r\n" + more))); err != nil {
+		t.Fatal(err)
+	}
+	if err := from.Read(bufio.NewReader(strings.NewReader("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n" + more))); err != nil {
+		t.Fatal(err)
+	}
+	return request, from, to
+}
+
+// BenchmarkHeaders is what the lists of both directions cost a call.
+func BenchmarkHeaders(b *testing.B) {
+	h, from, to := headersOfACall(b)
+	requests, responses := RequestHeaders([]string{"x-codex-*", "x-team"}), ResponseHeaders([]string{"x-codex-*", "x-served-by"})
+	lines, holds := make([]byte, 0, 4096), func([]byte) bool { return false }
+	for b.Loop() {
+		lines = appendRequestHeader(lines[:0], h, requests, true)
+		copyAnswerHeader(to, from, responses, holds)
 	}
 }
 

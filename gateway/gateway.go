@@ -36,6 +36,9 @@ type Provider struct {
 	CredentialHeader string
 	// MaxBodyBytes bounds a body that is held to be routed.
 	MaxBodyBytes int64
+	// RequestHeaders pass to it, ResponseHeaders from it; nil is what passes for
+	// every provider.
+	RequestHeaders, ResponseHeaders *HeaderList
 	// Usage says how its counts differ from those of its dialect.
 	Usage wire.UsageRules
 	// Roots are the certificate authorities to trust; nil for the system's.

@@ -320,7 +320,7 @@ func (r *request) ask() error {
 		r.header = append(r.header[:0], ownRequestHeader...)
 	} else {
 		encoded := r.body.asItCame(&r.outgoing)
-		r.header = appendRequestHeader(r.header[:0], h, r.body.buf != nil && !encoded)
+		r.header = appendRequestHeader(r.header[:0], h, r.provider.requestHeaders(), r.body.buf != nil && !encoded)
 	}
 	r.header = appendField(r.header, "OpenAI-Organization", r.stored.Organization)
 	r.header = appendField(r.header, "OpenAI-Project", r.stored.Project)

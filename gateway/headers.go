@@ -8,49 +8,22 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/valyala/fasthttp"
 )
 
-// passesToProvider is the allow-list of request headers. Everything else stays
-// here: whatever could authenticate (Authorization, X-Api-Key, Api-Key,
-// X-Goog-Api-Key, Cookie, …), our own Ownkey-*, OpenAI-Organization and
-// -Project (they come from the stored credential), and whatever describes the
-// client's connection. Names are in canonical form.
-func passesToProvider(name []byte) bool {
-	switch string(name) {
-	case "Accept", "Content-Type", "User-Agent", // what and who
-		"Openai-Beta", "Anthropic-Version", "Anthropic-Beta", // API versions
-		"X-Client-Request-Id", "Idempotency-Key", // the client's own correlation
-		"Http-Referer", "X-Title", // OpenRouter's application attribution
-		"Range": // parts of a file's content
-		return true
-	}
-	return bytes.HasPrefix(name, []byte("X-Stainless-")) // SDK telemetry
-}
-
-// passesToClient is the allow-list of answer headers: what describes the body,
-// and what providers document for their callers. Never Set-Cookie, never
-// anything unknown. Content-Type and the framing are handled apart.
-func passesToClient(name []byte) bool {
-	switch string(name) {
-	case "Content-Encoding", "Content-Disposition", "Content-Range", "Accept-Ranges", "Cache-Control",
-		"X-Request-Id", "Request-Id", "Retry-After", "Retry-After-Ms", "X-Should-Retry":
-		return true
-	}
-	family := bytes.HasPrefix(name, []byte("Openai-")) || bytes.HasPrefix(name, []byte("X-Ratelimit-")) || bytes.HasPrefix(name, []byte("Anthropic-"))
-	return family && front.Token(name) // fasthttp takes names with spaces, which others read in other ways
-}
-
-// appendRequestHeader appends the lines that go to the provider. What Connection
-// names was meant for us alone (RFC 9110, section 7.6.1).
-func appendRequestHeader(dst []byte, h *fasthttp.RequestHeader, json bool) []byte {
+// appendRequestHeader appends the lines that go to the provider: those that pass.
+// Everything else stays here: whatever could authenticate (Authorization,
+// X-Api-Key, Cookie, …), our own Ownkey-*, OpenAI-Organization and -Project (they
+// come from the stored credential), and whatever describes the client's
+// connection. What Connection names was meant for us alone (RFC 9110, section
+// 7.6.1).
+func appendRequestHeader(dst []byte, h *fasthttp.RequestHeader, pass *HeaderList, json bool) []byte {
 	hops := h.PeekAll(fasthttp.HeaderConnection)
 	for name, value := range h.All() {
 		if len(hops) > 0 && lists(hops, string(name)) {
 			continue
 		}
-		if passesToProvider(name) {
+		if pass.has(name) {
 			dst = appendLine(dst, name, value)
 		} else if !json && string(name) == fasthttp.HeaderContentEncoding {
 			dst = appendLine(dst, name, value) // of an upload, which passes as it is
@@ -83,17 +56,25 @@ func appendField(dst []byte, name, value string) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// copyAnswerHeader copies the provider's headers that may pass. A value that
-// contains the credential is dropped, whatever its name.
-func copyAnswerHeader(dst, src *fasthttp.ResponseHeader, holds func(value []byte) bool) {
+// copyAnswerHeader copies the provider's headers that pass: never Set-Cookie,
+// never anything unknown. A value that contains the credential is dropped,
+// whatever its name. Content-Type and the framing are handled apart, and so is
+// location, which needs more thought.
+func copyAnswerHeader(dst, src *fasthttp.ResponseHeader, pass *HeaderList, holds func(value []byte) bool) (location []byte) {
 	if ct := src.ContentType(); len(ct) > 0 && !holds(ct) {
 		dst.SetContentTypeBytes(ct)
 	}
 	for name, value := range src.All() {
-		if passesToClient(name) && !holds(value) {
+		if holds(value) {
+			continue
+		}
+		if pass.has(name) {
 			dst.SetCanonical(name, value) // as it was parsed; of two with one name the last counts
+		} else if string(name) == fasthttp.HeaderLocation {
+			location = value
 		}
 	}
+	return location
 }
 
 // bearer gives the tenant token that a request presents: Authorization: Bearer

@@ -80,7 +80,13 @@ func (r *request) answerHead(format wire.Format) {
 	ctx.SetStatusCode(r.attempt.Head.StatusCode())
 	h := &ctx.Response.Header
 	r.lease.Use(func(secret []byte) {
-		copyAnswerHeader(h, &r.attempt.Head, func(value []byte) bool { return bytes.Contains(value, secret) })
+		location := copyAnswerHeader(h, &r.attempt.Head, r.provider.responseHeaders(), func(value []byte) bool { return bytes.Contains(value, secret) })
+		if location == nil {
+			return
+		}
+		if to := locationFor(string(location), r.attempt.Target(), r.provider.Name, r.endpoint.forward); to != "" {
+			h.Set(fasthttp.HeaderLocation, to)
+		}
 	})
 	if format == wire.FormatOpaque { // no page of a provider's runs under our name
 		h.SetCanonical(headerNoSniff, noSniff)

@@ -86,6 +86,9 @@ func (a *Attempt) Begin(t *Target, now time.Time) {
 	a.mu.Unlock()
 }
 
+// Target is what Begin was given.
+func (a *Attempt) Target() *Target { return a.target }
+
 // Cancel ends the attempt from any goroutine, whatever it waits for: the
 // owner's call returns ErrCanceled and the connection is closed. After End it
 // does nothing.

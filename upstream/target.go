@@ -74,6 +74,9 @@ func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, egress *Egress, 
 // text is asked for through it otherwise, as proxies expect.
 func (t *Target) throughTunnel() bool { return t.TLS != nil || t.control != nil }
 
+// Origin is the target's Address before its path.
+func (t *Target) Origin() string { return strings.TrimSuffix(t.Address, t.BasePath) }
+
 // Address is everything that decides where requests to a base URL go, and
 // whether in clear: scheme://host:port/base-path, in the one spelling that
 // credentials are bound to.

@@ -50,9 +50,12 @@ func (a *app) providers(c *config.Config) (all []*gateway.Provider, err error) {
 			header = "x-api-key: "
 		}
 		bases[name] = base
+		known := config.DefinitionOf(name)
 		all = append(all, &gateway.Provider{
 			Name: name, Roots: roots, CredentialHeader: header, MaxBodyBytes: cmp.Or(p.MaxBodyBytes, c.Limits.MaxBodyBytes),
-			Usage: wire.UsageRules{ReasoningApart: config.DefinitionOf(name).ReasoningApart},
+			RequestHeaders:  gateway.RequestHeaders(known.RequestHeaders, p.RequestHeaders),
+			ResponseHeaders: gateway.ResponseHeaders(known.ResponseHeaders, p.ResponseHeaders),
+			Usage:           wire.UsageRules{ReasoningApart: known.ReasoningApart},
 		})
 	}
 	if len(errs) > 0 {

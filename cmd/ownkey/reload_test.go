@@ -145,6 +145,34 @@ func TestReload(t *testing.T) {
 		t.Errorf("the new address: %d %s, %d requests", status, body, len(second.Requests()))
 	}
 
+	// One more header passes to it, and then no longer.
+	pass := func(want string) {
+		t.Helper()
+		request, err := http.NewRequest("POST", s.ready.BaseURL+"/chat/completions", strings.NewReader(`{"model":"openai/gpt-4o","messages":[]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header = http.Header{"Authorization": {"Bearer " + s.token}, "Content-Type": {"application/json"}, "X-Team": {"blue"}, "X-Codex-Turn-State": {"ts"}}
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		all := second.Requests()
+		if got := all[len(all)-1].Header; response.StatusCode != http.StatusOK || got.Get("X-Team") != want || got.Get("X-Codex-Turn-State") != "ts" {
+			t.Errorf("%d, the provider got %v, want X-Team %q", response.StatusCode, got, want)
+		}
+	}
+	pass("")
+	s.change("openai: {base_url", "openai: {request_headers: [x-team], base_url")
+	if logged := s.reload(true); !strings.Contains(logged, `"keys":["providers.openai.request_headers"]`) {
+		t.Errorf("%s", logged)
+	}
+	pass("blue")
+	s.change("request_headers: [x-team], ", "")
+	s.reload(true)
+	pass("")
+
 	// A provider comes and goes.
 	s.change("providers:\n", "providers:\n  local: {base_url: '"+second.URL()+"'}\n")
 	s.reload(true)
