@@ -122,7 +122,8 @@ func refusalOf(err error, sent bool) *refusal {
 	case errors.As(err, &syntax):
 		return refuse(codeInvalidRequest, "the request body is not usable JSON: "+syntax.Error())
 	case errors.Is(err, directory.ErrInvalidToken):
-		return refuse(codeInvalidToken, "the token is not valid; send a tenant token (ok_...) as Authorization: Bearer or x-api-key")
+		// Claude Code shows "Not logged in" for an error that names its header x-api-key.
+		return refuse(codeInvalidToken, "the token is not valid; send a tenant token (ok_...) as Authorization: Bearer, or as the API key of an SDK")
 	case errors.Is(err, directory.ErrUnavailable):
 		return refuse(codeStoreUnavailable, "the tenant store can not be reached; try again")
 	case errors.Is(err, vaultbridge.ErrUnavailable):
