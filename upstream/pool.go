@@ -13,6 +13,10 @@ const (
 	// 60 s after which common load balancers close one (AWS ALB default, its
 	// documentation 2026), so that we close first.
 	idleLifetime = 50 * time.Second
+	// checkAfter is the idle time after which the kernel is asked whether the
+	// peer has closed a connection. Asking costs a system call; a request that
+	// meets a connection which was closed sooner is sent again (see lost).
+	checkAfter = time.Millisecond
 	// maxIdlePerTarget bounds the connections kept for one target.
 	maxIdlePerTarget = 1024
 )
@@ -105,12 +109,11 @@ func (p *pool) len() int {
 }
 
 // takeIdle gives the most recently used connection that is alive and not too
-// old, or nil. Each is looked at, however short it was idle: a provider may
-// close behind its last answer.
+// old, or nil.
 func (p *pool) takeIdle(now time.Time) *conn {
 	for {
 		c := p.pop()
-		if c == nil || now.Before(c.until) && c.alive() {
+		if c == nil || now.Before(c.until) && (now.Sub(c.idleAt) < checkAfter || c.alive()) {
 			return c
 		}
 		c.close()
