@@ -2,7 +2,6 @@ package main
 
 import (
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -49,13 +48,17 @@ func (c *AuditVerifyCmd) Run() error {
 	if err := readAll(c.VaultAudit, books.AddVaultLog); err != nil {
 		return err
 	}
-	report := books.Close()
+	report, err := books.Close()
+	if err != nil {
+		return err
+	}
 	if c.JSON {
-		if err := json.NewEncoder(stdout).Encode(report); err != nil {
-			return err
-		}
+		err = report.WriteJSON(stdout)
 	} else {
-		printReport(report)
+		err = printReport(report)
+	}
+	if err := errors.Join(err, report.Close()); err != nil {
+		return err
 	}
 	if !report.Match {
 		return errors.New("the books do not match")
@@ -99,26 +102,35 @@ func readLog(path string, read func(io.Reader) error) error {
 	return read(unzipped)
 }
 
-func printReport(r *audit.Report) {
+func printReport(r *audit.Report) error {
 	printf("from %s to %s\n", r.From.Format(time.RFC3339), r.To.Format(time.RFC3339))
 	printf("Vault answered %d decrypt calls and refused %d\n", r.Calls, r.Refused)
 	printf("%d unseals are ours: they served %d requests, one of them %d; %d served none; %d more were not answered\n",
-		r.Unseals, r.Requests-len(r.WithoutUnseal), r.MostRequests, r.Idle, r.Unanswered)
+		r.Unseals, r.Requests-r.WithoutUnseal.Len(), r.MostRequests, r.Idle, r.Unanswered)
 	for _, served := range r.Served {
 		if served.Unseals > 0 {
 			printf("  %d unseals served %d to %d requests\n", served.Unseals, served.Least, 2*served.Least-1)
 		}
 	}
-	printf("%d requests without an unseal\n", len(r.WithoutUnseal))
-	for _, q := range r.WithoutUnseal[:min(shown, len(r.WithoutUnseal))] {
+	printf("%d requests without an unseal\n", r.WithoutUnseal.Len())
+	without, err := r.WithoutUnseal.First(shown)
+	if err != nil {
+		return err
+	}
+	for _, q := range without {
 		printf("  %s request %s of tenant %s, unseal %q\n", q.At.Format(time.RFC3339Nano), q.ID, q.Tenant, q.Unseal)
 	}
-	printf("%d unseals in Vault's log that we did not make\n", len(r.Foreign))
-	for _, f := range r.Foreign[:min(shown, len(r.Foreign))] {
+	printf("%d unseals in Vault's log that we did not make\n", r.Foreign.Len())
+	foreign, err := r.Foreign.First(shown)
+	if err != nil {
+		return err
+	}
+	for _, f := range foreign {
 		printf("  %s tenant %s from %s as %s: %s\n    Vault request %s, token accessor %s\n",
 			f.At.Format(time.RFC3339Nano), f.Tenant, f.RemoteAddress, f.DisplayName, f.Why, f.VaultRequest, f.Accessor)
 	}
 	if r.Match {
 		printf("the books match\n")
 	}
+	return nil
 }

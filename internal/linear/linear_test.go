@@ -3,6 +3,7 @@ package linear
 import (
 	"bytes"
 	"testing"
+	"time"
 )
 
 // TestSquaresAreFound: the check passes what is linear and fails what is not.
@@ -28,5 +29,25 @@ func TestSquaresAreFound(t *testing.T) {
 	Check(&inner, 1<<14, square)
 	if !inner.Failed() {
 		t.Error("quadratic work passes")
+	}
+}
+
+// TestHeldIsWhatIsInUse: garbage does not count, what is kept does.
+func TestHeldIsWhatIsInUse(t *testing.T) {
+	const size = 8 << 20
+	var kept []byte
+	keep := func() { kept = make([]byte, size) }
+	if held := Held(keep); held < size*9/10 || len(kept) != size {
+		t.Errorf("%d bytes are held, want %d", held, size)
+	}
+	const times = 200
+	drop := func() {
+		for range times {
+			kept = make([]byte, size/8)
+			time.Sleep(time.Millisecond)
+		}
+	}
+	if held := Held(drop); held > times*size/8/2 {
+		t.Errorf("%d bytes of garbage count", held)
 	}
 }

@@ -2,16 +2,23 @@
 // use a key that Vault has handed out, and was every key that Vault has handed
 // out asked for by us?
 //
-// It reads files and nothing else, line by line; what it holds in memory is
-// about 200 bytes for each unseal and each request in the window.
+// It reads files and nothing else, line by line. What it must remember of them
+// is sorted in temporary files (TMPDIR), so that the memory it needs does not
+// grow with the logs.
 package audit
 
 import (
-	"cmp"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
 	"math/bits"
-	"slices"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/spill"
 )
+
+// sorterBytes is what each of the sorters holds in memory.
+const sorterBytes = 16 << 20
 
 // Window is the time that is judged. Lines outside of it count as evidence: a
 // request may use a key that was unsealed before.
@@ -19,15 +26,18 @@ type Window struct{ From, To time.Time }
 
 func (w Window) holds(t time.Time) bool { return !t.Before(w.From) && t.Before(w.To) }
 
-// Books are both logs, joined by unseal id. Records are read first: AddRecords,
-// then AddVaultLog, then Close.
+// Books are both logs. AddRecords and AddVaultLog fill them, in any order; Close
+// joins them.
 type Books struct {
-	prefix   string // of the paths of tenants' decrypts
-	window   Window
-	unseals  map[string]*unseal
-	seen     map[string]bool // Vault's request ids: a call is judged once
-	requests []Request
-	report   Report
+	prefix string // of the paths of tenants' decrypts
+	window Window
+	lines  uint64 // orders what was added
+	// calls are Vault's answers, by its own request id: two audit devices have
+	// each of them twice.
+	calls *spill.Sorter
+	// unseals has all that both logs say about an unseal, by its id.
+	unseals *spill.Sorter
+	report  Report
 }
 
 // unseal is one that our records know.
@@ -69,10 +79,15 @@ func slot(hedge bool) int {
 }
 
 // New makes empty books for a transit engine at mount.
-func New(mount string, w Window) *Books {
+func New(mount string, w Window) *Books { return newBooks(mount, w, sorterBytes) }
+
+func newBooks(mount string, w Window, held int) *Books {
 	return &Books{
-		prefix: mount + "/decrypt/ownkey-", window: w, unseals: map[string]*unseal{}, seen: map[string]bool{},
-		report: Report{From: w.From, To: w.To, Served: []Served{}, WithoutUnseal: []Request{}, Foreign: []Foreign{}},
+		prefix: mount + "/decrypt/ownkey-", window: w, calls: spill.New(held), unseals: spill.New(held),
+		report: Report{
+			From: w.From, To: w.To, Served: []Served{},
+			WithoutUnseal: Findings[Request]{spill.New(held)}, Foreign: Findings[Foreign]{spill.New(held)},
+		},
 	}
 }
 
@@ -98,10 +113,16 @@ type Report struct {
 	MostRequests int `json:"most_requests_of_one_unseal"`
 	// Requests are those that used a credential.
 	Requests int `json:"requests"`
-	// WithoutUnseal are the requests whose unseal is not in Vault's log.
-	WithoutUnseal []Request `json:"requests_without_unseal"`
-	// Foreign are the decrypts that we did not make.
-	Foreign []Foreign `json:"foreign_unseals"`
+	// WithoutUnseal are the requests whose unseal is not in Vault's log, oldest
+	// first.
+	WithoutUnseal Findings[Request] `json:"-"`
+	// Foreign are the decrypts that we did not make, in the order of Vault's log.
+	Foreign Findings[Foreign] `json:"-"`
+}
+
+// Close gives back what the findings have on disk.
+func (r *Report) Close() error {
+	return errors.Join(r.WithoutUnseal.sorter.Close(), r.Foreign.sorter.Close())
 }
 
 // Served is a number of unseals that served between Least and twice as many
@@ -132,35 +153,112 @@ type Foreign struct {
 	VaultRequest  string    `json:"vault_request_id"`
 }
 
-// Close compares.
-func (b *Books) Close() *Report {
+// Close compares. The report's Close gives back what both have on disk.
+func (b *Books) Close() (*Report, error) {
+	err := b.calls.Each(b.eachCall())
+	err = errors.Join(err, b.calls.Close())
+	if err == nil {
+		err = b.join()
+	}
+	if err = errors.Join(err, b.unseals.Close()); err != nil {
+		return nil, errors.Join(err, b.report.Close())
+	}
 	r := &b.report
-	for _, q := range b.requests {
-		u := b.unseals[q.Unseal]
-		if u == nil || u.calls+u.hedges == 0 || u.tenant != q.Tenant {
-			r.WithoutUnseal = append(r.WithoutUnseal, q)
+	r.Match = r.WithoutUnseal.Len() == 0 && r.Foreign.Len() == 0
+	return r, nil
+}
+
+// join judges one unseal after the other.
+func (b *Books) join() error {
+	var g *group
+	err := b.unseals.Each(func(key, value []byte) error {
+		id, kind := idOf(key)
+		if g == nil || g.id != string(id) {
+			b.count(g)
+			g = &group{id: string(id)}
 		}
-	}
-	for _, u := range b.unseals {
-		switch {
-		case u.inWindow:
-			r.Unseals++
-			r.MostRequests = max(r.MostRequests, u.requests)
-			if u.requests == 0 {
-				r.Idle++
-				continue
-			}
-			power := bits.Len(uint(u.requests)) - 1
-			for len(r.Served) <= power {
-				r.Served = append(r.Served, Served{Least: 1 << len(r.Served)})
-			}
-			r.Served[power].Unseals++
-		case u.calls+u.hedges == 0 && b.window.holds(u.at):
-			r.Unanswered++
+		switch kind {
+		case kindAsked:
+			return decoded(value, g.asked)
+		case kindCall:
+			return decoded(value, func(c *call) error { return b.judge(g, c) })
 		}
+		return decoded(value, func(q *Request) error { return b.served(g, q) })
+	})
+	b.count(g)
+	return err
+}
+
+// count adds an unseal of ours to the report.
+func (b *Books) count(g *group) {
+	if g == nil || !g.ours {
+		return
 	}
-	r.Requests = len(b.requests)
-	slices.SortFunc(r.WithoutUnseal, func(a, b Request) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
-	r.Match = len(r.WithoutUnseal) == 0 && len(r.Foreign) == 0
-	return r
+	r, u := &b.report, &g.unseal
+	switch {
+	case u.inWindow:
+		r.Unseals++
+		r.MostRequests = max(r.MostRequests, u.requests)
+		if u.requests == 0 {
+			r.Idle++
+			return
+		}
+		power := bits.Len(uint(u.requests)) - 1
+		for len(r.Served) <= power {
+			r.Served = append(r.Served, Served{Least: 1 << len(r.Served)})
+		}
+		r.Served[power].Unseals++
+	case u.calls+u.hedges == 0 && b.window.holds(u.at):
+		r.Unanswered++
+	}
+}
+
+// What is known of an unseal is judged in this order.
+const (
+	kindAsked   = iota // by us
+	kindCall           // that Vault has answered, in the order of its log
+	kindRequest        // that says it has used it
+)
+
+// group is what both logs say about an id.
+type group struct {
+	id   string
+	ours bool // our records have it
+	unseal
+}
+
+// place is the next entry's, behind all that were added before.
+func (b *Books) place() []byte {
+	b.lines++
+	return binary.BigEndian.AppendUint64(nil, b.lines)
+}
+
+// about adds an entry about an unseal.
+func (b *Books) about(id string, kind byte, place []byte, v any) error {
+	value, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return b.unseals.Add(append(append(keyOf(id), kind), place...), value)
+}
+
+// keyOf is an id as the beginning of a key: no other one begins like it.
+func keyOf(id string) []byte {
+	return append(binary.AppendUvarint(nil, uint64(len(id))), id...)
+}
+
+// idOf splits a key into the id and what follows it.
+func idOf(key []byte) (id []byte, kind byte) {
+	size, n := binary.Uvarint(key)
+	end := n + int(size) //nolint:gosec // keyOf's
+	return key[n:end], key[end]
+}
+
+// decoded gives an entry's value to f.
+func decoded[T any](value []byte, f func(*T) error) error {
+	v := new(T)
+	if err := json.Unmarshal(value, v); err != nil {
+		return err
+	}
+	return f(v)
 }

@@ -1,17 +1,55 @@
 package audit
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/linear"
 )
 
 var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
+// joined is a report with its findings.
+type joined struct {
+	*Report
+	WithoutUnseal []Request
+	Foreign       []Foreign
+}
+
+// closed reads all findings of a report, from JSON, as its readers do.
+func closed(t *testing.T, b *Books) *joined {
+	t.Helper()
+	r, err := b.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close() //nolint:errcheck // it was read
+	var text strings.Builder
+	if err := r.WriteJSON(&text); err != nil {
+		t.Fatal(err)
+	}
+	var all struct {
+		WithoutUnseal []Request `json:"requests_without_unseal"`
+		Foreign       []Foreign `json:"foreign_unseals"`
+	}
+	if err := json.Unmarshal([]byte(text.String()), &all); err != nil {
+		t.Fatalf("%v: %s", err, &text)
+	}
+	first, err := r.Foreign.First(3)
+	if err != nil || !reflect.DeepEqual(first, append([]Foreign(nil), all.Foreign[:min(3, len(all.Foreign))]...)) {
+		t.Errorf("%v: first %+v of %+v", err, first, all.Foreign)
+	}
+	return &joined{r, all.WithoutUnseal, all.Foreign}
+}
+
 // books joins lines made at minutes after noon; the window is the first hour.
-func books(t *testing.T, records, vault string) *Report {
+func books(t *testing.T, records, vault string) *joined {
 	t.Helper()
 	b := New("transit", Window{noon, noon.Add(time.Hour)})
 	if err := b.AddRecords(strings.NewReader(records)); err != nil {
@@ -20,7 +58,7 @@ func books(t *testing.T, records, vault string) *Report {
 	if err := b.AddVaultLog(strings.NewReader(vault)); err != nil {
 		t.Fatal(err)
 	}
-	return b.Close()
+	return closed(t, b)
 }
 
 func at(minute int) time.Time { return noon.Add(time.Duration(minute) * time.Minute) }
@@ -135,6 +173,60 @@ func TestRequestsWithoutAnUnsealAreNamed(t *testing.T) {
 	}
 }
 
+// lines gives what line makes of the numbers below n, one after the other.
+func lines(n int, line func(i int) string) io.Reader {
+	var rest string
+	i := 0
+	return readFunc(func(p []byte) (int, error) {
+		for rest == "" {
+			if i == n {
+				return 0, io.EOF
+			}
+			rest = line(i)
+			i++
+		}
+		c := copy(p, rest)
+		rest = rest[c:]
+		return c, nil
+	})
+}
+
+type readFunc func(p []byte) (int, error)
+
+func (f readFunc) Read(p []byte) (int, error) { return f(p) }
+
+// TestMemoryDoesNotGrowWithTheLogs: eight times as many requests, unseals, calls
+// and findings need no more memory, and each of them is found.
+func TestMemoryDoesNotGrowWithTheLogs(t *testing.T) {
+	const few = 1500
+	held := func(n int) int64 {
+		return linear.Held(func() {
+			b := newBooks("transit", Window{noon, noon.Add(time.Hour)}, 256<<10)
+			id := func(i int) string { return fmt.Sprint("unseal-", i) }
+			// Every second request is without an unseal, every second call not ours.
+			err := b.AddRecords(lines(n, func(i int) string {
+				return unsealed(1, id(2*i), "acme") + requested(2, fmt.Sprint("r", i), "acme", id(i))
+			}))
+			err = errors.Join(err, b.AddVaultLog(lines(n, func(i int) string { return decrypted(1, "acme", id(i), 1) })))
+			r, closing := b.Close()
+			if err = errors.Join(err, closing); err != nil {
+				t.Error(err)
+				return
+			}
+			if r.Requests != n || r.WithoutUnseal.Len() != n/2 || r.Foreign.Len() != n/2 || r.Unseals != n/2 || r.Unanswered != n/2 || r.Calls != n {
+				t.Errorf("%+v with %d and %d findings", r, r.WithoutUnseal.Len(), r.Foreign.Len())
+			}
+			if err := errors.Join(r.WriteJSON(io.Discard), r.Close()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	small, large := held(few), held(8*few)
+	if large > 2*small+2<<20 {
+		t.Errorf("%d requests: %d bytes, %d requests: %d bytes", few, small, 8*few, large)
+	}
+}
+
 func TestBrokenLogIsAnError(t *testing.T) {
 	b := New("transit", Window{noon, at(60)})
 	if err := b.AddRecords(strings.NewReader("{broken\n" + unsealed(1, "one", "acme"))); err == nil || !strings.Contains(err.Error(), "line 1") {
@@ -156,13 +248,13 @@ func FuzzBooks(f *testing.F) {
 		if strings.Contains(records+vault, "made-up") || strings.Contains(vault, "foreign") {
 			return
 		}
-		read := func(logs ...string) (*Report, bool) {
+		read := func(logs ...string) (*joined, bool) {
 			b := New("transit", Window{noon, noon.Add(time.Hour)})
 			ok := b.AddRecords(strings.NewReader(records)) == nil
 			for _, l := range logs {
 				ok = ok && b.AddVaultLog(strings.NewReader(l)) == nil
 			}
-			return b.Close(), ok
+			return closed(t, b), ok
 		}
 		once, ok := read(vault)
 		if !ok {

@@ -31,8 +31,10 @@ func eachLine(r io.Reader, f func(line []byte) error) error {
 		if bad != nil {
 			return bad
 		}
-		if err := f(line); err != nil {
+		if err := f(line); errors.Is(err, errNotJSON) {
 			bad = fmt.Errorf("line %d: %w", number, err)
+		} else if err != nil {
+			return err
 		}
 	}
 	return lines.Err()
@@ -57,25 +59,12 @@ func (b *Books) AddRecords(r io.Reader) error {
 		if err := json.Unmarshal(line, &l); err != nil {
 			return errNotJSON
 		}
-		at := l.Started
-		if l.Message == meter.MessageUnseal {
-			at = l.At
-		}
 		switch {
 		case l.Message == meter.MessageUnseal:
-			u := b.known(l.Unseal)
-			if u.tenant = l.Tenant; u.at.IsZero() || at.Before(u.at) {
-				u.at = at
-			}
-			if at.After(u.last) {
-				u.last = at
-			}
-			u.mayHedge = u.mayHedge || l.Hedge
-		case l.Message == meter.MessageRequest && l.Credential != "" && b.window.holds(at):
-			b.requests = append(b.requests, Request{l.RequestID, at, l.Tenant, l.Unseal})
-			if u := b.unseals[l.Unseal]; u != nil {
-				u.requests++
-			}
+			return b.about(l.Unseal, kindAsked, b.place(), &asked{l.Tenant, l.At, l.Hedge})
+		case l.Message == meter.MessageRequest && l.Credential != "" && b.window.holds(l.Started):
+			b.report.Requests++
+			return b.about(l.Unseal, kindRequest, b.place(), &Request{l.RequestID, l.Started, l.Tenant, l.Unseal})
 		}
 		return nil
 	})
@@ -83,15 +72,6 @@ func (b *Books) AddRecords(r io.Reader) error {
 		return fmt.Errorf("cannot read records: %w", err)
 	}
 	return nil
-}
-
-func (b *Books) known(id string) *unseal {
-	u := b.unseals[id]
-	if u == nil {
-		u = &unseal{}
-		b.unseals[id] = u
-	}
-	return u
 }
 
 // vaultLine is what we need of a line of Vault's audit log (HashiCorp Vault
@@ -115,8 +95,7 @@ type vaultLine struct {
 	} `json:"request"`
 }
 
-// AddVaultLog reads an audit log of Vault's and judges the decrypts in it. All
-// records must have been read before.
+// AddVaultLog reads an audit log of Vault's.
 func (b *Books) AddVaultLog(r io.Reader) error {
 	path := []byte(b.prefix)
 	err := eachLine(r, func(line []byte) error {
@@ -128,7 +107,7 @@ func (b *Books) AddVaultLog(r io.Reader) error {
 			return errNotJSON
 		}
 		if tenant, ok := strings.CutPrefix(l.Request.Path, b.prefix); ok && l.Type == "response" {
-			b.judge(&l, tenant[strings.LastIndexByte(tenant, '.')+1:]) // behind the installation, if the key's name has one
+			return b.addCall(&l, tenant[strings.LastIndexByte(tenant, '.')+1:]) // behind the installation, if the key's name has one
 		}
 		return nil
 	})
@@ -142,70 +121,6 @@ const (
 	header    = "ownkey-unseal-id"
 	hedgeMark = "hedge"
 )
-
-// judge compares one decrypt call with what our records know. A call that
-// stands in two files (two audit devices, or one file given twice) is one.
-func (b *Books) judge(l *vaultLine, tenant string) {
-	if b.seen[l.Request.ID] {
-		return
-	}
-	b.seen[l.Request.ID] = true
-	in := b.window.holds(l.Time)
-	ids, hedge := unsealIDs(l.Request.Headers)
-	if l.Error != "" {
-		if in {
-			b.report.Refused++
-		}
-		for _, id := range ids {
-			if u := b.unseals[id]; u != nil && u.tenant == tenant {
-				u.spend(hedge)
-			}
-		}
-		return
-	}
-	if in {
-		b.report.Calls++
-	}
-	blame := func(id, why string) {
-		if in {
-			b.report.Foreign = append(b.report.Foreign, Foreign{
-				l.Time, why, tenant, id, l.Request.RemoteAddress, l.Auth.DisplayName, l.Auth.Accessor, l.Request.ID,
-			})
-		}
-	}
-	for _, id := range ids {
-		u := b.unseals[id]
-		switch {
-		case u == nil:
-			blame(id, "its unseal id is not in our records")
-			continue
-		case u.tenant != tenant:
-			blame(id, "its unseal id is ours, but of tenant "+u.tenant)
-			continue
-		case hedge && !u.mayHedge:
-			blame(id, "its unseal id is ours, but marked as a second call that we did not make")
-			continue
-		case !u.asking(l.Time):
-			blame(id, "its unseal id is ours, but was used at another time than we asked")
-			continue
-		case u.spent(hedge):
-			blame(id, "its unseal id is ours, and Vault had refused it before: we do not ask again")
-			continue
-		case hedge:
-			u.hedges++
-		default:
-			u.calls++
-		}
-		if u.calls > 1 || u.hedges > 1 {
-			blame(id, "its unseal id is ours, and was used again")
-			continue
-		}
-		u.inWindow = u.inWindow || in
-	}
-	for range max(1, len(l.Request.Data.Batch)) - len(ids) {
-		blame("", "it carries no unseal id")
-	}
-}
 
 // unsealIDs reads our header from a line. A log that hashes it holds none.
 func unsealIDs(headers map[string][]string) (ids []string, hedge bool) {
