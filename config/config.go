@@ -34,6 +34,10 @@ type Config struct {
 	// addresses, such as [10.1.0.0/16, 192.0.2.7]. From these, X-Forwarded-For or
 	// Forwarded gives the client's address (docs/proxies.md).
 	TrustedProxies []string `yaml:"trusted_proxies"`
+	// Connections from trusted_proxies begin with a PROXY header, version 1 or 2,
+	// which gives the client's address; without one they are closed. Other
+	// connections are as ever (docs/proxies.md).
+	ProxyProtocol bool `yaml:"proxy_protocol"`
 	// Where credentials' own base URLs may lead.
 	Egress Egress `yaml:"egress"`
 	// End streams that are open when their token, tenant or credential is
@@ -61,6 +65,8 @@ type Admin struct {
 	// Token that admin calls present. Required: at least 16 characters, as
 	// `openssl rand -hex 32` prints.
 	Token Secret `yaml:"token" reload:"yes"`
+	// As proxy_protocol, for the admin plane.
+	ProxyProtocol bool `yaml:"proxy_protocol"`
 	// TLS of the admin plane. Without it, keep the plane on loopback or behind
 	// something that speaks TLS.
 	TLS AdminTLS `yaml:"tls"`

@@ -38,6 +38,8 @@ func (d *decoder) validate(c *Config) {
 			d.add(nil, fmt.Sprintf("trusted_proxies[%d]", i), "want an IP range such as 10.1.0.0/16, without bits beyond its mask, or an address, not "+text)
 		}
 	}
+	d.proxyProtocol("proxy_protocol", c.ProxyProtocol, c)
+	d.proxyProtocol("admin.proxy_protocol", c.Admin.ProxyProtocol, c)
 	d.positive("timeouts.client_header", c.Timeouts.ClientHeader)
 	d.positive("timeouts.client_idle", c.Timeouts.ClientIdle)
 	d.positive("timeouts.client_silence", c.Timeouts.ClientSilence)
@@ -54,6 +56,12 @@ func (d *decoder) validate(c *Config) {
 	}
 	d.billing(&c.Billing)
 	d.memory(&c.Memory)
+}
+
+func (d *decoder) proxyProtocol(path string, on bool, c *Config) {
+	if on && len(c.TrustedProxies) == 0 {
+		d.add(nil, path, "is taken from trusted_proxies only, and there are none; name the proxies there")
+	}
 }
 
 // isRange reports whether text is an IP range without bits beyond its mask, or

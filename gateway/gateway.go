@@ -88,6 +88,8 @@ type Options struct {
 	CutRevoked bool
 	// Proxies are trusted to say where a call comes from.
 	Proxies origin.Prefixes
+	// ProxyProtocol: connections from Proxies begin with a PROXY header.
+	ProxyProtocol bool
 	// LogAddresses puts clients' addresses into lines of the log about refusals.
 	LogAddresses bool
 	// Metrics takes the counters of requests.
@@ -115,6 +117,7 @@ type Gateway struct {
 	server       *front.Server
 	accepting    seldom
 	shaking      seldom
+	introducing  seldom
 	turning      seldom
 	refusing     seldom
 	misplaced    seldom
@@ -145,7 +148,12 @@ func New(o Options) *Gateway {
 	g.watcher = newWatcher(revoked)
 	g.metrics = newMetrics(o.Metrics)
 	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
+	var proxied func(net.Addr) bool
+	if o.ProxyProtocol {
+		proxied = o.Proxies.Peer
+	}
 	g.server = front.New(front.Options{
+		Proxied: proxied, BadHeader: g.badHeader,
 		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, Handshake: g.badHandshake, TurnedAway: g.turnedAway, TLS: o.TLS, Large: g.admission.Heads(),
 		MaxConnections: o.Limits.MaxConnections, MaxHeadBytes: o.Limits.MaxHeaderBytes,
 		HeadTimeout: o.Timeouts.ClientHeader, IdleTimeout: o.Timeouts.ClientIdle, WriteTimeout: o.Timeouts.ClientWrite,

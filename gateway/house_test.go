@@ -88,6 +88,7 @@ type options struct {
 	// connections bounds those of clients; 0 is no bound.
 	connections int
 	proxies     []string // trusted
+	introduced  bool     // their connections begin with a PROXY header
 	addresses   bool     // are logged
 	// vault makes the ring one of this Vault, with the local keyring before it.
 	vault *vaultbridge.TransitOptions
@@ -155,7 +156,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	started, err := deferred.Open(ctx, h.database)
 	check(err)
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, CutRevoked: o.cut, Proxies: proxies, LogAddresses: o.addresses, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, CutRevoked: o.cut, Proxies: proxies, ProxyProtocol: o.introduced, LogAddresses: o.addresses, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)

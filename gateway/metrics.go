@@ -13,17 +13,18 @@ import (
 // chosen. A request costs a look-up in a map without a lock and a few atomic
 // additions.
 type metrics struct {
-	requests  *prometheus.CounterVec
-	own       *prometheus.CounterVec // without a client that waits
-	duration  *prometheus.HistogramVec
-	firstByte *prometheus.HistogramVec
-	overhead  prometheus.Histogram
-	errors    map[string]prometheus.Counter
-	refused   map[code]prometheus.Counter // before authentication
-	handshake map[string]prometheus.Counter
-	turned    prometheus.Counter // connections beyond the limit
-	failures  *prometheus.CounterVec
-	known     *xsync.Map[series, *children]
+	requests   *prometheus.CounterVec
+	own        *prometheus.CounterVec // without a client that waits
+	duration   *prometheus.HistogramVec
+	firstByte  *prometheus.HistogramVec
+	overhead   prometheus.Histogram
+	errors     map[string]prometheus.Counter
+	refused    map[code]prometheus.Counter // before authentication
+	handshake  map[string]prometheus.Counter
+	turned     prometheus.Counter // connections beyond the limit
+	introduced prometheus.Counter // those of proxies, badly
+	failures   *prometheus.CounterVec
+	known      *xsync.Map[series, *children]
 }
 
 // series are the labels of one request.
@@ -95,6 +96,9 @@ func newMetrics(to prometheus.Registerer) *metrics {
 	}, []string{"code"})
 	m.turned = with.NewCounter(prometheus.CounterOpts{
 		Name: "ownkey_turned_away_connections_total", Help: "Connections of clients that were refused because limits.max_connections were open.",
+	})
+	m.introduced = with.NewCounter(prometheus.CounterOpts{
+		Name: "ownkey_proxy_header_failures_total", Help: "Connections of trusted proxies that were closed because their PROXY header was missing or broken (proxy_protocol).",
 	})
 	handshakes := with.NewCounterVec(prometheus.CounterOpts{
 		Name: "ownkey_tls_handshake_failures_total", Help: "Connections of clients whose TLS handshake failed, by cause.",

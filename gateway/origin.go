@@ -52,7 +52,7 @@ func (r *request) checkOrigin() error {
 	}
 	seen := "; this call came from " + from.String()
 	if !from.IsValid() {
-		seen = "; it is not known where this call came from: the gateway's operator sets trusted_proxies, and the proxy X-Forwarded-For or Forwarded"
+		seen = "; it is not known where this call came from: the gateway's operator sets trusted_proxies, and the proxy X-Forwarded-For, Forwarded or a PROXY header"
 	}
 	return refuse(codeNotAllowed, "the token may be used from the addresses of its allow_from only"+seen)
 }

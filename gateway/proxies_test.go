@@ -18,12 +18,7 @@ import (
 // that are kept and shared by all clients, as an operator would have it.
 func (h *house) frontProxy(name string) (address string) {
 	h.t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	address = l.Addr().String()
-	_ = l.Close()
+	address = freeAddress(h.t, "127.0.0.1")
 	dir := h.t.TempDir()
 	var text string
 	switch name {
@@ -57,6 +52,17 @@ backend gateway
 	}
 	h.runProxy(name, text, address)
 	return address
+}
+
+// freeAddress gives one that nobody listens on.
+func freeAddress(t testing.TB, host string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", host+":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 // runProxy runs a proxy until the test ends, and waits until it listens.

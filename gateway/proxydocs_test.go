@@ -15,7 +15,8 @@ import (
 	"github.com/ownkey/ownkey/directory"
 )
 
-// documented gives the configuration of a proxy as docs/proxies.md has it, with
+// documented gives the configuration of a proxy as docs/proxies.md has it, by the
+// word behind its fence, with
 // other addresses, and what an installation has around it.
 func (h *house) documented(name, address string) string {
 	h.t.Helper()
@@ -52,12 +53,7 @@ func TestDocumentedProxies(t *testing.T) {
 	for _, name := range []string{"nginx", "haproxy", "apache2"} {
 		t.Run(name, func(t *testing.T) {
 			h := newHouse(t, func(o *options) { o.proxies = []string{"127.0.0.1"} })
-			l, err := net.Listen("tcp", "127.0.0.2:0") // the client is at 127.0.0.2 as well, and no proxy
-			if err != nil {
-				t.Fatal(err)
-			}
-			address := l.Addr().String()
-			_ = l.Close()
+			address := freeAddress(t, "127.0.0.2") // the client is at 127.0.0.2 as well, and no proxy
 			h.runProxy(name, h.documented(name, address), address)
 			client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{
 				DialContext:       (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}).DialContext,

@@ -1,11 +1,15 @@
 package gateway
 
 import (
+	"errors"
+	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/ownkey/ownkey/gateway/front"
+	"github.com/ownkey/ownkey/internal/proxyheader"
 	"github.com/valyala/fasthttp"
 )
 
@@ -82,4 +86,22 @@ func (g *Gateway) badHandshake(cause string, from net.Addr) {
 	if cause != front.HandshakeClosed && g.shaking.due(time.Now()) {
 		g.log.Warn().Str("cause", cause).Str("from", from.String()).Msg("the TLS handshake with a client failed (one line in ten seconds; ownkey_tls_handshake_failures_total counts all)")
 	}
+}
+
+// badHeader counts a connection of a proxy whose PROXY header is missing or
+// broken, and logs some of them. TCP health checks leave without one, so those
+// are only counted.
+func (g *Gateway) badHeader(err error, from net.Addr) {
+	g.metrics.introduced.Inc()
+	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || !g.introducing.due(time.Now()) {
+		return
+	}
+	cause := "broken"
+	if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {
+		cause = "timeout"
+	} else if errors.Is(err, proxyheader.ErrNone) {
+		cause = "missing"
+	}
+	g.log.Warn().Str("cause", cause).Str("from", from.String()).Msg("a trusted proxy's connection was closed: it does not begin with a PROXY header " +
+		"(proxy_protocol; one line in ten seconds; ownkey_proxy_header_failures_total counts all)")
 }

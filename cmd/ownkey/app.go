@@ -29,6 +29,7 @@ import (
 	"github.com/ownkey/ownkey/internal/durable"
 	"github.com/ownkey/ownkey/internal/installation"
 	"github.com/ownkey/ownkey/internal/origin"
+	"github.com/ownkey/ownkey/internal/proxyheader"
 	"github.com/ownkey/ownkey/meter/deferred"
 	"github.com/ownkey/ownkey/meter/invoice"
 	"github.com/ownkey/ownkey/upstream"
@@ -160,7 +161,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 		Limits: gateway.Limits{
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: connections,
 		},
-		Proxies: trusted, LogAddresses: cfg.Log.ClientAddresses,
+		Proxies: trusted, ProxyProtocol: cfg.ProxyProtocol, LogAddresses: cfg.Log.ClientAddresses,
 		TLS: front, HSTS: cfg.TLS.HSTS, CutRevoked: cfg.CutRevokedStreams,
 		Timeouts: gateway.Timeouts{
 			ClientHeader: cfg.Timeouts.ClientHeader, ClientIdle: cfg.Timeouts.ClientIdle,
@@ -269,6 +270,10 @@ func (a *app) wait(ctx context.Context, failed <-chan error) error {
 // serveAdmin serves the admin plane. What is read is wiped behind TLS, where it
 // is plain.
 func (a *app) serveAdmin(l net.Listener) error {
+	if a.cfg.Admin.ProxyProtocol {
+		trusted, _ := origin.ParseAll(a.cfg.TrustedProxies) // config has looked at them
+		l = &proxyheader.Listener{Listener: l, Proxied: trusted.Peer, Timeout: a.cfg.Timeouts.ClientHeader}
+	}
 	if a.adminTLS != nil {
 		l = tls.NewListener(l, a.adminTLS)
 	}

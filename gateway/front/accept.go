@@ -91,6 +91,10 @@ func (s *Server) turnAway(raw net.Conn) {
 	go func() {
 		defer crash.Exit()
 		defer s.turned.Add(-1)
+		if !c.introduced(turnTime) {
+			_ = raw.Close()
+			return
+		}
 		_ = c.SetDeadline(time.Now().Add(turnTime))
 		if t, ok := c.Conn.(*tls.Conn); ok && t.Handshake() != nil { //nolint:noctx // the deadline bounds it
 			_ = raw.Close()

@@ -19,6 +19,7 @@ type Conn struct {
 	net.Conn // plain or TLS
 	s        *Server
 	raw      net.Conn // the socket itself
+	client   net.Addr // whom a proxy relays it for; nil for none
 	fd       int
 
 	br      *bufio.Reader
@@ -68,6 +69,9 @@ func (c *Conn) stop() {
 
 // serve answers the connection's requests, one after another.
 func (c *Conn) serve() {
+	if !c.introduced(c.s.o.HeadTimeout) {
+		return
+	}
 	ctx := c.s.states.Get().(*fasthttp.RequestCtx) //nolint:forcetypeassert // the pool's New
 	ctx.Init2(c, quiet{}, false)
 	ctx.Response.Header.SetNoDefaultContentType(true)
@@ -120,6 +124,9 @@ func (c *Conn) await() bool {
 	if c.br.Buffered() == 0 {
 		if c.SetReadDeadline(time.Now().Add(wait)) != nil {
 			return false
+		}
+		if was == fresh && c.s.stopping.Load() {
+			c.stop() // it has set a nearer one, which must not be lost
 		}
 		if _, err := c.br.Peek(1); err != nil {
 			c.handshook(err)

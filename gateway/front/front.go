@@ -38,6 +38,12 @@ type Options struct {
 	Handshake func(cause string, from net.Addr)
 	// TurnedAway is called for each connection beyond MaxConnections.
 	TurnedAway func()
+	// Proxied reports whether connections of a peer begin with a PROXY header,
+	// which then gives their client's address; nil: none do.
+	Proxied func(peer net.Addr) bool
+	// BadHeader is called for a connection whose PROXY header is missing or broken.
+	// It is closed without an answer, as HAProxy and nginx do.
+	BadHeader func(err error, from net.Addr)
 	// TLS of the listener; nil is plain HTTP.
 	TLS *tls.Config
 	// MaxConnections bounds connections that are served; 0 is no bound.

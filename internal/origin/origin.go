@@ -3,6 +3,7 @@
 package origin
 
 import (
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -43,6 +44,12 @@ func (p Prefixes) Contain(a netip.Addr) bool {
 		}
 	}
 	return false
+}
+
+// Peer reports whether the other end of a connection is in one of the ranges.
+func (p Prefixes) Peer(a net.Addr) bool {
+	tcp, ok := a.(*net.TCPAddr)
+	return ok && p.Contain(tcp.AddrPort().Addr().WithZone(""))
 }
 
 // Client gives the address of the client whose call came from peer, with the
