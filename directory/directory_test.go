@@ -287,7 +287,7 @@ func TestEnsureTokenIsTheSameForItsSeed(t *testing.T) {
 	if err != nil || first != second {
 		t.Errorf("%v", err)
 	}
-	if tokens, _ := d.Tokens(ctx, "acme"); len(tokens) != 1 {
+	if tokens, _ := d.Tokens(ctx, "acme", TokenPlace{}, 1000); len(tokens) != 1 {
 		t.Errorf("%d tokens", len(tokens))
 	}
 	_ = d.RevokeToken(ctx, "acme", token.ID)

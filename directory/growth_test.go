@@ -118,7 +118,7 @@ func TestEndedTokensLeave(t *testing.T) {
 		t.Fatal(err)
 	}
 	labels := func() (all []string) {
-		tokens, err := d.Tokens(ctx, "acme")
+		tokens, err := d.Tokens(ctx, "acme", TokenPlace{}, 1000)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,13 +1,11 @@
 package directory
 
 import (
-	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -299,56 +297,4 @@ func (d *Directory) purge(ctx context.Context, now time.Time) error {
 		}
 	}
 	return nil
-}
-
-// Tenant gives a tenant by its id.
-func (d *Directory) Tenant(id string) (*Tenant, error) {
-	if t, ok := d.tenants.Load(id); ok {
-		return t, nil
-	}
-	return nil, fmt.Errorf("tenant %w", ErrNotFound)
-}
-
-// Tenants lists all tenants by id.
-func (d *Directory) Tenants() []*Tenant {
-	var all []*Tenant
-	d.tenants.Range(func(_ string, t *Tenant) bool {
-		all = append(all, t)
-		return true
-	})
-	slices.SortFunc(all, func(a, b *Tenant) int { return cmp.Compare(a.ID, b.ID) })
-	return all
-}
-
-// Tokens lists a tenant's tokens, oldest first, with those that were revoked or
-// have expired in the last 90 days. It asks the database.
-func (d *Directory) Tokens(ctx context.Context, tenantID string) (all []*Token, err error) {
-	if _, err := d.Tenant(tenantID); err != nil {
-		return nil, err
-	}
-	rows, err := d.db.Read.QueryContext(ctx, "SELECT "+tokenColumns+" FROM tokens WHERE tenant_id = ? ORDER BY created_at, id", tenantID)
-	if err != nil {
-		return nil, unavailable(err)
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-	for rows.Next() {
-		t, err := scanToken(rows.Scan)
-		if err != nil {
-			return nil, unavailable(err)
-		}
-		all = append(all, t)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, unavailable(err)
-	}
-	return all, nil
-}
-
-// Credentials lists a tenant's credentials by provider and label.
-func (d *Directory) Credentials(tenantID string) ([]*Credential, error) {
-	t, err := d.Tenant(tenantID)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Clone(t.credentials), nil
 }

@@ -124,20 +124,12 @@ type CredentialListCmd struct {
 	Tenant string `required:"" help:"The tenant's id."`
 }
 
-// Run makes the call.
+// Run follows the pages of the list.
 func (c *CredentialListCmd) Run() error {
-	var all struct {
-		Credentials []credentialAnswer `json:"credentials"`
-	}
-	printed, err := c.call("GET", "/tenants/"+url.PathEscape(c.Tenant)+"/credentials", nil, &all)
-	if err != nil || printed {
-		return err
-	}
-	var rows [][]string
-	for _, a := range all.Credentials {
-		rows = append(rows, []string{a.Provider, a.Label, a.Host, a.Fingerprint, strconv.Itoa(a.KeyVersion), day(a.UpdatedAt)})
-	}
-	return table("PROVIDER LABEL HOST FINGERPRINT VERSION UPDATED", rows)
+	path := "/tenants/" + url.PathEscape(c.Tenant) + "/credentials"
+	return list(&c.AdminFlags, path, "credentials", 0, "PROVIDER LABEL HOST FINGERPRINT VERSION UPDATED", func(a *credentialAnswer) []string {
+		return []string{a.Provider, a.Label, a.Host, a.Fingerprint, strconv.Itoa(a.KeyVersion), day(a.UpdatedAt)}
+	})
 }
 
 // CredentialDeleteCmd deletes a credential.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -64,59 +63,9 @@ func (c *TenantListCmd) Run() error {
 	if c.Limit < 0 {
 		return usageError{errors.New("--limit: want a positive number")}
 	}
-	var rows [][]string
-	all := []json.RawMessage{}
-	err := pages(&c.AdminFlags, "/tenants", "tenants", c.Limit, func(raw json.RawMessage) error {
-		if all = append(all, raw); c.JSON {
-			return nil
-		}
-		var t tenantAnswer
-		if err := json.Unmarshal(raw, &t); err != nil {
-			return err
-		}
-		rows = append(rows, []string{t.ID, t.Name, t.DefaultProvider, t.routes(), day(t.CreatedAt), day(t.SuspendedAt)})
-		return nil
+	return list(&c.AdminFlags, "/tenants", "tenants", c.Limit, "ID NAME DEFAULT ROUTES CREATED SUSPENDED", func(t *tenantAnswer) []string {
+		return []string{t.ID, t.Name, t.DefaultProvider, t.routes(), day(t.CreatedAt), day(t.SuspendedAt)}
 	})
-	if err != nil {
-		return err
-	}
-	if c.JSON {
-		return json.NewEncoder(stdout).Encode(map[string]any{"tenants": all})
-	}
-	return table("ID NAME DEFAULT ROUTES CREATED SUSPENDED", rows)
-}
-
-// pages calls each for the items of a list, page by page; most bounds them
-// unless it is 0.
-func pages(f *AdminFlags, path, name string, most int, each func(json.RawMessage) error) error {
-	const page = 1000 // the most that the admin plane gives
-	for cursor, n := "", 0; ; {
-		limit := page
-		if most > 0 {
-			limit = min(page, most-n)
-		}
-		answer, err := f.exchange("GET", path+"?"+url.Values{"limit": {strconv.Itoa(limit)}, "cursor": {cursor}}.Encode(), nil)
-		if err != nil {
-			return err
-		}
-		var next struct {
-			Next string `json:"next"`
-		}
-		var lists map[string]json.RawMessage
-		var items []json.RawMessage
-		if err := errors.Join(json.Unmarshal(answer, &next), json.Unmarshal(answer, &lists), json.Unmarshal(lists[name], &items)); err != nil {
-			return fmt.Errorf("cannot read the admin plane's answer: %w", err)
-		}
-		for _, item := range items {
-			if err := each(item); err != nil {
-				return fmt.Errorf("cannot read the admin plane's answer: %w", err)
-			}
-		}
-		n += len(items)
-		if cursor = next.Next; cursor == "" || n == most {
-			return nil
-		}
-	}
 }
 
 // routes are a tenant's routes on one line.
@@ -142,16 +91,17 @@ func (c *TenantShowCmd) Run() error {
 		return err
 	}
 	var t tenantAnswer
-	var tokens struct {
-		Tokens []tokenAnswer `json:"tokens"`
+	if _, err := c.call("GET", path, nil, &t); err != nil {
+		return err
 	}
-	var credentials struct {
-		Credentials []credentialAnswer `json:"credentials"`
-	}
-	for path, into := range map[string]any{path: &t, path + "/tokens": &tokens, path + "/credentials": &credentials} {
-		if _, err := c.call("GET", path, nil, into); err != nil {
-			return err
+	all, usable := 0, 0
+	err := items(&c.AdminFlags, path+"/tokens", "tokens", 0, func(token *tokenAnswer) {
+		if all++; token.RevokedAt == nil && token.StoppedAt == nil && (token.ExpiresAt == nil || token.ExpiresAt.After(time.Now())) {
+			usable++
 		}
+	})
+	if err != nil {
+		return err
 	}
 	limits := make([]string, 0, len(t.Limits))
 	for name, n := range t.Limits {
@@ -168,15 +118,12 @@ func (c *TenantShowCmd) Run() error {
 		{"routes", t.routes()},
 		{"limits", strings.Join(limits, ",")},
 	}
-	usable := 0
-	for _, token := range tokens.Tokens {
-		if token.RevokedAt == nil && token.StoppedAt == nil && (token.ExpiresAt == nil || token.ExpiresAt.After(time.Now())) {
-			usable++
-		}
-	}
-	rows = append(rows, []string{"tokens", fmt.Sprintf("%d, of which %d can be used", len(tokens.Tokens), usable)})
-	for _, k := range credentials.Credentials {
+	rows = append(rows, []string{"tokens", fmt.Sprintf("%d, of which %d can be used", all, usable)})
+	err = items(&c.AdminFlags, path+"/credentials", "credentials", 0, func(k *credentialAnswer) {
 		rows = append(rows, []string{"credential", fmt.Sprintf("%s/%s, fingerprint %s, key version %d", k.Provider, k.Label, k.Fingerprint, k.KeyVersion)})
+	})
+	if err != nil {
+		return err
 	}
 	return table("TENANT "+t.ID, rows)
 }

@@ -109,20 +109,12 @@ type TokenListCmd struct {
 	Tenant string `required:"" help:"The tenant's id."`
 }
 
-// Run makes the call.
+// Run follows the pages of the list.
 func (c *TokenListCmd) Run() error {
-	var all struct {
-		Tokens []tokenAnswer `json:"tokens"`
-	}
-	printed, err := c.call("GET", "/tenants/"+url.PathEscape(c.Tenant)+"/tokens", nil, &all)
-	if err != nil || printed {
-		return err
-	}
-	var rows [][]string
-	for _, t := range all.Tokens {
-		rows = append(rows, []string{t.ID, t.Label, strings.Join(t.Scopes, ","), strings.Join(t.Models, ","), cmp.Or(strings.Join(t.From, ","), "anywhere"), t.buckets(), day(t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt), day(t.StoppedAt)})
-	}
-	return table("ID LABEL SCOPES MODELS FROM BUCKETS CREATED EXPIRES REVOKED STOPPED", rows)
+	path := "/tenants/" + url.PathEscape(c.Tenant) + "/tokens"
+	return list(&c.AdminFlags, path, "tokens", 0, "ID LABEL SCOPES MODELS FROM BUCKETS CREATED EXPIRES REVOKED STOPPED", func(t *tokenAnswer) []string {
+		return []string{t.ID, t.Label, strings.Join(t.Scopes, ","), strings.Join(t.Models, ","), cmp.Or(strings.Join(t.From, ","), "anywhere"), t.buckets(), day(t.CreatedAt), day(t.ExpiresAt), day(t.RevokedAt), day(t.StoppedAt)}
+	})
 }
 
 // buckets says which ones a token may use: read and written apart where they

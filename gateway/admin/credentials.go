@@ -2,11 +2,13 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -220,16 +222,43 @@ func (s *server) getCredential(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) listCredentials(w http.ResponseWriter, r *http.Request) error {
+	p, err := pageOf(r.URL.Query())
+	if err != nil {
+		return err
+	}
+	var after credentialPlace
+	given, err := readCursor(r.URL.Query(), &after)
+	if err != nil {
+		return err
+	}
 	all, err := s.Directory.Credentials(r.PathValue("tenant"))
 	if err != nil {
 		return err
+	}
+	if given {
+		at, found := slices.BinarySearchFunc(all, after, func(c *directory.Credential, after credentialPlace) int {
+			return cmp.Or(cmp.Compare(c.Provider, after.Provider), cmp.Compare(c.Label, after.Label))
+		})
+		if found {
+			at++
+		}
+		all = all[at:]
+	}
+	all, more := cut(p, all)
+	next := ""
+	if more {
+		last := all[p.limit-1]
+		next = writeCursor(credentialPlace{last.Provider, last.Label})
 	}
 	views := make([]credentialView, 0, len(all))
 	for _, c := range all {
 		views = append(views, viewCredential(c))
 	}
-	return write(w, http.StatusOK, map[string]any{"credentials": views})
+	return write(w, http.StatusOK, map[string]any{"credentials": views, "next": next})
 }
+
+// credentialPlace is a place in the list of a tenant's credentials.
+type credentialPlace struct{ Provider, Label string }
 
 func (s *server) deleteCredential(w http.ResponseWriter, r *http.Request) error {
 	c, err := s.find(r)

@@ -1,10 +1,8 @@
 package admin
 
 import (
-	"cmp"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 )
 
@@ -28,20 +26,7 @@ func pageOf(q url.Values) (p page, err error) {
 	return p, nil
 }
 
-// cut gives the page of a list that is ordered by id, and the cursor of the
-// next one; empty when there is none.
-func cut[T any](p page, all []T, id func(T) string) (items []T, next string) {
-	from := 0
-	if p.cursor != "" {
-		at, found := slices.BinarySearchFunc(all, p.cursor, func(item T, cursor string) int { return cmp.Compare(id(item), cursor) })
-		if from = at; found {
-			from++
-		}
-	}
-	items = all[from:]
-	if len(items) > p.limit {
-		items = items[:p.limit]
-		next = id(items[len(items)-1])
-	}
-	return items, next
+// cut cuts what is behind the page off a list that begins with it.
+func cut[T any](p page, list []T) (items []T, more bool) {
+	return list[:min(p.limit, len(list))], len(list) > p.limit
 }

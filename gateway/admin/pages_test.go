@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admin"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
@@ -47,6 +48,51 @@ func TestUsageComesInPages(t *testing.T) {
 	}
 	if len(seen) != 25 || pages != 7 {
 		t.Errorf("%d rows on %d pages", len(seen), pages)
+	}
+}
+
+// TestPages: following next gives every item of a list once, whatever the page's
+// size.
+func TestPages(t *testing.T) {
+	p := newPlane(t)
+	const n = 103
+	for i := range n {
+		id := fmt.Sprintf("t-%04d", i)
+		if _, err := p.directory.CreateTenant(t.Context(), id, ""); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := p.directory.CreateToken(t.Context(), "t-0000", directory.NewToken{Label: id}); err != nil {
+			t.Fatal(err)
+		}
+		c := directory.Credential{ID: id, TenantID: "t-0000", Provider: []string{"a", "a-b", "b"}[i%3], Label: id, Address: "https://h:443", Host: "h:443", Sealed: "s", Fingerprint: "f", KeyVersion: 1}
+		if _, err := p.directory.PutCredential(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, name := range map[string]string{"/tenants": "tenants", "/tenants/t-0000/tokens": "tokens", "/tenants/t-0000/credentials": "credentials"} {
+		for _, size := range []string{"", "7", "50", "102"} {
+			seen, pages := map[string]bool{}, 0
+			for cursor, more := "", true; more; more = cursor != "" {
+				answer := p.want("GET", path+"?"+url.Values{"limit": {size}, "cursor": {cursor}}.Encode(), "", 200)
+				items := answer[name].([]any)
+				if pages++; size == "7" && len(items) > 7 {
+					t.Errorf("%s: a page of %d", path, len(items))
+				}
+				for _, item := range items {
+					seen[item.(map[string]any)["id"].(string)] = true
+				}
+				cursor = answer["next"].(string)
+			}
+			if want := map[string]int{"": 1, "7": 15, "50": 3, "102": 2}[size]; len(seen) != n || pages != want {
+				t.Errorf("%s in pages of %q: %d items on %d pages, want %d on %d", path, size, len(seen), pages, n, want)
+			}
+		}
+		if path == "/tenants" { // whose cursors are ids
+			continue
+		}
+		if status, _, raw := p.call("GET", path+"?cursor=x", ""); status != 400 || !strings.Contains(raw, `"cursor"`) {
+			t.Errorf("%s: %d %s", path, status, raw)
+		}
 	}
 }
 

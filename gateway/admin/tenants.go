@@ -61,7 +61,15 @@ func (s *server) listTenants(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, next := cut(p, s.Directory.Tenants(), func(t *directory.Tenant) string { return t.ID })
+	all, err := s.Directory.TenantPage(r.Context(), p.cursor, p.limit+1)
+	if err != nil {
+		return err
+	}
+	all, more := cut(p, all)
+	next := ""
+	if more {
+		next = all[p.limit-1].ID
+	}
 	views := make([]tenantView, 0, len(all))
 	for _, t := range all {
 		views = append(views, viewTenant(t))

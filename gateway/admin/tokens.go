@@ -80,15 +80,29 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *server) listTokens(w http.ResponseWriter, r *http.Request) error {
-	tokens, err := s.Directory.Tokens(r.Context(), r.PathValue("tenant"))
+	p, err := pageOf(r.URL.Query())
 	if err != nil {
 		return err
+	}
+	var after directory.TokenPlace
+	if _, err := readCursor(r.URL.Query(), &after); err != nil {
+		return err
+	}
+	tokens, err := s.Directory.Tokens(r.Context(), r.PathValue("tenant"), after, p.limit+1)
+	if err != nil {
+		return err
+	}
+	tokens, more := cut(p, tokens)
+	next := ""
+	if more {
+		last := tokens[p.limit-1]
+		next = writeCursor(directory.TokenPlace{CreatedAt: last.CreatedAt, ID: last.ID})
 	}
 	views := make([]tokenView, 0, len(tokens))
 	for _, t := range tokens {
 		views = append(views, viewToken(t, ""))
 	}
-	return write(w, http.StatusOK, map[string]any{"tokens": views})
+	return write(w, http.StatusOK, map[string]any{"tokens": views, "next": next})
 }
 
 // readBuckets reads the member buckets; nil where it is left out.
