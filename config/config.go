@@ -42,7 +42,7 @@ type Config struct {
 	Egress Egress `yaml:"egress"`
 	// End streams that are open when their token, tenant or credential is
 	// revoked, within two seconds. Without it they go on to their end.
-	CutRevokedStreams bool `yaml:"cut_revoked_streams"`
+	CutRevokedStreams bool `yaml:"cut_revoked_streams" reload:"yes"`
 	// What is recorded about requests, and where it goes.
 	Meter Meter `yaml:"meter"`
 	// What the platform charges tenants for: memories stored and retrievals

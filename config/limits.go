@@ -20,10 +20,10 @@ type Limits struct {
 	// Requests that may be in flight at once. The last quarter is kept from
 	// tenants that have their share: as many as there are for each, if one more
 	// tenant came.
-	MaxRequestsInFlight int64 `yaml:"max_requests_in_flight"`
+	MaxRequestsInFlight int64 `yaml:"max_requests_in_flight" reload:"yes"`
 	// How long a request waits for another to end when so many are in flight;
 	// tenants take turns. 0s refuses it at once.
-	QueueTime time.Duration `yaml:"queue_time"`
+	QueueTime time.Duration `yaml:"queue_time" reload:"yes"`
 	// Connections of clients that may be open. The next one gets a 503. The
 	// number is lowered, with a line in the log, where the process may not open
 	// twice as many files (ulimit -n).
@@ -70,9 +70,9 @@ type Runaway struct {
 	// Stop the token, until `ownkey token resume`.
 	Stop bool `yaml:"stop" reload:"yes"`
 	// Address that gets a POST for each alarm, besides the line in the log.
-	Webhook string `yaml:"webhook"`
+	Webhook string `yaml:"webhook" reload:"yes"`
 	// Key of the header Ownkey-Signature of that POST.
-	WebhookSecret Secret `yaml:"webhook_secret"`
+	WebhookSecret Secret `yaml:"webhook_secret" reload:"yes"`
 }
 
 // Egress says where base URLs of credentials may lead, which tenants choose.

@@ -51,7 +51,7 @@ func other(t *testing.T, v reflect.Value) reflect.Value {
 	case reflect.Float64:
 		next.SetFloat(v.Float() + 2)
 	case reflect.String:
-		next.SetString(map[string]string{"info": "debug"}[v.String()])
+		next.SetString(map[string]string{"info": "debug", "https://hook.example": "https://other.example"}[v.String()])
 		if next.String() == "" {
 			next.SetString("other")
 		}
@@ -69,6 +69,7 @@ func TestMerge(t *testing.T) {
 	running.Admin.Token = NewSecret("0123456789abcdef")
 	running.Keyring.MasterKeyFile = "/etc/ownkey/master.key"
 	running.Billing.Plans = map[string]Plan{"other": {}}
+	running.Runaway.Webhook = "https://hook.example"
 	var keys []string
 	leaves("", reflect.ValueOf(running), false, func(path string, _ reflect.Value, _ bool) { keys = append(keys, path) })
 	value := func(c *Config, key string) (found reflect.Value) {

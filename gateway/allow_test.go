@@ -252,7 +252,7 @@ func TestDryQuery(t *testing.T) {
 
 // TestSpentBudgetIsAnEnd: no pause is promised, so no agent waits for it.
 func TestSpentBudgetIsAnEnd(t *testing.T) {
-	h := newHouse(t, func(o *options) { o.admit = admission.Options{MaxInFlight: 100} })
+	h := newHouse(t, func(o *options) { o.admit = admission.Options{Settings: admission.Settings{MaxInFlight: 100}} })
 	for name, n := range map[string]directory.Limits{"tokens_per_day": {TokensPerDay: 1}, "tokens_per_month": {TokensPerMonth: 1}} {
 		token := h.mint("acme", directory.NewToken{Limits: n})
 		call := func(path string) answer {

@@ -84,8 +84,6 @@ type Options struct {
 	TLS *tls.Config
 	// HSTS is the max-age of Strict-Transport-Security; zero sends none.
 	HSTS time.Duration
-	// CutRevoked ends streams whose token, tenant or credential is revoked.
-	CutRevoked bool
 	// Proxies are trusted to say where a call comes from.
 	Proxies origin.Prefixes
 	// ProxyProtocol: connections from Proxies begin with a PROXY header.
@@ -141,11 +139,7 @@ func New(o Options) *Gateway {
 	if o.HSTS > 0 {
 		g.hsts = fmt.Appendf(nil, "max-age=%d", int64(o.HSTS/time.Second))
 	}
-	var revoked func(*watched) bool
-	if o.CutRevoked {
-		revoked = g.revoked
-	}
-	g.watcher = newWatcher(revoked)
+	g.watcher = newWatcher(func() bool { return g.table.Load().cutRevoked }, g.revoked)
 	g.metrics = newMetrics(o.Metrics)
 	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
 	var proxied func(net.Addr) bool

@@ -83,7 +83,6 @@ type options struct {
 	admit    admission.Options
 	provider string // base URL of one in another process, in place of our own
 	egress   []string
-	cut      bool // streams of what is revoked
 	tls      *tls.Config
 	// connections bounds those of clients; 0 is no bound.
 	connections int
@@ -102,7 +101,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 		maxBody:  32 << 20,
 		recall:   20 * time.Second, // longer than in life: the machine may be slow
 		cache:    vaultbridge.CacheOptions{TTL: 30 * time.Second, OnGrace: func() {}},
-		admit:    admission.Options{MaxInFlight: 5000, QueueTime: time.Second},
+		admit:    admission.Options{Settings: admission.Settings{MaxInFlight: 5000, QueueTime: time.Second}},
 	}
 	for _, c := range change {
 		c(&o)
@@ -156,7 +155,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 	started, err := deferred.Open(ctx, h.database)
 	check(err)
 	h.gateway = gateway.New(gateway.Options{
-		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, CutRevoked: o.cut, Proxies: proxies, ProxyProtocol: o.introduced, LogAddresses: o.addresses, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
+		Directory: h.directory, Credentials: cache, Ring: h.ring, Upstream: h.client, Proxies: proxies, ProxyProtocol: o.introduced, LogAddresses: o.addresses, Journal: h.journal, Admission: h.limiter, Deferred: started, Usage: h.usage, Records: func() string { return "ok" }, Metrics: h.metrics, Log: &log,
 		Memory: &gateway.Memory{
 			Keeper: h.keeper, API: api.New(h.keeper, func(tenant string) string {
 				t, err := h.directory.Tenant(tenant)

@@ -141,7 +141,9 @@ func TestStoppedToken(t *testing.T) {
 // When all places are taken, a request waits for one, and is served when it
 // comes in time.
 func TestRequestsWaitForRoom(t *testing.T) {
-	h := newHouse(t, func(o *options) { o.admit = admission.Options{MaxInFlight: 1, QueueTime: 10 * time.Second} })
+	h := newHouse(t, func(o *options) {
+		o.admit = admission.Options{Settings: admission.Settings{MaxInFlight: 1, QueueTime: 10 * time.Second}}
+	})
 	answers := make(chan answer, 4)
 	for _, id := range []string{"a", "b", "c", "d"} {
 		h.tenant(id)

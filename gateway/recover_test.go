@@ -24,7 +24,7 @@ func TestBugIsAnAnswerAndARecord(t *testing.T) {
 	defer journal.Shut()
 	var out bytes.Buffer
 	log := zerolog.New(&out)
-	limiter := admission.New(admission.Options{MaxInFlight: 10})
+	limiter := admission.New(admission.Options{Settings: admission.Settings{MaxInFlight: 10}})
 	defer limiter.Close()
 	g := New(Options{Journal: journal, Log: &log, Admission: limiter, Metrics: prometheus.NewRegistry()})
 	defer g.watcher.close()

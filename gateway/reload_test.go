@@ -111,3 +111,26 @@ func TestReloadOfAProxyBeforeTheProvider(t *testing.T) {
 		t.Errorf("%d records of %d calls", n, calls.Load())
 	}
 }
+
+// TestRecallTimeoutIsApplied: a recall is as long as the settings of its call
+// say.
+func TestRecallTimeoutIsApplied(t *testing.T) {
+	h := newHouse(t)
+	if a := h.do("POST", "/v1/buckets/default/memories", `{"content":"The hives stand on the roof of the library."}`); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	recall := func(timeout time.Duration) string {
+		settings := h.settings
+		settings.Recall.Timeout = timeout
+		h.gateway.Apply(&settings)
+		return h.do("POST", "/v1/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"Where do the hives stand?"}]}`, "Ownkey-Memory", "recall").header.Get("Ownkey-Memory")
+	}
+	for range 2 {
+		if got := recall(time.Minute); got != "hit" {
+			t.Errorf("in a minute: %q", got)
+		}
+		if got := recall(time.Nanosecond); got != "timeout" {
+			t.Errorf("in a nanosecond: %q", got)
+		}
+	}
+}

@@ -18,7 +18,7 @@ import (
 // deleted or its credential deleted, ends within two seconds with an error
 // event, if the operator wants that; the others go on.
 func TestRevokedStreamsAreCut(t *testing.T) {
-	h := newHouse(t, func(o *options) { o.cut = true })
+	h := newHouse(t)
 	ctx := context.Background()
 	open := func(token string) *bufio.Reader {
 		t.Helper()
@@ -40,6 +40,9 @@ func TestRevokedStreamsAreCut(t *testing.T) {
 		return reader
 	}
 	stays := open(h.token)
+	settings := h.settings // the operator wants it from now on, also for streams that are open
+	settings.CutRevoked = true
+	h.gateway.Apply(&settings)
 	f := func(name string, revoke func(tenant string, token *directory.Token) error) {
 		t.Helper()
 		h.tenant(name)

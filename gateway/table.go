@@ -18,7 +18,10 @@ type Settings struct {
 	Egress *upstream.Egress
 	// MaxBodyBytes bounds a held body where the provider is not known yet.
 	MaxBodyBytes int64
-	Recall       Recall
+	// CutRevoked ends streams whose token, tenant or credential is revoked, also
+	// those that are open when it is applied.
+	CutRevoked bool
+	Recall     Recall
 }
 
 // Recall is how much is recalled for a call, and how long that may take.
@@ -38,6 +41,7 @@ type table struct {
 	names        string
 	egress       *upstream.Egress
 	maxBodyBytes int64
+	cutRevoked   bool
 	recall       Recall
 
 	own     sync.Map // ownAddress → *upstream.Target
@@ -53,7 +57,7 @@ type ownAddress struct {
 
 func newTable(client *upstream.Client, s *Settings) *table {
 	t := &table{
-		client: client, providers: make(map[string]*Provider, len(s.Providers)), egress: s.Egress, maxBodyBytes: s.MaxBodyBytes, recall: s.Recall,
+		client: client, providers: make(map[string]*Provider, len(s.Providers)), egress: s.Egress, maxBodyBytes: s.MaxBodyBytes, cutRevoked: s.CutRevoked, recall: s.Recall,
 	}
 	names := make([]string, 0, len(s.Providers))
 	for _, p := range s.Providers {

@@ -19,8 +19,10 @@ const sweepInterval = 40 * time.Millisecond
 // flight with poll(2) for POLLRDHUP and never reads from them, so that a
 // pipelined request stays where it is.
 type watcher struct {
-	// revoked reports whether a request may no longer go on; nil asks nobody.
+	// revoked reports whether a request may no longer go on. It is asked while
+	// cuts says that such requests are ended.
 	revoked func(*watched) bool
+	cuts    func() bool
 
 	mu      sync.Mutex
 	entries []*watched
@@ -42,8 +44,8 @@ type watched struct {
 	cut                       bool // revoked said so; read it after remove
 }
 
-func newWatcher(revoked func(*watched) bool) *watcher {
-	w := &watcher{revoked: revoked, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+func newWatcher(cuts func() bool, revoked func(*watched) bool) *watcher {
+	w := &watcher{cuts: cuts, revoked: revoked, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	w.done.Go(w.run)
 	return w
 }
@@ -110,7 +112,7 @@ func (w *watcher) run() {
 			return
 		case <-tick.C:
 		}
-		if n++; w.revoked != nil && n%cutInterval == 0 {
+		if n++; n%cutInterval == 0 && w.cuts() {
 			w.cutRevoked()
 		}
 		if w.sweep() > 0 {

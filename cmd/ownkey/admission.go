@@ -14,10 +14,9 @@ import (
 
 // openAdmission makes the limiter and tells it what was spent before.
 func (a *app) openAdmission(ctx context.Context) {
-	l, r := &a.cfg.Limits, &a.cfg.Runaway
-	a.webhook = newWebhook(r.Webhook, r.WebhookSecret, a.log)
+	a.webhook = newWebhook(func() *config.Runaway { return &a.now().Runaway }, a.log)
 	a.admission = admission.New(admission.Options{
-		Settings: a.admissionSettings(a.cfg), MaxInFlight: l.MaxRequestsInFlight, QueueTime: l.QueueTime, MaxBufferedBytes: l.MaxBufferedBytes,
+		Settings: a.admissionSettings(a.cfg), MaxBufferedBytes: a.cfg.Limits.MaxBufferedBytes,
 		UsableToken:  a.directory.Usable,
 		UsableTenant: func(id string) bool { _, err := a.directory.Tenant(id); return err == nil },
 	})
@@ -31,9 +30,10 @@ func (a *app) openAdmission(ctx context.Context) {
 }
 
 func (a *app) admissionSettings(c *config.Config) admission.Settings {
-	r := &c.Runaway
+	l, r := &c.Limits, &c.Runaway
 	return admission.Settings{
-		Token: callerLimits(&c.Limits.Token), Tenant: callerLimits(&c.Limits.Tenant),
+		MaxInFlight: l.MaxRequestsInFlight, QueueTime: l.QueueTime,
+		Token: callerLimits(&l.Token), Tenant: callerLimits(&l.Tenant),
 		Runaway: admission.Runaway{TokensPerMinute: r.TokensPerMinute, Factor: r.Factor, Least: r.LeastTokensPerMinute, Alarm: a.runaway},
 	}
 }

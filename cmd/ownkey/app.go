@@ -162,7 +162,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 			MaxHeaderBytes: int(cfg.Limits.MaxHeaderBytes), MaxConnections: connections,
 		},
 		Proxies: trusted, ProxyProtocol: cfg.ProxyProtocol, LogAddresses: cfg.Log.ClientAddresses,
-		TLS: front, HSTS: cfg.TLS.HSTS, CutRevoked: cfg.CutRevokedStreams,
+		TLS: front, HSTS: cfg.TLS.HSTS,
 		Timeouts: gateway.Timeouts{
 			ClientHeader: cfg.Timeouts.ClientHeader, ClientIdle: cfg.Timeouts.ClientIdle,
 			ClientSilence: cfg.Timeouts.ClientSilence, ClientWrite: cfg.Timeouts.ClientWrite,

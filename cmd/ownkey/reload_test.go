@@ -209,11 +209,11 @@ func TestReload(t *testing.T) {
 	if text := invoice(); !strings.Contains(text, "1000000") {
 		t.Errorf("%s", text)
 	}
-	s.change("log: {level: loud}\nlimits: {queue_time: soon}\nrunaway: {webhook_secret: hunter2hunter2}", "log: {level: debug}\nlimits: {queue_time: 2s}")
+	s.change("log: {level: loud}\nlimits: {queue_time: soon}\nrunaway: {webhook_secret: hunter2hunter2}", "log: {level: debug}\nlimits: {max_header_bytes: 8192}")
 	s.change("'${SOMETHING_NEW}'", "{file: "+tokenFile+"}")
 	s.change("flat_fee_micro_usd: 1000000", "flat_fee_micro_usd: 2345678")
 	logged = s.reload(true)
-	if !strings.Contains(logged, `"keys":["limits.queue_time"],"time"`) || !strings.Contains(logged, `"billing.plans.pro.flat_fee_micro_usd"`) {
+	if !strings.Contains(logged, `"keys":["limits.max_header_bytes"],"time"`) || !strings.Contains(logged, `"billing.plans.pro.flat_fee_micro_usd"`) {
 		t.Errorf("%s", logged)
 	}
 	if text := invoice(); !strings.Contains(text, "2345678") {

@@ -31,8 +31,7 @@ type alarm struct {
 // webhook posts alarms to the operator's address. Nobody waits for it; close
 // does, for those under way.
 type webhook struct {
-	url    string
-	secret config.Secret
+	now    func() *config.Runaway
 	log    *zerolog.Logger
 	client *http.Client
 	posts  sync.WaitGroup
@@ -43,8 +42,8 @@ const (
 	webhookTime  = 5 * time.Second
 )
 
-func newWebhook(url string, secret config.Secret, log *zerolog.Logger) *webhook {
-	return &webhook{url: url, secret: secret, log: log, client: &http.Client{
+func newWebhook(now func() *config.Runaway, log *zerolog.Logger) *webhook {
+	return &webhook{now: now, log: log, client: &http.Client{
 		Timeout:       webhookTime,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
@@ -52,7 +51,8 @@ func newWebhook(url string, secret config.Secret, log *zerolog.Logger) *webhook 
 
 // send posts an alarm, thrice at most.
 func (w *webhook) send(a *alarm) {
-	if w.url == "" {
+	to := w.now()
+	if to.Webhook == "" {
 		return
 	}
 	body, err := json.Marshal(a)
@@ -63,7 +63,7 @@ func (w *webhook) send(a *alarm) {
 		defer crash.Exit()
 		for try := range webhookTries {
 			time.Sleep(time.Duration(try) * time.Second)
-			if err = w.post(body); err == nil {
+			if err = w.post(to, body); err == nil {
 				return
 			}
 		}
@@ -73,14 +73,14 @@ func (w *webhook) send(a *alarm) {
 
 var errNotTaken = errors.New("the webhook's address did not answer with 2xx")
 
-func (w *webhook) post(body []byte) error {
-	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, w.url, bytes.NewReader(body))
+func (w *webhook) post(to *config.Runaway, body []byte) error {
+	r, err := http.NewRequestWithContext(context.Background(), http.MethodPost, to.Webhook, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	r.Header.Set("Content-Type", "application/json")
-	if !w.secret.Empty() {
-		w.secret.Use(func(key []byte) {
+	if !to.WebhookSecret.Empty() {
+		to.WebhookSecret.Use(func(key []byte) {
 			mac := hmac.New(sha256.New, key)
 			mac.Write(body)
 			r.Header.Set("Ownkey-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))

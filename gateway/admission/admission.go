@@ -54,12 +54,7 @@ func (r *Refusal) Error() string { return r.Scope + " limit " + r.Limit }
 // Options of a limiter.
 type Options struct {
 	// Settings are those of the start; Apply changes them.
-	Settings Settings
-	// MaxInFlight bounds the requests in flight, of all tenants together.
-	MaxInFlight int64
-	// QueueTime is how long a request waits for room, at most; zero refuses it
-	// at once.
-	QueueTime time.Duration
+	Settings
 	// MaxBufferedBytes bounds the memory for what is held of all tenants together;
 	// no tenant may have more of it than stays free.
 	MaxBufferedBytes int64
@@ -71,6 +66,11 @@ type Options struct {
 
 // Settings are what Apply may change while requests are let in.
 type Settings struct {
+	// MaxInFlight bounds the requests in flight, of all tenants together.
+	MaxInFlight int64
+	// QueueTime is how long a request waits for room, at most; zero refuses it
+	// at once.
+	QueueTime time.Duration
 	// Token and Tenant are the limits of those that have none of their own.
 	Token, Tenant directory.Limits
 	Runaway       Runaway
@@ -98,15 +98,18 @@ func New(o Options) *Limiter {
 	l := &Limiter{
 		o: o, tokens: xsync.NewMap[string, *account](), tenants: xsync.NewMap[string, *account](), stop: make(chan struct{}),
 	}
-	l.slots.max, l.room.max = o.MaxInFlight, o.MaxBufferedBytes
-	l.heads.room = &l.room
+	l.room.max, l.heads.room = o.MaxBufferedBytes, &l.room
 	l.Apply(o.Settings)
 	l.done.Go(l.watch)
 	return l
 }
 
-// Apply puts other settings in place, for requests that begin from now on.
-func (l *Limiter) Apply(s Settings) { l.now.Store(&s) }
+// Apply puts other settings in place, for requests that begin from now on. What
+// is in flight beyond a lower bound stays to its end.
+func (l *Limiter) Apply(s Settings) {
+	l.now.Store(&s)
+	l.slots.resize(s.MaxInFlight)
+}
 
 // Settings are those that count now.
 func (l *Limiter) Settings() Settings { return *l.now.Load() }
@@ -187,7 +190,7 @@ func (p *Pass) note(s Standing) {
 }
 
 // Enter lets a request of c in, or says why not. It may wait for room, up to
-// Options.QueueTime. Leave must be called in either case.
+// Settings.QueueTime. Leave must be called in either case.
 func (l *Limiter) Enter(p *Pass, c *directory.Caller, now time.Time) *Refusal {
 	fault.At("admission.enter")
 	*p = Pass{limiter: l, token: l.find(l.tokens, c.Token.ID, c.Tenant.ID), tenant: l.find(l.tenants, c.Tenant.ID, "")}

@@ -14,8 +14,8 @@ import (
 func newLimiter(t testing.TB, change ...func(*Options)) *Limiter {
 	t.Helper()
 	o := Options{
-		MaxInFlight: 1000, UsableToken: func(string, time.Time) bool { return true }, UsableTenant: func(string) bool { return true },
-		Settings: Settings{Runaway: Runaway{Alarm: func(Spree) {}}},
+		UsableToken: func(string, time.Time) bool { return true }, UsableTenant: func(string) bool { return true },
+		Settings: Settings{MaxInFlight: 1000, Runaway: Runaway{Alarm: func(Spree) {}}},
 	}
 	for _, c := range change {
 		c(&o)
@@ -150,7 +150,7 @@ func TestBudgets(t *testing.T) {
 }
 
 func TestWhatWasSpentBeforeCounts(t *testing.T) {
-	l := New(Options{MaxInFlight: 10, UsableToken: func(string, time.Time) bool { return true }, UsableTenant: func(string) bool { return true }})
+	l := New(Options{Settings: Settings{MaxInFlight: 10}, UsableToken: func(string, time.Time) bool { return true }, UsableTenant: func(string) bool { return true }})
 	defer l.Close()
 	daily := caller("acme", "a", directory.Limits{TokensPerDay: 1000}, directory.Limits{})
 	if why := call(l, daily, 1, noon); why == nil || !why.Unknown {
@@ -237,7 +237,7 @@ func TestQueueIsFair(t *testing.T) {
 		waiting := l.slots.waiting.Load()
 		all.Go(func() {
 			var p Pass
-			why := l.slots.wait(l.find(l.tenants, c.Tenant.ID, ""), l.o.QueueTime)
+			why := l.slots.wait(l.find(l.tenants, c.Tenant.ID, ""), l.Settings().QueueTime)
 			mu.Lock()
 			defer mu.Unlock()
 			if why != nil {

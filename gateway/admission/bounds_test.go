@@ -250,7 +250,7 @@ func TestWhatWasSpentBeforeBelongsToItsPeriod(t *testing.T) {
 		{Tenant: "acme", Token: "a", Day: today - 24, Tokens: 7}, // in October
 	}
 	left := func(now time.Time, usedBefore bool) (all [4]int64) {
-		l := New(Options{MaxInFlight: 10, UsableToken: func(string, time.Time) bool { return true }, UsableTenant: func(string) bool { return true }})
+		l := New(Options{Settings: Settings{MaxInFlight: 10}, UsableToken: func(string, time.Time) bool { return true }, UsableTenant: func(string) bool { return true }})
 		defer l.Close()
 		if usedBefore { // by calls without a budget
 			_ = call(l, caller("acme", "a", directory.Limits{}, directory.Limits{}), 10, now)

@@ -11,7 +11,7 @@ import (
 // free goes to the next tenant in turn, so that a tenant's wait depends on how
 // many tenants wait and not on how many requests another one sends.
 type slots struct {
-	max     int64
+	max     atomic.Int64
 	taken   atomic.Int64
 	waiting atomic.Int64
 
@@ -33,24 +33,34 @@ type wait struct {
 
 // crowded is when a tenant may no longer take more than its share: the last
 // quarter is kept for the others.
-func (s *slots) crowded(n int64) bool { return n >= s.max-s.max/4 }
+func crowded(n, most int64) bool { return n >= most-most/4 }
+
+// resize changes how many places there are. Requests that wait get those that
+// are new; of places that are gone, each goes when its request ends.
+func (s *slots) resize(most int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.max.Store(most)
+	s.dispatch()
+}
 
 // take gets a place for a tenant's request, which its account counts already.
 func (s *slots) take(l *Limiter, tenant *account) *Refusal {
-	n := s.taken.Load()
-	if s.crowded(n) && tenant.beyondShare(s.max/(max(1, l.active.Load())+1)) {
+	n, most := s.taken.Load(), s.max.Load()
+	if crowded(n, most) && tenant.beyondShare(most/(max(1, l.active.Load())+1)) {
 		return &Refusal{Limit: RequestsInFlight, Scope: ScopeGateway, After: whenFull}
 	}
-	for s.waiting.Load() == 0 && n < s.max {
+	for s.waiting.Load() == 0 && n < most {
 		if s.taken.CompareAndSwap(n, n+1) {
 			return nil
 		}
 		n = s.taken.Load()
 	}
-	if l.o.QueueTime <= 0 {
+	patience := l.now.Load().QueueTime
+	if patience <= 0 {
 		return &Refusal{Limit: RequestsInFlight, Scope: ScopeGateway, After: whenFull}
 	}
-	return s.wait(tenant, l.o.QueueTime)
+	return s.wait(tenant, patience)
 }
 
 // beyondShare reports whether a tenant has more than share in flight.
@@ -112,7 +122,7 @@ func (s *slots) give() {
 func (s *slots) dispatch() {
 	for len(s.turns) > 0 {
 		n := s.taken.Load()
-		if n >= s.max {
+		if n >= s.max.Load() {
 			return
 		}
 		if s.taken.CompareAndSwap(n, n+1) && !s.next() {
