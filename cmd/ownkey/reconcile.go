@@ -36,18 +36,25 @@ func (c *ReconcileCmd) Run() error {
 	if name == "" {
 		name = c.Provider
 	}
-	query := timeQuery(url.Values{"provider": {name}, "tenant": {c.Tenant}}, export.From, export.To)
-	answer, err := c.exchange("GET", "/reconcile?"+query.Encode(), nil)
-	if err != nil {
-		return err
+	comparison := reconcile.Begin(export, c.Key, time.Now())
+	query := timeQuery(url.Values{"provider": {name}, "tenant": {c.Tenant}, "limit": {"10000"}}, export.From, export.To)
+	for more := true; more; {
+		answer, err := c.exchange("GET", "/reconcile?"+query.Encode(), nil)
+		if err != nil {
+			return err
+		}
+		var ours struct {
+			Rows []reconcile.Daily `json:"rows"`
+			Next string            `json:"next"`
+		}
+		if err := json.Unmarshal(answer, &ours); err != nil {
+			return fmt.Errorf("cannot read the admin plane's answer: %w", err)
+		}
+		comparison.Add(ours.Rows)
+		query.Set("cursor", ours.Next)
+		more = ours.Next != ""
 	}
-	var ours struct {
-		Rows []reconcile.Daily `json:"rows"`
-	}
-	if err := json.Unmarshal(answer, &ours); err != nil {
-		return fmt.Errorf("cannot read the admin plane's answer: %w", err)
-	}
-	report := reconcile.Compare(export, ours.Rows, c.Key, time.Now())
+	report := comparison.Close()
 	if c.JSON {
 		err = json.NewEncoder(stdout).Encode(report)
 	} else {

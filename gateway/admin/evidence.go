@@ -69,7 +69,7 @@ func unreadable(err error) error {
 }
 
 // daily answers what we have counted, for a comparison with a provider's own
-// export.
+// export: a page of it.
 func (s *server) daily(w http.ResponseWriter, r *http.Request) error {
 	values := r.URL.Query()
 	from, to, err := timeRange(values, s.Usage.Now(), evidenceTime)
@@ -80,10 +80,28 @@ func (s *server) daily(w http.ResponseWriter, r *http.Request) error {
 	if provider == "" {
 		return &failure{http.StatusBadRequest, "invalid_request", "provider", "provider: missing"}
 	}
+	q := reconcile.Question{Provider: provider, Tenant: values.Get("tenant"), From: from, To: to}
+	if q.Limit, err = pageLimit(values); err != nil {
+		return err
+	}
+	limit := q.Limit
+	q.Limit++ // one more says whether there is another page
+	var after reconcile.Place
+	if given, err := readCursor(values, &after); err != nil {
+		return err
+	} else if given {
+		q.After = &after
+	}
 	_ = s.Usage.Flush(r.Context()) // what the books have is an answer still
-	rows, err := s.Evidence.Daily(r.Context(), provider, values.Get("tenant"), from, to)
+	rows, err := s.Evidence.Daily(r.Context(), q)
 	if err != nil {
 		return unreadable(err)
 	}
-	return write(w, http.StatusOK, map[string]any{"from": from, "to": to, "rows": append([]reconcile.Daily{}, rows...)})
+	next := ""
+	if len(rows) > limit {
+		rows = rows[:limit]
+		last := &rows[limit-1]
+		next = writeCursor(reconcile.Place{Day: last.Day, Model: last.Model, CredentialID: last.CredentialID})
+	}
+	return write(w, http.StatusOK, map[string]any{"from": from, "to": to, "rows": append([]reconcile.Daily{}, rows...), "next": next})
 }

@@ -55,23 +55,27 @@ func (s *Store) UnsealCounts(ctx context.Context, tenant string, from, to time.T
 }
 
 // Daily implements reconcile.Store.
-func (s *Store) Daily(ctx context.Context, provider, tenant string, from, to time.Time) (all []reconcile.Daily, err error) {
+func (s *Store) Daily(ctx context.Context, q reconcile.Question) (page []reconcile.Daily, err error) {
 	count := func(column string) string { return saturated("ifNull(" + column + ", 0)") }
-	query := "SELECT toStartOfDay(started_at) AS day, toString(if(model_served != '', model_served, model)) AS m, credential, toInt64(count()), " +
+	query := "SELECT toStartOfDay(started_at) AS day, toString(if(model_served != '', model_served, model)) AS m, toString(credential) AS c, toInt64(count()), " +
 		count("input_tokens") + ", " + count("cached_tokens") + ", " + count("cache_write_tokens") + ", " + count("output_tokens") + ", toInt64(countIf(usage_source != 'provider')) FROM " +
 		s.client.schema.name("requests") + " FINAL WHERE provider = ? AND " + inRange("started_at") + " AND attempt > 0 AND endpoint != 'none'"
-	bound := []any{provider, from.UTC().Format(timeFormat), to.UTC().Format(timeFormat)}
-	if tenant != "" {
-		query, bound = query+" AND tenant = ?", append(bound, tenant)
+	bound := []any{q.Provider, q.Begin().UTC().Format(timeFormat), q.To.UTC().Format(timeFormat)}
+	if q.Tenant != "" {
+		query, bound = query+" AND tenant = ?", append(bound, q.Tenant)
 	}
-	err = s.query(ctx, query+" GROUP BY 1, 2, 3 ORDER BY 1, 2, 3", bound, func(rows driver.Rows) error {
+	query += " GROUP BY 1, 2, 3"
+	if a := q.After; a != nil {
+		query, bound = query+" HAVING toUnixTimestamp(day) > ? OR m > ? OR m = ? AND c > ?", append(bound, a.Day.Unix(), a.Model, a.Model, a.CredentialID)
+	}
+	err = s.query(ctx, query+" ORDER BY 1, 2, 3 LIMIT ?", append(bound, q.Limit), func(rows driver.Rows) error {
 		var d reconcile.Daily
 		err := rows.Scan(&d.Day, &d.Model, &d.CredentialID, &d.Requests, &d.InputTokens, &d.CachedTokens, &d.CacheWriteTokens, &d.OutputTokens, &d.UnknownUsage)
 		d.Day = d.Day.UTC()
-		all = append(all, d)
+		page = append(page, d)
 		return err
 	})
-	return all, err
+	return page, err
 }
 
 // Columns are those of a row about a call, for evidence.

@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"fmt"
 	"math"
 	"path/filepath"
 	"reflect"
@@ -39,6 +40,9 @@ func TestSameRowsSameAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	rows := batch(0, 2000)
+	for i, r := range rows.Requests {
+		r.Start = r.Start.AddDate(0, 0, i%3/2) // some on the day after
+	}
 	slices.SortStableFunc(rows.Requests, func(a, b *meter.Record) int { return a.Start.Compare(b.Start) })
 	b.take(rows)
 	b.flush()
@@ -46,7 +50,7 @@ func TestSameRowsSameAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	to := start.Add(time.Hour)
+	to := start.Add(25 * time.Hour)
 	for _, by := range []usage.By{usage.ByHour, usage.ByDay, usage.ByModel, usage.ByToken, usage.ByCredential} {
 		for _, q := range []usage.Question{{From: start, To: to, By: by}, {Tenant: "tenant-3", From: start, To: to, By: by}, {Token: "token-1", From: start, To: to, By: by}} {
 			one, err := b.Usage(t.Context(), q)
@@ -89,8 +93,22 @@ func TestSameRowsSameAnswers(t *testing.T) {
 	}
 	compare("calls", func(s evidenceStore) (any, error) { return s.Calls(t.Context(), "tenant-1", start, to) })
 	compare("unseals", func(s evidenceStore) (any, error) { return s.UnsealCounts(t.Context(), "tenant-0", start, to) })
-	compare("daily", func(s evidenceStore) (any, error) { return s.Daily(t.Context(), "openai", "", start, to) })
-	compare("daily of a tenant", func(s evidenceStore) (any, error) { return s.Daily(t.Context(), "openai", "tenant-2", start, to) })
+	for _, limit := range []int{1, 2, 3, 7, 1000} {
+		for _, tenant := range []string{"", "tenant-2"} {
+			compare(fmt.Sprint("daily of ", tenant, " in pages of ", limit), func(s evidenceStore) (any, error) {
+				return daily(t, s, reconcile.Question{Provider: "openai", Tenant: tenant, From: start, To: to, Limit: limit})
+			})
+		}
+	}
+	whole, err := daily(t, b, reconcile.Question{Provider: "openai", From: start, To: to, Limit: 1000})
+	if err != nil || len(whole) < 8 {
+		t.Fatalf("%v, %d rows", err, len(whole))
+	}
+	for _, limit := range []int{1, 2, 3, 7} {
+		if got, err := daily(t, embedded, reconcile.Question{Provider: "openai", From: start, To: to, Limit: limit}); err != nil || !reflect.DeepEqual(got, whole) {
+			t.Errorf("pages of %d: %v %+v\nwant %+v", limit, err, got, whole)
+		}
+	}
 	if columns, err := b.Columns(t.Context()); err != nil || len(columns) < len(columnsOf(&meter.Record{})) {
 		t.Errorf("%v %v", columns, err)
 	}
@@ -100,6 +118,23 @@ func TestSameRowsSameAnswers(t *testing.T) {
 	n := 0
 	if err := b.ListUnseals(t.Context(), "tenant-0", start, to, func(u *meter.Unseal) error { n++; return nil }); err != nil || n != len(rows.Unseals) {
 		t.Errorf("%d unseals, %v", n, err)
+	}
+}
+
+// daily follows the pages of a question.
+func daily(t *testing.T, s reconcile.Store, q reconcile.Question) (all []reconcile.Daily, err error) {
+	t.Helper()
+	for {
+		page, err := s.Daily(t.Context(), q)
+		if err != nil || len(page) == 0 {
+			return all, err
+		}
+		if len(page) > q.Limit {
+			t.Errorf("a page of %d, want at most %d", len(page), q.Limit)
+		}
+		all = append(all, page...)
+		last := &page[len(page)-1]
+		q.After = &reconcile.Place{Day: last.Day, Model: last.Model, CredentialID: last.CredentialID}
 	}
 }
 

@@ -13,9 +13,39 @@ import (
 // Store has the records.
 type Store interface {
 	// Daily gives a row for each day (UTC), model and credential of the calls
-	// that reached a provider and began in [from, to); of all tenants when
-	// tenant is empty.
-	Daily(ctx context.Context, provider, tenant string, from, to time.Time) ([]Daily, error)
+	// that a question is about, in this order: a page of them.
+	Daily(ctx context.Context, q Question) ([]Daily, error)
+}
+
+// Question is about the calls that reached a provider and began in [From, To).
+type Question struct {
+	Provider string
+	Tenant   string // all tenants when empty
+	From, To time.Time
+	// After is the last row of the page before; nil for the first page.
+	After *Place
+	// Limit is how many rows a page has at most.
+	Limit int
+}
+
+// Place is what rows are ordered by.
+type Place struct {
+	Day          time.Time
+	Model        string
+	CredentialID string
+}
+
+// Compare orders places.
+func (p Place) Compare(o Place) int {
+	return cmp.Or(p.Day.Compare(o.Day), cmp.Compare(p.Model, o.Model), cmp.Compare(p.CredentialID, o.CredentialID))
+}
+
+// Begin is where the page's rows are looked for: not before From.
+func (q *Question) Begin() time.Time {
+	if q.After != nil && q.After.Day.After(q.From) {
+		return q.After.Day
+	}
+	return q.From
 }
 
 // Daily is what we have counted.
@@ -72,30 +102,23 @@ type group struct {
 	model, key string
 }
 
-// Compare compares an export with our rows of the same days. keys gives our
-// credential's id for a provider's id of an API key; keys that it does not know
-// stand for themselves. What the export does not tell apart is added up. The day that is
-// not over by now is left out: neither side has all of it.
-func Compare(e *Export, ours []Daily, keys map[string]string, now time.Time) *Report {
-	lines := map[group]*Line{}
-	at := func(day time.Time, model, key string) *Line {
-		g := group{day.UTC(), model, key}
-		if !e.ByModel {
-			g.model = ""
-		}
-		if !e.ByKey {
-			g.key = ""
-		}
-		if lines[g] == nil {
-			lines[g] = &Line{Day: g.day, Model: g.model, Key: g.key}
-		}
-		return lines[g]
-	}
+// Comparison is a report in the making.
+type Comparison struct {
+	export *Export
+	lines  map[group]*Line
+	report Report
+}
+
+// Begin begins a comparison with an export. keys gives our credential's id for a
+// provider's id of an API key; keys that it does not know stand for themselves.
+// What the export does not tell apart is added up. The day that is not over by
+// now is left out: neither side has all of it.
+func Begin(e *Export, keys map[string]string, now time.Time) *Comparison {
 	to := e.To
 	if today := now.UTC().Truncate(24 * time.Hour); today.Before(to) {
 		to = today
 	}
-	r := &Report{Provider: e.Provider, From: e.From, To: to, Match: true, Lines: []Line{}}
+	c := &Comparison{export: e, lines: map[group]*Line{}, report: Report{Provider: e.Provider, From: e.From, To: to, Match: true, Lines: []Line{}}}
 	for _, row := range e.Rows {
 		if !row.Day.Before(to) {
 			continue
@@ -104,22 +127,46 @@ func Compare(e *Export, ours []Daily, keys map[string]string, now time.Time) *Re
 		if known, ok := keys[key]; ok {
 			key = known
 		}
-		at(row.Day, row.Model, key).Theirs.add(row.Counts)
-		r.Theirs.add(row.Counts)
+		c.at(row.Day, row.Model, key).Theirs.add(row.Counts)
+		c.report.Theirs.add(row.Counts)
 	}
+	return c
+}
+
+func (c *Comparison) at(day time.Time, model, key string) *Line {
+	g := group{day.UTC(), model, key}
+	if !c.export.ByModel {
+		g.model = ""
+	}
+	if !c.export.ByKey {
+		g.key = ""
+	}
+	if c.lines[g] == nil {
+		c.lines[g] = &Line{Day: g.day, Model: g.model, Key: g.key}
+	}
+	return c.lines[g]
+}
+
+// Add adds rows of ours.
+func (c *Comparison) Add(ours []Daily) {
 	for _, d := range ours {
-		if d.Day.Before(e.From) || !d.Day.Before(to) {
+		if d.Day.Before(c.report.From) || !d.Day.Before(c.report.To) {
 			continue
 		}
-		if !e.Requests {
+		if !c.export.Requests {
 			d.Requests = 0
 		}
-		line := at(d.Day, d.Model, d.CredentialID)
+		line := c.at(d.Day, d.Model, d.CredentialID)
 		line.Ours.add(d.Counts)
 		line.UnknownUsage += d.UnknownUsage
-		r.Ours.add(d.Counts)
+		c.report.Ours.add(d.Counts)
 	}
-	for _, line := range lines {
+}
+
+// Close compares.
+func (c *Comparison) Close() *Report {
+	r := &c.report
+	for _, line := range c.lines {
 		line.Verdict = line.judge()
 		r.Match = r.Match && line.Verdict != Different
 		r.Lines = append(r.Lines, *line)

@@ -39,10 +39,17 @@ func ours() []Daily {
 	}
 }
 
+// compare compares in one piece.
+func compare(e *Export, ours []Daily, keys map[string]string, now time.Time) *Report {
+	c := Begin(e, keys, now)
+	c.Add(ours)
+	return c.Close()
+}
+
 var keys = map[string]string{"key_abc": "c1", "key_def": "c2"}
 
 func TestSameCountsMatch(t *testing.T) {
-	r := Compare(export(t, "openai"), ours(), keys, now)
+	r := compare(export(t, "openai"), ours(), keys, now)
 	if !r.Match || len(r.Lines) != 3 || r.Ours != r.Theirs || r.Ours.Requests != 52 || !r.To.Equal(first.AddDate(0, 0, 2)) {
 		t.Errorf("%+v", r)
 	}
@@ -56,7 +63,7 @@ func TestSameCountsMatch(t *testing.T) {
 func TestDifferencesAreListed(t *testing.T) {
 	line := func(rows []Daily, model string) Line {
 		t.Helper()
-		r := Compare(export(t, "openai"), rows, keys, now)
+		r := compare(export(t, "openai"), rows, keys, now)
 		for _, l := range r.Lines {
 			if l.Model == model && l.Day.Equal(first) {
 				if r.Match != (l.Verdict != Different) {
@@ -103,14 +110,14 @@ func TestDifferencesAreListed(t *testing.T) {
 	}
 	other := ours()
 	other[2].CredentialID = "c1"
-	if r := Compare(export(t, "openai"), other, keys, now); r.Match || len(r.Lines) != 4 {
+	if r := compare(export(t, "openai"), other, keys, now); r.Match || len(r.Lines) != 4 {
 		t.Errorf("another key: %+v", r.Lines)
 	}
 }
 
 func TestTodayIsLeftOut(t *testing.T) {
 	rows := append(ours(), Daily{Day: first.AddDate(0, 0, 2), Model: "x", Counts: Counts{Requests: 9}})
-	if r := Compare(export(t, "openai"), rows, keys, first.Add(30*time.Hour)); !r.Match || len(r.Lines) != 2 {
+	if r := compare(export(t, "openai"), rows, keys, first.Add(30*time.Hour)); !r.Match || len(r.Lines) != 2 {
 		t.Errorf("%+v", r.Lines)
 	}
 }
@@ -122,7 +129,7 @@ func TestAnthropic(t *testing.T) {
 		{Day: first, Model: "claude-sonnet-4-5", CredentialID: "c3", Counts: Counts{Requests: 3, InputTokens: 10, CachedTokens: 900, CacheWriteTokens: 150, OutputTokens: 60}},
 		{Day: first, Model: "claude-sonnet-4-5", CredentialID: "c4", Counts: Counts{Requests: 1, InputTokens: 5, OutputTokens: 6}},
 	}
-	r := Compare(export(t, "anthropic"), rows, nil, now)
+	r := compare(export(t, "anthropic"), rows, nil, now)
 	if !r.Match || len(r.Lines) != 1 || r.Lines[0].Ours.InputTokens != 15 || r.Lines[0].Theirs.CacheWriteTokens != 150 {
 		t.Errorf("%+v", r.Lines)
 	}

@@ -3,6 +3,7 @@ package sqlite
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -88,41 +89,78 @@ func (s *Store) UnsealCounts(ctx context.Context, tenant string, from, to time.T
 	return all, err
 }
 
-// Daily implements reconcile.Store.
-func (s *Store) Daily(ctx context.Context, provider, tenant string, from, to time.Time) ([]reconcile.Daily, error) {
-	type key struct {
-		day               time.Time
-		model, credential string
-	}
-	found := map[key]*reconcile.Daily{}
-	err := s.ListRequests(ctx, tenant, from, to, func(r *meter.Record) error {
-		if r.Provider != provider || r.Attempt == 0 || r.Endpoint == "none" {
+// errFull ends a question whose page is full.
+var errFull = errors.New("the page is full")
+
+// Daily implements reconcile.Store. It reads from the page's first day on, until
+// the page is full.
+func (s *Store) Daily(ctx context.Context, q reconcile.Question) (page []reconcile.Daily, err error) {
+	day := dayOf{question: &q}
+	err = s.ListRequests(ctx, q.Tenant, q.Begin(), q.To, func(r *meter.Record) error {
+		if r.Provider != q.Provider || r.Attempt == 0 || r.Endpoint == "none" {
 			return nil
 		}
-		k := key{r.Start.UTC().Truncate(24 * time.Hour), usage.ModelOf(r), r.CredentialID}
-		d := found[k]
-		if d == nil {
-			d = &reconcile.Daily{Day: k.day, Model: k.model, CredentialID: k.credential}
-			found[k] = d
+		if at := r.Start.UTC().Truncate(24 * time.Hour); !at.Equal(day.at) {
+			if page = append(page, day.rows(q.Limit-len(page))...); len(page) == q.Limit {
+				return errFull
+			}
+			day = dayOf{question: &q, at: at, found: map[reconcile.Place]*reconcile.Daily{}}
 		}
-		d.Requests++
-		d.InputTokens = meter.Add(d.InputTokens, r.InputTokens.N)
-		d.CachedTokens = meter.Add(d.CachedTokens, r.CachedTokens.N)
-		d.CacheWriteTokens = meter.Add(d.CacheWriteTokens, r.CacheWrites.N)
-		d.OutputTokens = meter.Add(d.OutputTokens, r.OutputTokens.N)
-		if r.UsageSource != meter.UsageProvider {
-			d.UnknownUsage++
-		}
+		day.add(r, q.Limit-len(page))
 		return nil
 	})
-	all := make([]reconcile.Daily, 0, len(found))
-	for _, d := range found {
-		all = append(all, *d)
+	if errors.Is(err, errFull) {
+		return page, nil
 	}
-	slices.SortFunc(all, func(a, b reconcile.Daily) int {
-		return cmp.Or(a.Day.Compare(b.Day), strings.Compare(a.Model, b.Model), strings.Compare(a.CredentialID, b.CredentialID))
-	})
-	return all, err
+	return append(page, day.rows(q.Limit-len(page))...), err
+}
+
+// dayOf are the sums of a day.
+type dayOf struct {
+	question *reconcile.Question
+	at       time.Time
+	found    map[reconcile.Place]*reconcile.Daily
+}
+
+// add adds a call, if it can be on a page with so much room: of more rows than
+// that, the last ones are dropped from time to time.
+func (d *dayOf) add(r *meter.Record, room int) {
+	k := reconcile.Place{Day: d.at, Model: usage.ModelOf(r), CredentialID: r.CredentialID}
+	if after := d.question.After; after != nil && k.Compare(*after) <= 0 {
+		return
+	}
+	n := d.found[k]
+	if n == nil {
+		if len(d.found) >= 2*room {
+			for _, last := range d.rows(len(d.found))[room:] {
+				delete(d.found, placeOf(&last))
+			}
+		}
+		n = &reconcile.Daily{Day: d.at, Model: k.Model, CredentialID: k.CredentialID}
+		d.found[k] = n
+	}
+	n.Requests++
+	n.InputTokens = meter.Add(n.InputTokens, r.InputTokens.N)
+	n.CachedTokens = meter.Add(n.CachedTokens, r.CachedTokens.N)
+	n.CacheWriteTokens = meter.Add(n.CacheWriteTokens, r.CacheWrites.N)
+	n.OutputTokens = meter.Add(n.OutputTokens, r.OutputTokens.N)
+	if r.UsageSource != meter.UsageProvider {
+		n.UnknownUsage++
+	}
+}
+
+func placeOf(d *reconcile.Daily) reconcile.Place {
+	return reconcile.Place{Day: d.Day, Model: d.Model, CredentialID: d.CredentialID}
+}
+
+// rows are the first of the day.
+func (d *dayOf) rows(most int) []reconcile.Daily {
+	all := make([]reconcile.Daily, 0, len(d.found))
+	for _, n := range d.found {
+		all = append(all, *n)
+	}
+	slices.SortFunc(all, func(a, b reconcile.Daily) int { return placeOf(&a).Compare(placeOf(&b)) })
+	return all[:min(most, len(all))]
 }
 
 // Columns are those of a row about a call, for evidence.

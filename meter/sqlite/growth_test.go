@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/ownkey/ownkey/meter/reconcile"
 	"github.com/ownkey/ownkey/meter/usage"
 )
 
@@ -128,5 +130,46 @@ func BenchmarkQuestionsOfATenant(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// TestDailyComesInPages: whatever a page has room for, all pages together are
+// the same rows, and no more than twice a page is held for a day.
+func TestDailyComesInPages(t *testing.T) {
+	from := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	s := filled(t, fill.Size{Tenants: 6, Tokens: 10, Hours: 50, From: from})
+	all := func(limit int) (rows []reconcile.Daily) {
+		q := reconcile.Question{Provider: "openai", From: from.Add(30 * time.Minute), To: from.Add(50 * time.Hour), Limit: limit}
+		for {
+			page, err := s.Daily(t.Context(), q)
+			if err != nil || len(page) > limit {
+				t.Fatalf("%v, a page of %d with the limit %d", err, len(page), limit)
+			}
+			if len(page) == 0 {
+				return rows
+			}
+			rows = append(rows, page...)
+			last := placeOf(&page[len(page)-1])
+			q.After = &last
+		}
+	}
+	whole := all(100_000)
+	if len(whole) != 3*6*5 {
+		t.Fatalf("%d rows", len(whole))
+	}
+	for _, limit := range []int{7, 29, 30, 31, 90} {
+		if got := all(limit); !slices.Equal(got, whole) {
+			t.Errorf("pages of %d: %d rows, or others", limit, len(got))
+		}
+	}
+	day := dayOf{question: &reconcile.Question{}, at: from, found: map[reconcile.Place]*reconcile.Daily{}}
+	for i := range 10_000 {
+		day.add(&meter.Record{Attempt: 1, ModelServed: fmt.Sprint("model-", i*7919%10_000)}, 10)
+		if len(day.found) > 20 {
+			t.Fatalf("%d rows are held for a page of 10", len(day.found))
+		}
+	}
+	if rows := day.rows(10); rows[0].Model != "model-0" || rows[1].Model != "model-1" || rows[2].Model != "model-10" {
+		t.Errorf("%+v", rows)
 	}
 }
