@@ -265,10 +265,9 @@ func (p *plant) judge(b *book) {
 // TestKills kills the gateway and the engine at random moments under load. Each
 // answer that a client received whole has exactly one row, whatever died. In
 // its long form (OWNKEY_KILLS=long) it is 200,000 requests, 20 kills of the
-// gateway and 5 of the engine: a killed engine has been seen to count a segment
-// twice in its sums, never in its rows, on a machine that was overloaded.
+// gateway and 5 of the engine.
 func TestKills(t *testing.T) {
-	calls, gateways, engines := int64(20_000), 4, 0
+	calls, gateways, engines := int64(20_000), 4, 2
 	if os.Getenv("OWNKEY_KILLS") == "long" {
 		calls, gateways, engines = 200_000, 20, 5
 	}

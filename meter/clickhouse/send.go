@@ -13,6 +13,7 @@ import (
 
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
@@ -96,11 +97,11 @@ func (s *Store) sendSegment(ctx context.Context, w waiting) error {
 	}
 	rejected := make([]int, len(m.Parts))
 	for i, p := range m.Parts {
-		if rejected[i], err = s.sendPart(ctx, w, m, p, bodies[i]); err != nil {
+		if rejected[i], err = s.bring(ctx, w, m, p, bodies[i]); err != nil {
 			return err
 		}
 	}
-	if err := s.note(ctx, m, rejected); err != nil {
+	if err := s.note(ctx, w, m, rejected); err != nil {
 		return err
 	}
 	for i, p := range m.Parts {
@@ -110,8 +111,35 @@ func (s *Store) sendSegment(ctx context.Context, w waiting) error {
 	return s.spool.drop(true)
 }
 
-// sendPart inserts the rows of one book.
-func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, body []byte) (rejected int, err error) {
+// bring inserts the rows of one book. After a first try that failed, they are
+// looked for: a token may be known whose rows were lost.
+func (s *Store) bring(ctx context.Context, w waiting, m *manifest, p part, body []byte) (rejected int, err error) {
+	token := m.token()
+	for again := 1; ; again++ {
+		rejected, err = s.sendPart(ctx, w, m, p, body, token)
+		if err != nil || !w.attempted {
+			return rejected, err
+		}
+		lost, err := s.missing(ctx, bookOf(p.Book), m, p, rejected)
+		if err != nil {
+			return rejected, err
+		}
+		if lost == 0 || again > mostAgain {
+			if lost > 0 { // too old to be kept
+				s.log.Error().Str("book", p.Book).Int("rows", lost).Msg("ClickHouse does not keep these rows of a segment")
+			}
+			break
+		}
+		token = fmt.Sprintf("%s/again-%d", m.token(), again)
+	}
+	if p.Book == "requests" {
+		err = s.recount(ctx, m, p)
+	}
+	return rejected, err
+}
+
+// sendPart inserts the rows of one book under a token.
+func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, body []byte, token string) (rejected int, err error) {
 	b := bookOf(p.Book)
 	if w.attempted && time.Since(w.made) > askAfter {
 		there, err := s.count(ctx, b, m.segmentID, p)
@@ -119,7 +147,7 @@ func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, bo
 			return 0, err
 		}
 	}
-	err = s.insert(ctx, b, m.token(), p.Rows, body)
+	err = s.insert(ctx, b, token, p.Rows, body)
 	if errors.Is(err, errUnwritten) {
 		if there, cerr := s.count(ctx, b, m.segmentID, p); cerr == nil && there >= uint64(p.Rows) { //nolint:gosec // not negative
 			err = nil
@@ -128,12 +156,7 @@ func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, bo
 	if err == nil || !s.refuses(w, err) {
 		return 0, err
 	}
-	if kind, _ := classOf(err); kind == unclear { // the halves have other tokens, so none of it may be there
-		if there, cerr := s.count(ctx, b, m.segmentID, p); cerr != nil || there > 0 {
-			return 0, errors.Join(err, cerr)
-		}
-	}
-	return s.halve(ctx, w, b, m, body, err)
+	return s.halve(ctx, w, b, m, body, token, err)
 }
 
 // refuses reports whether an error means that the server refuses rows of a
@@ -195,16 +218,16 @@ func (s *Store) insertNative(ctx context.Context, b book, statement string, body
 
 // halve inserts what can be of a block that the server refuses, in halves down
 // to single rows; those that are refused alone go to the table of rejects. The
-// halves' tokens follow from the segment's, so that a second time is no other.
-func (s *Store) halve(ctx context.Context, w waiting, b book, m *manifest, body []byte, why error) (rejected int, err error) {
+// halves' tokens follow from the block's, so that a second time is no other.
+func (s *Store) halve(ctx context.Context, w waiting, b book, m *manifest, body []byte, token string, why error) (rejected int, err error) {
 	all, err := b.decode(body)
 	if err != nil {
 		return 0, err
 	}
-	return s.insertRange(ctx, w, b, m, all, 0, len(all), why)
+	return s.insertRange(ctx, w, b, m, all, token, 0, len(all), why)
 }
 
-func (s *Store) insertRange(ctx context.Context, w waiting, b book, m *manifest, all []meter.Row, from, to int, why error) (rejected int, err error) {
+func (s *Store) insertRange(ctx context.Context, w waiting, b book, m *manifest, all []meter.Row, token string, from, to int, why error) (rejected int, err error) {
 	if to-from == 1 {
 		return 1, s.reject(ctx, b, m, all[from], why)
 	}
@@ -216,9 +239,9 @@ func (s *Store) insertRange(ctx context.Context, w waiting, b book, m *manifest,
 		if err != nil {
 			return rejected, err
 		}
-		err = s.insert(ctx, b, fmt.Sprintf("%s/%d-%d", m.token(), half[0], half[1]), half[1]-half[0], body.Buf)
+		err = s.insert(ctx, b, fmt.Sprintf("%s/%d-%d", token, half[0], half[1]), half[1]-half[0], body.Buf)
 		if err != nil && s.refuses(w, err) {
-			n, herr := s.insertRange(ctx, w, b, m, all, half[0], half[1], err)
+			n, herr := s.insertRange(ctx, w, b, m, all, token, half[0], half[1], err)
 			rejected, err = rejected+n, herr
 		}
 		if err != nil {
@@ -259,15 +282,28 @@ func reasonOf(err error) string {
 
 // note writes down that a segment is there: sums over the table of batches
 // prove that none is missing.
-func (s *Store) note(ctx context.Context, m *manifest, rejected []int) error {
+func (s *Store) note(ctx context.Context, w waiting, m *manifest, rejected []int) error {
 	places, values := make([]string, 0, len(m.Parts)), make([]any, 0, 9*len(m.Parts))
 	for i, p := range m.Parts {
 		places = append(places, "(?, ?, ?, ?, ?, ?, ?, ?, ?)")
 		values = append(values, m.Gateway.String(), m.Epoch, m.Seq, p.Book, uint64(p.Rows), uint64(rejected[i]), //nolint:gosec // not negative
 			p.First.UTC().Format(timeFormat), p.Last.UTC().Format(timeFormat), p.SHA256)
 	}
-	return s.exec(ctx, m.token(), "INSERT INTO "+s.client.schema.name("batches")+
-		" (gateway, epoch, seq, book, rows, rejected, first_at, last_at, sha256) VALUES "+strings.Join(places, ", "), values...)
+	statement := "INSERT INTO " + s.client.schema.name("batches") +
+		" (gateway, epoch, seq, book, rows, rejected, first_at, last_at, sha256) VALUES " + strings.Join(places, ", ")
+	if err := s.exec(ctx, m.token(), statement, values...); err != nil || !w.attempted {
+		return err
+	}
+	var there uint64
+	row := s.client.conn.QueryRow(ctx, "SELECT uniqExact(book) FROM "+s.client.schema.name("batches")+" WHERE gateway = ? AND epoch = ? AND seq = ?",
+		m.Gateway.String(), m.Epoch, m.Seq)
+	if err := row.Scan(&there); err != nil {
+		return fmt.Errorf("cannot ask for a segment: %w", err)
+	}
+	if there >= uint64(len(m.Parts)) {
+		return nil
+	}
+	return s.exec(ctx, m.token()+"/"+uuid.NewString(), statement, values...)
 }
 
 // timeFormat is how ClickHouse reads a DateTime64(6).
