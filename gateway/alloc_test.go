@@ -81,7 +81,7 @@ func TestAllocsPerCountedRequest(t *testing.T) {
 // own, of a family, or of none.
 func TestAllocsPerHeader(t *testing.T) {
 	h, from, to := headersOfACall(t)
-	requests, responses := RequestHeaders([]string{"x-codex-*", "x-team"}), ResponseHeaders([]string{"x-codex-*", "x-served-by"})
+	requests, responses := RequestHeaders([]string{"x-codex-*", "x-team", "x-acme-header-of-the-table-with-a-long-name"}), ResponseHeaders([]string{"x-codex-*", "x-served-by"})
 	lines, holds := make([]byte, 0, 4096), func([]byte) bool { return false }
 	if n := testing.AllocsPerRun(1000, func() {
 		lines = appendRequestHeader(lines[:0], h, requests, true)
@@ -97,7 +97,7 @@ func TestAllocsPerHeader(t *testing.T) {
 func headersOfACall(t testing.TB) (request *fasthttp.RequestHeader, from, to *fasthttp.ResponseHeader) {
 	t.Helper()
 	request, from, to = &fasthttp.RequestHeader{}, &fasthttp.ResponseHeader{}, &fasthttp.ResponseHeader{}
-	const more = "X-Codex-Turn-State: t\r\nX-Other-Header-Of-Nobody: x\r\nX-Request-Id: r\r\nX-Stainless-Lang: go\r\nX-Stainless-Os: l\r\nX-Stainless-Retry-Count: 0\r\nUser-Agent: u\r\nOpenai-Processing-Ms: 1\r\nX-Team: t\r\n\r\n"
+	const more = "X-Codex-Turn-State: t\r\nX-Other-Header-Of-Nobody-Which-Has-A-Long-Name: x\r\nX-Acme-Header-Of-The-Table-With-A-Long-Name: x\r\nX-Request-Id: r\r\nX-Stainless-Lang: go\r\nX-Stainless-Os: l\r\nX-Stainless-Retry-Count: 0\r\nUser-Agent: u\r\nOpenai-Processing-Ms: 1\r\nX-Team: t\r\n\r\n"
 	if err := request.Read(bufio.NewReader(strings.NewReader("POST / HTTP/1.1\r\nHost: a\r\n" + more))); err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +110,7 @@ func headersOfACall(t testing.TB) (request *fasthttp.RequestHeader, from, to *fa
 // BenchmarkHeaders is what the lists of both directions cost a call.
 func BenchmarkHeaders(b *testing.B) {
 	h, from, to := headersOfACall(b)
-	requests, responses := RequestHeaders([]string{"x-codex-*", "x-team"}), ResponseHeaders([]string{"x-codex-*", "x-served-by"})
+	requests, responses := RequestHeaders([]string{"x-codex-*", "x-team", "x-acme-header-of-the-table-with-a-long-name"}), ResponseHeaders([]string{"x-codex-*", "x-served-by"})
 	lines, holds := make([]byte, 0, 4096), func([]byte) bool { return false }
 	for b.Loop() {
 		lines = appendRequestHeader(lines[:0], h, requests, true)

@@ -48,7 +48,7 @@ func newHeaderList(lists ...[]string) *HeaderList {
 // fasthttp takes and others read in other ways.
 func (l *HeaderList) has(name []byte) bool {
 	if len(name) < len(l.names) {
-		for _, one := range l.names[len(name)] {
+		for _, one := range l.names[len(name)] { //nolint:modernize // slices.Contains would allocate a string for a long name
 			if one == string(name) {
 				return true
 			}

@@ -71,8 +71,15 @@ func TestLocation(t *testing.T) {
 			{"https://api.example:8443/openai/v1/files", asIs},
 			// No address of the web.
 			{"", "/main/v1/realtime/calls?model=m"},
-			{"javascript:alert(1)", ""}, {"mailto:a@b", ""}, {"https:files", ""}, {"https:///files", ""}, {"file:///etc/passwd", ""},
-			{"https://api.example:port/openai/v1/files", ""}, {"https://api.example\\@evil.example/", ""}, {":", ""}, {"/%zz", ""},
+			{"javascript:alert(1)", ""},
+			{"mailto:a@b", ""},
+			{"https:files", ""},
+			{"https:///files", ""},
+			{"file:///etc/passwd", ""},
+			{"https://api.example:port/openai/v1/files", ""},
+			{"https://api.example\\@evil.example/", ""},
+			{":", ""},
+			{"/%zz", ""},
 			{"/\\evil.example/x", "https://api.example/%5Cevil.example/x"},
 		},
 		"http://127.0.0.1:9999": { // no base path

@@ -100,7 +100,7 @@ func (s *Server) turnAway(raw net.Conn) {
 			_ = raw.Close()
 			return
 		}
-		if _, err := c.Conn.Read(make([]byte, 1)); err != nil {
+		if _, err := c.Read(make([]byte, 1)); err != nil {
 			_ = raw.Close()
 			return
 		}
