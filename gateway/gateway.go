@@ -147,7 +147,7 @@ func New(o Options) *Gateway {
 		proxied = o.Proxies.Peer
 	}
 	g.server = front.New(front.Options{
-		Proxied: proxied, BadHeader: g.badHeader,
+		Proxied: proxied, BadHeader: g.BadProxyHeader,
 		Handler: g.handle, Unreadable: g.unreadable, Trouble: g.acceptTrouble, Handshake: g.badHandshake, TurnedAway: g.turnedAway, TLS: o.TLS, Large: g.admission.Heads(),
 		MaxConnections: o.Limits.MaxConnections, MaxHeadBytes: o.Limits.MaxHeaderBytes,
 		HeadTimeout: o.Timeouts.ClientHeader, IdleTimeout: o.Timeouts.ClientIdle, WriteTimeout: o.Timeouts.ClientWrite,

@@ -88,10 +88,10 @@ func (g *Gateway) badHandshake(cause string, from net.Addr) {
 	}
 }
 
-// badHeader counts a connection of a proxy whose PROXY header is missing or
-// broken, and logs some of them. TCP health checks leave without one, so those
-// are only counted.
-func (g *Gateway) badHeader(err error, from net.Addr) {
+// BadProxyHeader counts a connection of a proxy, to either plane, whose PROXY
+// header is missing or broken, and logs some of them. TCP health checks leave
+// without one, so those are only counted.
+func (g *Gateway) BadProxyHeader(err error, from net.Addr) {
 	g.metrics.introduced.Inc()
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || !g.introducing.due(time.Now()) {
 		return
@@ -103,5 +103,5 @@ func (g *Gateway) badHeader(err error, from net.Addr) {
 		cause = "missing"
 	}
 	g.log.Warn().Str("cause", cause).Str("from", from.String()).Msg("a trusted proxy's connection was closed: it does not begin with a PROXY header " +
-		"(proxy_protocol; one line in ten seconds; ownkey_proxy_header_failures_total counts all)")
+		"(proxy_protocol, admin.proxy_protocol; one line in ten seconds; ownkey_proxy_header_failures_total counts all)")
 }

@@ -272,7 +272,7 @@ func (a *app) wait(ctx context.Context, failed <-chan error) error {
 func (a *app) serveAdmin(l net.Listener) error {
 	if a.cfg.Admin.ProxyProtocol {
 		trusted, _ := origin.ParseAll(a.cfg.TrustedProxies) // config has looked at them
-		l = &proxyheader.Listener{Listener: l, Proxied: trusted.Peer, Timeout: a.cfg.Timeouts.ClientHeader}
+		l = &proxyheader.Listener{Listener: l, Proxied: trusted.Peer, Timeout: a.cfg.Timeouts.ClientHeader, Bad: a.gateway.BadProxyHeader}
 	}
 	if a.adminTLS != nil {
 		l = tls.NewListener(l, a.adminTLS)

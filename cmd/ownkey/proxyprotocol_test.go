@@ -49,5 +49,8 @@ func TestProxyProtocolOnBothPlanes(t *testing.T) {
 			t.Errorf("%s: %v, want %v", x.change[1], got, want)
 		}
 	}
+	if got := s.metric("ownkey_proxy_header_failures_total"); got != "2" {
+		t.Errorf("%s connections without a header, want one to each plane", got)
+	}
 	s.eventually("the log has the address", func() bool { return strings.Contains(s.stderr.String(), `"from":"203.0.113.9"`) })
 }

@@ -14,6 +14,8 @@ type Listener struct {
 	Proxied func(peer net.Addr) bool
 	// Timeout bounds the wait for a header.
 	Timeout time.Duration
+	// Bad is called for a connection whose header is missing or broken.
+	Bad func(err error, from net.Addr)
 }
 
 // Accept waits for a connection, and not for its header: whoever asks for the
@@ -23,13 +25,13 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil || !l.Proxied(c.RemoteAddr()) {
 		return c, err
 	}
-	return &conn{Conn: c, timeout: l.Timeout}, nil
+	return &conn{Conn: c, of: l}, nil
 }
 
 // conn is a connection that begins with a header.
 type conn struct {
 	net.Conn
-	timeout time.Duration
+	of *Listener
 
 	once   sync.Once
 	client net.Addr
@@ -43,12 +45,13 @@ func (c *conn) introduce() {
 		c.client = c.Conn.RemoteAddr()
 		if c.err = c.read(); c.err != nil {
 			_ = c.Close()
+			c.of.Bad(c.err, c.client)
 		}
 	})
 }
 
 func (c *conn) read() error {
-	if err := c.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
+	if err := c.SetReadDeadline(time.Now().Add(c.of.Timeout)); err != nil {
 		return err
 	}
 	h, err := Read(c.Conn)

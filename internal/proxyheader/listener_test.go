@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -19,8 +20,9 @@ func TestListener(t *testing.T) {
 	for _, secure := range []bool{false, true} {
 		s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "from "+r.RemoteAddr) }))
 		s.Config.ErrorLog = log.New(io.Discard, "", 0) // it says of each silent one that it was
+		var bad atomic.Int64
 		s.Listener = &Listener{
-			Listener: s.Listener, Timeout: time.Second,
+			Listener: s.Listener, Timeout: time.Second, Bad: func(error, net.Addr) { bad.Add(1) },
 			Proxied: func(peer net.Addr) bool { return strings.HasPrefix(peer.String(), "127.0.0.1:") },
 		}
 		if secure {
@@ -65,6 +67,11 @@ func TestListener(t *testing.T) {
 		}
 		if got, _ := io.ReadAll(silent); len(got) > 0 {
 			t.Errorf("half a header: %q", got)
+		}
+		for end := time.Now().Add(10 * time.Second); bad.Load() != 23; time.Sleep(5 * time.Millisecond) { // 21 silent, none, a broken one
+			if time.Now().After(end) {
+				t.Fatalf("%d bad ones were reported", bad.Load())
+			}
 		}
 	}
 }
