@@ -13,8 +13,8 @@ import (
 
 // Before gives what was spent on a day and after it, by everything that earlier
 // processes have written to the ledger: what is counted, and what the ledger
-// holds behind it. It reads the ledger's tail once, which takes about a second
-// for a million requests. The drain must not have begun yet.
+// holds behind it. It reads the ledger's tail once: some seconds for a million
+// requests (TestStartWithABacklog measures it). The drain must not have begun yet.
 func (b *Book) Before(ctx context.Context, j *meter.Journal, day int64) ([]Spent, error) {
 	at, err := b.Checkpoint(ctx, j.Identity().Gateway)
 	if err != nil {
