@@ -114,6 +114,12 @@ func TestHostHeaderDecidesNothing(t *testing.T) {
 			}
 		}
 	}
+	for _, head := range []string{"Host:\r\n", ""} { // no client library writes these
+		raw := strings.Replace(h.raw("/v1/chat/completions", chatBody("m", false)), "Host: x\r\n", head, 1)
+		if _, r := h.dial(raw); !strings.HasPrefix(firstLine(r), "HTTP/1.1 400") {
+			t.Errorf("%q is served in HTTP/1.1", head)
+		}
+	}
 	for _, r := range h.provider.Requests() {
 		if r.Header.Get("X-Forwarded-Host") != "" {
 			t.Error("X-Forwarded-Host went on to the provider")

@@ -21,8 +21,13 @@ import (
 )
 
 // promised is how long after a client's leaving the provider's connection may
-// stay open: 100 ms, and what a busy test machine adds to both clocks.
-const promised = 250 * time.Millisecond
+// stay open. A busy machine adds to both clocks, so one of several tries has to
+// keep to it, and each to tolerated.
+const (
+	promised  = 100 * time.Millisecond
+	tolerated = 250 * time.Millisecond
+	tries     = 5
+)
 
 // left finds the request of a model in the provider's journal, once it was
 // left.
@@ -51,7 +56,7 @@ func TestProviderIsLeftWhenClientLeaves(t *testing.T) {
 	n := 0
 	f := func(name, model string, stream bool, reads int) {
 		t.Helper()
-		t.Run(name, func(t *testing.T) {
+		leaves := func(t *testing.T, model string) time.Duration {
 			n++
 			c, r := h.dial(h.raw("/v1/chat/completions", chatBody(model, stream)))
 			h.arrived(model)
@@ -62,12 +67,23 @@ func TestProviderIsLeftWhenClientLeaves(t *testing.T) {
 			}
 			closed := time.Now()
 			_ = c.Close()
-			if d := h.left(model).LeftAt.Sub(closed); d > promised {
-				t.Errorf("the provider was left after %v", d)
+			took := h.left(model).LeftAt.Sub(closed)
+			if took > tolerated {
+				t.Errorf("the provider was left after %v", took)
 			}
 			record := h.records(n)[n-1]
 			if record["outcome"] != "client_cancelled" {
 				t.Errorf("record %v", record)
+			}
+			return took
+		}
+		t.Run(name, func(t *testing.T) {
+			best := time.Hour
+			for i := 0; i < tries && best > promised; i++ {
+				best = min(best, leaves(t, fmt.Sprint(model, ",try=", i)))
+			}
+			if best > promised {
+				t.Errorf("the provider was left after %v at best", best)
 			}
 		})
 	}

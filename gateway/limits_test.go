@@ -49,6 +49,13 @@ func TestLimitsRefuse(t *testing.T) {
 			t.Errorf("%s: X-Should-Retry %q", name, got)
 		}
 	}
+	all := directory.Limits{RequestsPerSecond: 5, TokensPerMinute: 1000, TokensPerDay: 2000, TokensPerMonth: 3000}
+	a := h.chat("gpt-4o-mini", "Authorization", "Bearer "+h.mint("acme", directory.NewToken{Label: "all", Limits: all}))
+	for _, item := range []string{"requests_per_second;scope=token;limit=5;", "tokens_per_minute;scope=token;limit=1000;", "tokens_per_day;scope=token;limit=2000;", "tokens_per_month;scope=token;limit=3000;"} {
+		if got := a.header.Get("Ownkey-Ratelimit"); a.status != 200 || !strings.Contains(got, item) {
+			t.Errorf("an answer has no item %s: %d %q", item, a.status, got)
+		}
+	}
 	const small = `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}`
 	f("rate", directory.Limits{RequestsPerSecond: 0.05}, small, 429, "rate_limited")
 	f("tokens", directory.Limits{TokensPerMinute: 100}, small, 429, "rate_limited")
@@ -86,6 +93,9 @@ func TestLimitsOfWhatIsOpen(t *testing.T) {
 	second.Body.Close()
 	if second.StatusCode != 429 || second.Header.Get("Ownkey-Error") != "too_many_requests_in_flight" || !strings.HasPrefix(second.Header.Get("Ownkey-Ratelimit"), "streams;scope=token;limit=1;remaining=0") {
 		t.Errorf("a second stream: %s %v", second.Status, second.Header)
+	}
+	if after := second.Header.Get("Retry-After"); after != "1" {
+		t.Errorf("nobody knows when a stream ends: Retry-After %q", after)
 	}
 	if a := h.do("GET", "/v1/models", "", "Authorization", "Bearer "+token); a.status != 200 {
 		t.Errorf("a call beside it: %d %s", a.status, a.body)

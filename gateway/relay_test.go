@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
@@ -75,6 +76,18 @@ func TestAnswerArrivesByteForByte(t *testing.T) {
 	}
 	if a := h.do("HEAD", "/v1/models", ""); a.status != 200 || a.body != "" || a.header.Get("Content-Length") == "0" {
 		t.Errorf("HEAD: %d %q %v", a.status, a.body, a.header)
+	}
+	const raw = "data: {\"b\":1, \"a\":\"\\u00e9\"}\n\n: a comment\r\n\r\nevent: x\ndata: \xff not JSON\n\ndata: [DONE]\n\n"
+	odd := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for _, b := range []byte(raw) {
+			_, _ = w.Write([]byte{b})
+			_ = http.NewResponseController(w).Flush()
+		}
+	}))
+	defer odd.Close()
+	if a := newHouse(t, func(o *options) { o.provider = odd.URL + "/v1" }).do("POST", "/v1/chat/completions", chatBody("m", true)); a.body != raw || a.err != nil {
+		t.Errorf("a stream came as %q, %v", a.body, a.err)
 	}
 	stream := h.do("POST", "/v1/chat/completions", chatBody("fake:chunks=50", true))
 	if n := strings.Count(stream.body, "data: "); n != 53 || !strings.HasSuffix(stream.body, "data: [DONE]\n\n") {

@@ -27,7 +27,9 @@ type liar struct {
 	metrics *prometheus.Registry
 	token   string // file
 	calls   atomic.Int64
-	ids     sync.Map // header of each call → true
+	ids     sync.Map     // header of each call → true
+	written sync.Map     // ids of the journal
+	early   atomic.Int64 // ids that Vault saw before the journal
 	answer  func(w http.ResponseWriter, r *http.Request, items []item)
 	events  chan Event
 	probes  atomic.Int64
@@ -54,12 +56,17 @@ func newLiar(t *testing.T, deadline time.Duration, answer func(w http.ResponseWr
 	l.token = token
 	k, err := NewTransit(context.Background(), TransitOptions{
 		Name: "liar", Address: l.URL, Mount: "transit", Timeout: deadline, Data: Login{Method: MethodTokenFile, TokenFile: token},
-		Journal: func(Unsealing) {}, Notify: func(e Event) { l.events <- e }, Metrics: l.metrics,
+		Journal: func(u Unsealing) { l.written.Store(u.ID, true) }, Notify: func(e Event) { l.events <- e }, Metrics: l.metrics,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(k.Close)
+	t.Cleanup(func() {
+		k.Close()
+		if n := l.early.Load(); n > 0 {
+			t.Errorf("Vault was asked with %d ids that were not written down before", n)
+		}
+	})
 	l.keyring = k
 	return l
 }
@@ -76,6 +83,11 @@ func (l *liar) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	l.calls.Add(1)
 	l.ids.Store(r.Header.Get(UnsealHeader), true)
+	for id := range strings.SplitSeq(r.Header.Get(UnsealHeader), ",") {
+		if _, ok := l.written.Load(strings.TrimSpace(id)); !ok && strings.TrimSpace(id) != "hedge" {
+			l.early.Add(1)
+		}
+	}
 	var in struct {
 		Batch []item `json:"batch_input"`
 	}

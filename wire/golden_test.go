@@ -88,6 +88,11 @@ func TestTextBytes(t *testing.T) {
 	f("a chunk", DialectChat, chat(`{"role":"assistant","content":" gateway"}`), 8)
 	f("one event of 400 KB", DialectChat, chat(`{"content":"`+long+`"}`), 400_000)
 	f("a member that nobody knows", DialectChat, chat(`{"musings":"`+long+`"}`), 400_000)
+	f("an unknown member of 128 bytes", DialectChat, chat(`{"musings":"`+long[:128]+`"}`), 0)
+	f("an unknown member of 129 bytes", DialectChat, chat(`{"musings":"`+long[:129]+`"}`), 129)
+	for _, name := range []string{"content", "reasoning_content", "reasoning", "refusal", "arguments", "delta", "text", "thinking", "partial_json", "transcript"} {
+		f(name, DialectChat, `data: {"`+name+`":"hello"}`+"\n\n", 5)
+	}
 	f("a list of texts", DialectMessages, `data: {"content":["ab",["c"]]}`+"\n\n", 3)
 	f("what is too deep to be named", DialectChat, chat(`{"tool_calls":[{"function":{"arguments":"{}"}}]}`), 2)
 	f("log probabilities", DialectChat, `data: {"choices":[{"logprobs":{"content":[{"token":" gateway","top_logprobs":[{"token":"gate"}]}]},"delta":{"content":"x"}}]}`+"\n\n", 1)

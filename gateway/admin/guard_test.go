@@ -45,6 +45,17 @@ func TestAdminCallsAreGuarded(t *testing.T) {
 	if read := `"level":"info","tenant":"acme","actor":"` + actor + `","call":"GET /admin/v1/tenants/{tenant}","status":200`; !strings.Contains(log, read) {
 		t.Errorf("a call that only reads is not written down as %s: %s", read, log)
 	}
+	p.log.Reset()
+	request, _ := http.NewRequest("GET", p.server.URL+"/metrics", http.NoBody)
+	request.Header.Set("Authorization", "Bearer oka_test")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Fatal(response, err)
+	}
+	_ = response.Body.Close()
+	if scrape := p.log.String(); !strings.Contains(scrape, `"level":"debug"`) || !strings.Contains(scrape, `"call":"GET /metrics"`) {
+		t.Errorf("a scrape is written down as %s", scrape)
+	}
 	if strings.Contains(log, "secret") || strings.Contains(log, "oka_") {
 		t.Errorf("the log quotes a caller: %s", log)
 	}

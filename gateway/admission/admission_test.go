@@ -389,6 +389,19 @@ func TestRunawayIsSeenWithinAMinute(t *testing.T) {
 	if len(seen) != 1 {
 		t.Errorf("%d alarms in two minutes", len(seen))
 	}
+	for now.Sub(seen[0].At) < 10*time.Minute-2*lookInterval {
+		step(habit, 20_000) // the absolute bound, all the time
+	}
+	if len(seen) != 1 {
+		t.Errorf("%d alarms in ten minutes", len(seen))
+	}
+	for range 4 {
+		step(habit, 20_000)
+	}
+	if len(seen) != 2 {
+		t.Fatalf("%d alarms after ten minutes", len(seen))
+	}
+	seen = seen[:1]
 	begin = now
 	for len(seen) == 1 && now.Sub(begin) < 2*time.Minute {
 		step(fresh, 20_000) // it has no habits; the absolute bound counts

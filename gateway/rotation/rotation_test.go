@@ -1,6 +1,7 @@
 package rotation
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type store struct {
 	t         *testing.T
 	directory *directory.Directory
 	database  *db.DB
+	log       bytes.Buffer // of walkers that have ended
 }
 
 func newStore(t *testing.T) *store {
@@ -40,7 +42,7 @@ func newStore(t *testing.T) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close(); _ = database.Close() })
-	return &store{t, d, database}
+	return &store{t: t, directory: d, database: database}
 }
 
 func newLocal(t *testing.T) *vaultbridge.Local {
@@ -124,7 +126,7 @@ func (s *store) walker(rate int, current, previous vaultbridge.Keyring) *Walker 
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	log := zerolog.Nop()
+	log := zerolog.New(zerolog.SyncWriter(&s.log))
 	w := New(context.Background(), Options{Directory: s.directory, Ring: ring, Log: &log, Rate: rate, Rebind: func(_, _, _ string) string { return address }, Settle: 50 * time.Millisecond})
 	s.t.Cleanup(w.Close)
 	return w
@@ -343,9 +345,14 @@ func TestRowThatDoesNotOpenStays(t *testing.T) {
 	if _, err := s.database.Write.Exec("UPDATE credentials SET host = 'elsewhere:443', address = 'https://elsewhere:443/v1' WHERE tenant_id = ?", tenantName(0)); err != nil {
 		t.Fatal(err)
 	}
-	s.start(s.walker(1000, k, nil), "")
+	w := s.walker(1000, k, nil)
+	s.start(w, "")
 	if job := s.await("the end", done); job.RowsFailed != 1 || job.RowsDone != 3 {
 		t.Errorf("%+v", job)
+	}
+	w.Close()
+	if said := s.log.String(); strings.Count(said, `"level":"error"`) != 1 || !strings.Contains(said, `"tenant":"`+tenantName(0)+`","credential":"`) {
+		t.Errorf("the log names it so: %s", said)
 	}
 	for tenant, want := range map[string]string{tenantName(0): "1", tenantName(1): "2"} {
 		if got := strings.TrimSpace(v.Script("vault read -field=min_decryption_version transit/keys/ownkey-" + tenant)); got != want {

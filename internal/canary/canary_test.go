@@ -18,6 +18,9 @@ func TestEveryFormIsFound(t *testing.T) {
 	if hits := Find(noise, []Mark{mark, other}); len(hits) != 0 {
 		t.Fatalf("found in noise: %v", hits)
 	}
+	if n := len(Forms()); n != 19 {
+		t.Errorf("%d forms, docs/inference-path.md says 19", n)
+	}
 	for _, form := range Forms() {
 		hits := Find(Plant(noise, mark, form), []Mark{mark, other})
 		if len(hits) == 0 || hits[0].Mark != "prompt" {

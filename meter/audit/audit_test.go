@@ -143,6 +143,8 @@ func TestIDsThatWereNotAnswered(t *testing.T) {
 		"at once":                       {after(1, decrypted(1, "acme", "one", 1)), ""},
 		"clocks differ":                 {after(-3, decrypted(1, "acme", "one", 1)), ""},
 		"the hedge, at its end":         {after(8, decrypted(1, "acme", "one,hedge", 1)), ""},
+		"at the first moment":           {after(-5, decrypted(1, "acme", "one", 1)), ""},
+		"at the last moment":            {after(3+10, decrypted(1, "acme", "one", 1)), ""},
 		"minutes later":                 {decrypted(9, "acme", "one", 1), "at another time"},
 		"just too late":                 {after(14, decrypted(1, "acme", "one", 1)), "at another time"},
 		"before we asked":               {after(-6, decrypted(1, "acme", "one", 1)), "at another time"},
