@@ -56,10 +56,10 @@ var withheld = []struct {
 		"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "http2-settings", "expect", "host", "content-length",
 		"content-encoding", "accept-encoding", "sec-websocket-*", "date", "via", "alt-svc",
 	}},
-	{"it says where a call comes from, which is nobody's business but the gateway's (trusted_proxies); leave it out", []string{
+	{"it says where a call comes from, which the gateway finds out itself (trusted_proxies) and passes to nobody; leave it out", []string{
 		"forwarded", "x-forwarded-*", "x-real-ip", "x-client-ip", "client-ip", "true-client-ip", "x-cluster-client-ip", "cf-connecting-*", "fastly-client-ip",
 	}},
-	{"it can change which call is made, behind the gateway's back; leave it out", []string{
+	{"it can change which call is made after the gateway has judged it; leave it out", []string{
 		"x-http-method*", "x-method-override", "x-original-*", "x-rewrite-url",
 	}},
 	{"the gateway sets it itself; leave it out", []string{
