@@ -353,12 +353,30 @@ func TestNextFileWithoutASpare(t *testing.T) {
 // TestDamageIsNamedExactly: where it begins, how long it is without the zeros at
 // its end, and a copy of just that; a file without a frame goes.
 func TestDamageIsNamedExactly(t *testing.T) {
+	for _, zeros := range []bool{false, true} { // at the end of the checksum before the header's own zeros
+		damageIsNamed(t, gatewayWhoseChecksumEndsIn(zeros))
+	}
+}
+
+// gatewayWhoseChecksumEndsIn gives a gateway whose header of file 5 has a
+// checksum with a zero byte at its end, or without one.
+func gatewayWhoseChecksumEndsIn(zeros bool) Identity {
+	for {
+		id, b := Identity{uuid.New(), 1}, make([]byte, headerBytes)
+		if putHeader(b, id, 5); (b[headerUsed+3] == 0) == zeros {
+			return id
+		}
+	}
+}
+
+func damageIsNamed(t *testing.T, id Identity) {
+	t.Helper()
 	dir := t.TempDir()
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	good := make([]byte, headerBytes+16+1000+16)
-	putHeader(good, Identity{uuid.New(), 1}, 5)
+	putHeader(good, id, 5)
 	putFrame(good[headerBytes:], 1, []byte("a"))
 	middle := headerBytes + 16
 	copy(good[middle:], "what is no frame")
@@ -367,6 +385,7 @@ func TestDamageIsNamedExactly(t *testing.T) {
 	torn := append(bytes.Clone(good), "half a frame\x00\x00\x00\x00"...)
 	badHeader := bytes.Clone(good[:last])
 	badHeader[3] ^= 1
+	named := bytes.TrimRight(badHeader[:headerBytes], "\x00")
 	empty := bytes.Clone(good[:headerBytes])
 	for number, b := range map[uint64][]byte{5: torn, 6: badHeader, 7: empty, 8: append(bytes.Clone(empty), make([]byte, 4096)...), 9: {}} {
 		if err := os.WriteFile(filePath(dir, number), b, 0o600); err != nil {
@@ -382,7 +401,7 @@ func TestDamageIsNamedExactly(t *testing.T) {
 	}{
 		{Trouble{What: "damaged", File: filePath(dir, 5), Offset: int64(middle), Bytes: 16}, "what is no frame"},
 		{Trouble{What: "torn", File: filePath(dir, 5), Offset: int64(len(good)), Bytes: 12}, "half a frame"},
-		{Trouble{What: "damaged", File: filePath(dir, 6), Offset: 0, Bytes: headerUsed + 4}, string(badHeader[:headerUsed+4])},
+		{Trouble{What: "damaged", File: filePath(dir, 6), Offset: 0, Bytes: int64(len(named))}, string(named)},
 		{Trouble{What: "torn", File: filePath(dir, 6), Offset: int64(middle), Bytes: 16}, "what is no frame"},
 	}
 	if len(told.all) != len(want) {
