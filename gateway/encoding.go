@@ -22,12 +22,18 @@ var (
 
 // decode replaces a compressed body by the JSON in it, at most limit bytes, and
 // keeps what came. A small body may unfold into much: memory follows what was
-// unfolded, within the tenant's part of the room.
+// unfolded, within the tenant's part of the room, and so does what the decoder
+// holds meanwhile.
 func (h *heldBody) decode(encoding []byte, limit int64) error {
 	name := strings.ToLower(string(bytes.TrimSpace(encoding)))
 	if name == "" || name == "identity" || h.text().Len() == 0 {
 		return nil
 	}
+	working := decoderBytes(name, *h.buf)
+	if !h.holder.Take(working) {
+		return errNoMemory
+	}
+	defer h.holder.Give(working)
 	h.encoded, h.encodedTaken = h.buf, h.taken
 	h.buf, h.taken = borrowBuffer(firstReadBytes), 0
 	stream, closing, err := decoder(name, bytes.NewReader(*h.encoded))
@@ -53,6 +59,15 @@ func (h *heldBody) decode(encoding []byte, limit int64) error {
 			return errEncoded
 		}
 	}
+}
+
+// decoderBytes is what a decoder holds beside what it reads and writes: the
+// window, and buffers of some blocks of 128 KiB or tables.
+func decoderBytes(name string, body []byte) int {
+	if name == "zstd" {
+		return zstdWindow(body) + 512<<10
+	}
+	return 64 << 10
 }
 
 // decoder reads what an encoding holds. closing gives its memory back.
