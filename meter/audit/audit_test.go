@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -281,4 +282,36 @@ func FuzzBooks(f *testing.F) {
 			t.Fatalf("a foreign decrypt is not named: %+v", more)
 		}
 	})
+}
+
+// TestTheTimeOfACallIsBounded: to the millisecond, and as the documentation says.
+// Only within that time does an id that Vault never answered serve anybody else.
+func TestTheTimeOfACallIsBounded(t *testing.T) {
+	const before, after = 5 * time.Second, 10 * time.Second
+	said := fmt.Sprintf("more than %d s before it, or %d s after it or its one repetition, is not ours", before/time.Second, after/time.Second)
+	if text, err := os.ReadFile("../../docs/security-audit.md"); err != nil || !strings.Contains(strings.ReplaceAll(string(text), "\n", " "), said) {
+		t.Errorf("the documentation does not say %q: %v", said, err)
+	}
+	shifted := func(by time.Duration, line string) string {
+		return strings.ReplaceAll(line, at(1).Format(time.RFC3339Nano), at(1).Add(by).Format(time.RFC3339Nano))
+	}
+	const repeated = 2 * time.Second
+	once := unsealed(1, "one", "acme")
+	twice := once + shifted(repeated, hedged(1, "one", "acme"))
+	for _, c := range []struct {
+		records string
+		by      time.Duration
+		foreign int
+	}{
+		{once, -before - time.Millisecond, 1}, {once, -before, 0}, {once, 0, 0}, {once, after, 0}, {once, after + time.Millisecond, 1},
+		{twice, repeated + after, 0}, {twice, repeated + after + time.Millisecond, 1},
+	} {
+		if r := books(t, c.records, shifted(c.by, decrypted(1, "acme", "one", 1))); len(r.Foreign) != c.foreign || r.Match != (c.foreign == 0) {
+			t.Errorf("%v after the call: %+v", c.by, r.Foreign)
+		}
+	}
+	// The id serves once, also within that time.
+	if r := books(t, once, decrypted(1, "acme", "one", 1)+shifted(time.Second, decrypted(1, "acme", "one", 1))); len(r.Foreign) != 1 {
+		t.Errorf("twice: %+v", r.Foreign)
+	}
 }
