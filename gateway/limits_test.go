@@ -62,6 +62,12 @@ func TestLimitsRefuse(t *testing.T) {
 	f("day", directory.Limits{TokensPerDay: 40}, small, 403, "budget_exhausted")
 	f("month", directory.Limits{TokensPerMonth: 40}, small, 403, "budget_exhausted")
 	f("body", directory.Limits{BodyBytes: 100}, `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"`+strings.Repeat("x", 100)+`"}]}`, 413, "too_large")
+	upload := h.mint("acme", directory.NewToken{Label: "upload", Limits: directory.Limits{BodyBytes: 100}})
+	for size, refused := range map[int]bool{100: false, 101: true} { // the provider reads no such upload
+		if a := h.do("POST", "/v1/files", strings.Repeat("x", size), "Authorization", "Bearer "+upload, "Content-Type", "application/octet-stream"); (a.code() == "too_large") != refused {
+			t.Errorf("an upload of %d bytes: %d %s", size, a.status, a.body)
+		}
+	}
 	f("answer asked for", directory.Limits{TokensPerMinute: 1000}, strings.Replace(small, "{", `{"max_tokens":900,`, 1), 429, "rate_limited")
 }
 
@@ -89,6 +95,7 @@ func TestLimitsOfWhatIsOpen(t *testing.T) {
 	if _, err := bufio.NewReader(first.Body).ReadString('\n'); err != nil || first.StatusCode != 200 {
 		t.Fatal(first.Status, err)
 	}
+	h.eventually("a body that was sent is no longer held", func() bool { return h.gateway.HeldBytes() == 0 })
 	second := open()
 	second.Body.Close()
 	if second.StatusCode != 429 || second.Header.Get("Ownkey-Error") != "too_many_requests_in_flight" || !strings.HasPrefix(second.Header.Get("Ownkey-Ratelimit"), "streams;scope=token;limit=1;remaining=0") {

@@ -145,6 +145,19 @@ func TestWhatIsNotBilled(t *testing.T) {
 	if a := h.do("POST", "/v1/chat/completions", question, "Ownkey-Memory", "recall"); a.header.Get("Ownkey-Memory-Billed") != "true" {
 		t.Errorf("after a change: %v", a.header)
 	}
+	billed := func(question string) string {
+		return h.do("POST", "/v1/chat/completions", question, "Ownkey-Memory", "recall").header.Get("Ownkey-Memory-Billed")
+	}
+	for others, want := range map[int]string{7: "false", 8: "true"} { // the last eight are remembered
+		first := strings.Replace(question, "Who", fmt.Sprint("Beside ", others, ", who"), 1)
+		billed(first)
+		for i := range others {
+			billed(strings.Replace(question, "Who", fmt.Sprint("Of ", others, " and ", i, ", who"), 1))
+		}
+		if got := billed(first); got != want {
+			t.Errorf("%d other questions later: billed %q, want %q", others, got, want)
+		}
+	}
 }
 
 func TestRecallThatIsLateIsLeftOut(t *testing.T) {

@@ -44,6 +44,19 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
+// TestDuplicatesByDefault: memories merge, turns of a conversation do not.
+func TestDuplicatesByDefault(t *testing.T) {
+	b := newBed(t)
+	for session, merged := range map[string]bool{"": true, "talk": false} {
+		for i, text := range []string{"Ada likes tea in " + session, "ada likes  tea in " + session} {
+			got, err := b.Store(context.Background(), &Caller{Tenant: "acme"}, &Write{Bucket: "default", Memories: []Memory{{Content: text, Session: session}}})
+			if err != nil || got[0].Merged != (merged && i == 1) {
+				t.Errorf("session %q, time %d: %+v %v", session, i+1, got, err)
+			}
+		}
+	}
+}
+
 func TestTime(t *testing.T) {
 	b := newBed(t)
 	ctx, who := context.Background(), &Caller{Tenant: "acme"}

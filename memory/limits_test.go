@@ -83,6 +83,15 @@ func TestBlockIsBounded(t *testing.T) {
 	}
 }
 
+// TestTokensAreEstimated: a third of ASCII, half of the other bytes, rounded up.
+func TestTokensAreEstimated(t *testing.T) {
+	for text, want := range map[string]int{"": 0, "a": 1, "abc": 1, "abcd": 2, "é": 1, "東京": 3, "abcé": 2, strings.Repeat("x", 3000): 1000} {
+		if got := Tokens(text); got != want {
+			t.Errorf("%.10q: %d, want %d", text, got, want)
+		}
+	}
+}
+
 // TestTurnsAtHandAreNotRecalled: what the conversation holds already is not put
 // into it again.
 func TestTurnsAtHandAreNotRecalled(t *testing.T) {

@@ -134,6 +134,9 @@ func TestBudgets(t *testing.T) {
 				passes[i].Leave(130, now)
 				total += 130
 			}
+			if total > 100_000 {
+				t.Fatal("nothing is refused")
+			}
 		}
 	}
 	for day, want := range []string{TokensPerDay, TokensPerDay, TokensPerMonth} {
