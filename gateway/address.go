@@ -76,7 +76,7 @@ func (t *table) target(p *Provider, c *directory.Credential) (*upstream.Target, 
 	to := p.Target
 	if c.BaseURL != "" {
 		var err error
-		if to, err = t.ownTarget(p, c.BaseURL); err != nil {
+		if to, err = t.ownTarget(p, c); err != nil {
 			return nil, err
 		}
 	}

@@ -21,7 +21,7 @@ func (h *house) storeAt(label, baseURL, secret string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	host := strings.TrimSuffix(strings.TrimPrefix(baseURL, "http://"), "/v1")
+	host, _, _ := strings.Cut(strings.TrimPrefix(baseURL, "http://"), "/")
 	sealed, err := h.keyring.Seal(ctx, vaultbridge.Context{Tenant: "acme", CredentialID: id, Provider: "main", Address: baseURL}, []byte(secret))
 	if err == nil {
 		_, err = h.directory.PutCredential(ctx, directory.Credential{

@@ -5,9 +5,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/upstream"
 )
 
@@ -44,19 +44,12 @@ type table struct {
 	cutRevoked   bool
 	recall       Recall
 
-	own     sync.Map // ownAddress → *upstream.Target
-	mu      sync.Mutex
-	retired bool // another table has taken over; guarded by mu
-}
-
-// ownAddress is a base URL of credentials, beside their provider's own target.
-type ownAddress struct {
-	beside  *upstream.Target
-	baseURL string
+	own ownTargets
 }
 
 func newTable(client *upstream.Client, s *Settings) *table {
 	t := &table{
+		own:    ownTargets{client: client, of: map[string][]*ownTarget{}},
 		client: client, providers: make(map[string]*Provider, len(s.Providers)), egress: s.Egress, maxBodyBytes: s.MaxBodyBytes, cutRevoked: s.CutRevoked, recall: s.Recall,
 	}
 	names := make([]string, 0, len(s.Providers))
@@ -83,9 +76,6 @@ func (g *Gateway) Apply(s *Settings) {
 
 // handOver gives next the targets that go on, and gives those that do not.
 func (t *table) handOver(next *table) (left []*upstream.Target) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.retired = true
 	goesOn := map[*upstream.Target]bool{}
 	for _, p := range next.providers {
 		goesOn[p.Target] = true
@@ -95,25 +85,17 @@ func (t *table) handOver(next *table) (left []*upstream.Target) {
 			left = append(left, p.Target)
 		}
 	}
-	t.own.Range(func(key, value any) bool {
-		at, target := key.(ownAddress), value.(*upstream.Target) //nolint:forcetypeassert // only ownTarget stores
-		if goesOn[at.beside] && t.egress == next.egress {
-			next.own.Store(at, target)
-		} else {
-			left = append(left, target)
-		}
-		return true
-	})
-	return left
+	own := t.own.handOver(&next.own, func(beside *upstream.Target) bool { return goesOn[beside] && t.egress == next.egress })
+	return append(left, own...)
 }
 
 // ownTarget is the target of a credential's own base URL.
-func (t *table) ownTarget(p *Provider, baseURL string) (*upstream.Target, error) {
-	at := ownAddress{p.Target, baseURL}
-	if known, ok := t.own.Load(at); ok {
-		return known.(*upstream.Target), nil //nolint:forcetypeassert // only ownTarget stores
+func (t *table) ownTarget(p *Provider, c *directory.Credential) (*upstream.Target, error) {
+	name, now := ownAddress{p.Target, c.BaseURL}, time.Now()
+	if known := t.own.find(name, now); known != nil {
+		return known, nil
 	}
-	base, err := url.Parse(baseURL)
+	base, err := url.Parse(c.BaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("cannot parse stored base URL: %w", err)
 	}
@@ -121,16 +103,7 @@ func (t *table) ownTarget(p *Provider, baseURL string) (*upstream.Target, error)
 	if ofOperator(p, base) {
 		egress = nil // the operator's own choice, another path
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if known, ok := t.own.Load(at); ok {
-		return known.(*upstream.Target), nil //nolint:forcetypeassert // see above
-	}
-	target := t.client.NewTarget(base, p.Roots, egress, p.Target.Limits)
-	if t.retired {
-		t.client.Retire(target) // for the last requests of this table
-	} else {
-		t.own.Store(at, target)
-	}
-	return target, nil
+	return t.own.add(c.TenantID, name, now, func() *upstream.Target {
+		return t.client.NewTarget(base, p.Roots, egress, p.Target.Limits)
+	}), nil
 }

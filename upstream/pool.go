@@ -1,7 +1,6 @@
 package upstream
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -27,14 +26,14 @@ type Client struct {
 	proxies *Proxies
 
 	mu      sync.Mutex
-	targets []*Target
+	targets map[*Target]struct{}
 	stop    chan struct{}
 	closer  sync.WaitGroup
 }
 
 // NewClient makes a client. Close it to release its connections.
 func NewClient() *Client {
-	c := &Client{stop: make(chan struct{})}
+	c := &Client{stop: make(chan struct{}), targets: map[*Target]struct{}{}}
 	c.closer.Go(c.closeIdle)
 	return c
 }
@@ -55,7 +54,7 @@ func (c *Client) Close() {
 // close as they end.
 func (c *Client) Retire(t *Target) {
 	c.mu.Lock()
-	c.targets = slices.DeleteFunc(c.targets, func(one *Target) bool { return one == t })
+	delete(c.targets, t)
 	c.mu.Unlock()
 	t.pool.shut()
 }
@@ -67,16 +66,23 @@ func (c *Client) Idle() int {
 	return n
 }
 
+// Targets counts those that were made and not retired.
+func (c *Client) Targets() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.targets)
+}
+
 func (c *Client) add(t *Target) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.targets = append(c.targets, t)
+	c.targets[t] = struct{}{}
 }
 
 func (c *Client) each(f func(*pool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, t := range c.targets {
+	for t := range c.targets {
 		f(&t.pool)
 	}
 }
