@@ -206,7 +206,8 @@ type Timeouts struct {
 	ClientSilence time.Duration `yaml:"client_silence"`
 	// For a client that does not read its answer.
 	ClientWrite time.Duration `yaml:"client_write"`
-	// For requests in flight when the gateway is told to stop.
+	// For requests in flight when the gateway is told to stop. The process ends ten
+	// seconds later at most.
 	Drain time.Duration `yaml:"drain" reload:"yes"`
 }
 

@@ -255,6 +255,13 @@ func (u *upload) patience() bool {
 	return !u.over && u.ctx.SetReadDeadline(time.Now().Add(u.silence)) == nil
 }
 
+// interrupted reports whether nobody waits for the body any more.
+func (u *upload) interrupted() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.over
+}
+
 // end says that the client's connection is no longer the upload's.
 func (u *upload) end() {
 	u.mu.Lock()
@@ -306,7 +313,9 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 			return u.bytes, nil
 		}
 		if rerr != nil {
-			u.err = bodyError(rerr)
+			if !u.interrupted() { // or it was our own doing
+				u.err = bodyError(rerr)
+			}
 			return u.bytes, upstream.ErrRequestBody
 		}
 	}

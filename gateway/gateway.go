@@ -166,6 +166,9 @@ func (g *Gateway) Serve(l net.Listener) error {
 // Connections counts those of clients that are open.
 func (g *Gateway) Connections() int { return g.server.Connections() }
 
+// cutTime is how long requests that were cut may take to their end.
+const cutTime = time.Second
+
 // Shutdown stops accepting, answers new requests on open connections with 503
 // draining, and waits for those in flight. When ctx ends first, the rest is
 // canceled as if the clients had left, and recorded.
@@ -174,7 +177,8 @@ func (g *Gateway) Shutdown(ctx context.Context) error {
 	err := g.server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
 		g.watcher.cancelAll()
-		last, stop := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		g.server.Cut()
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), cutTime)
 		defer stop()
 		err = g.server.Shutdown(last)
 	}

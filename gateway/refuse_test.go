@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -295,25 +296,38 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainIsBounded: a stream that does not end is cut when the time for
-// draining is over, and recorded.
+// TestDrainIsBounded: whatever holds a request when the time for draining is
+// over, it is cut: its record says so, and the gateway is at its end soon.
 func TestDrainIsBounded(t *testing.T) {
-	h := newHouse(t)
-	_, r := h.dial(h.raw("/v1/chat/completions", chatBody("fake:chunks=10,stall-after=3", true)))
-	if _, err := r.ReadString('\n'); err != nil {
-		t.Fatal(err)
+	announced := func(path, contentType string) func(h *house) string {
+		return func(h *house) string {
+			return fmt.Sprintf("POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: 100000\r\n\r\n%s", path, h.token, contentType, strings.Repeat(" ", 8000))
+		}
 	}
-	ctx, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
-	defer stop()
-	began := time.Now()
-	if err := h.gateway.Shutdown(ctx); err != nil {
-		t.Error(err)
-	}
-	if d := time.Since(began); d > 3*time.Second {
-		t.Errorf("stopping took %v", d)
-	}
-	if record := h.records(1)[0]; record["outcome"] != "client_cancelled" {
-		t.Errorf("record %v", record)
+	for name, sent := range map[string]func(h *house) string{
+		"a stream that stalls": func(h *house) string {
+			return h.raw("/v1/chat/completions", chatBody("fake:chunks=10,stall-after=3", true))
+		},
+		"a provider that does not answer": func(h *house) string { return h.raw("/v1/chat/completions", chatBody("fake:stall", false)) },
+		"a response that nobody reads":    func(h *house) string { return h.raw("/v1/chat/completions", chatBody("fake:chunks=200000", true)) },
+		"a body that does not end":        announced("/v1/chat/completions", "application/json"),
+		"an upload that does not end":     announced("/v1/files", "application/octet-stream"),
+		"a memory that does not end":      announced("/v1/buckets/x/memories", "application/json"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHouse(t)
+			c, _ := h.dial(sent(h))
+			_ = c.(*net.TCPConn).SetReadBuffer(4096)
+			h.eventually("the call is in flight", func() bool { return h.limiter.InFlight() == 1 })
+			ctx, stop := context.WithTimeout(context.Background(), 100*time.Millisecond)
+			defer stop()
+			if err := h.gateway.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			if record := h.records(1)[0]; record["outcome"] != "client_cancelled" {
+				t.Errorf("record %v", record)
+			}
+		})
 	}
 }
 

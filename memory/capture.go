@@ -98,6 +98,10 @@ func (k *Keeper) storeTurns(ctx context.Context, all []Turn) {
 	callers := map[place]Caller{}
 	for i := range all {
 		t := &all[i]
+		if k.waiting.over() { // what was looked through by now is stored
+			k.counts.CaptureDropped.Add(1)
+			continue
+		}
 		at := place{t.Caller.Tenant, t.Caller.Token, t.Bucket}
 		if together[at] == nil {
 			together[at], callers[at] = &Write{Bucket: t.Bucket, Dedup: DedupOff}, t.Caller
@@ -131,12 +135,17 @@ func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
 	k.scrubbing.Lock()
 	defer k.scrubbing.Unlock()
 	for i, said := range []struct{ role, text string }{{"user", t.User}, {"assistant", t.Assistant}} {
-		if strings.TrimSpace(said.text) == "" {
+		text := withoutSecrets(strings.ToValidUTF8(said.text, ""))
+		if strings.TrimSpace(text) == "" {
 			continue
 		}
-		text := withoutSecrets(strings.ToValidUTF8(said.text, ""))
 		origin := sha256.Sum256(append(t.Origin[:], byte(i)))
-		all = append(all, Memory{Content: text, Role: said.role, Session: t.Session, ObservedAt: t.At, origin: origin[:]})
+		m := Memory{Content: text, Role: said.role, Session: t.Session, ObservedAt: t.At, origin: origin[:]}
+		if m.check("", t.At) != nil { // a text can be too long without its secrets: it must not cost the batch
+			k.counts.CaptureRefused.Add(1)
+			continue
+		}
+		all = append(all, m)
 	}
 	return all
 }

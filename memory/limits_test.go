@@ -207,6 +207,41 @@ func TestTurnsThatAreTooLongAreNotCopied(t *testing.T) {
 	}
 }
 
+// TestNoTurnCostsItsBatch: a turn that cannot be stored once its secrets are
+// removed is left out and counted; those that wait with it are stored.
+func TestNoTurnCostsItsBatch(t *testing.T) {
+	const secret = "a pin: 1234 " // shorter than what takes its place
+	for name, bad := range map[string]struct {
+		text    string
+		refused int64
+	}{
+		"grows too long": {strings.Repeat(secret, MaxContentBytes/len(secret)), 1},
+		"is no text":     {"\xff\xfe", 0},
+		"is empty":       {" ", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			held, err := b.begin(context.Background(), "acme", "default") // so that the turns wait together
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, text := range []string{"Ada keeps bees.", "Bea keeps ants.", bad.text, "Cyd keeps cats."} {
+				if !b.Capture(turnOf("acme", text)) {
+					t.Fatal("dropped")
+				}
+			}
+			b.end(held)
+			b.eventually("all is stored", func() bool { return b.WaitingBytes() == 0 })
+			if c := b.Counts(); c.Captured.Load() != 3 || c.CaptureRefused.Load() != bad.refused {
+				t.Errorf("%d are stored and %d counted as refused, want 3 and %d", c.Captured.Load(), c.CaptureRefused.Load(), bad.refused)
+			}
+			if got := b.find("acme", "default", "who keeps cats?"); len(got) == 0 {
+				t.Error("the turn behind it is not found")
+			}
+		})
+	}
+}
+
 // TestClosingStoresWhatWaits: more turns than one batch has are stored before
 // the keeper closes, and none is taken afterwards.
 func TestClosingStoresWhatWaits(t *testing.T) {

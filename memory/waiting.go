@@ -31,6 +31,7 @@ type waitingTurns struct {
 	of       map[string]*tenantTurns
 	all      burden
 	closed   bool
+	late     bool           // the time to store what waits is over
 	finished sync.WaitGroup // of tenants
 }
 
@@ -99,8 +100,8 @@ func (w *waitingTurns) next(tenant string, stored []Turn) []Turn {
 }
 
 // close takes nothing more and waits until all that waits is stored, for so long
-// at most. What waits then is let go of; dropped is how many turns that were. A
-// batch that has begun is stored in either case.
+// at most. What waits then is let go of; dropped is how many turns that were. Of a
+// batch that has begun, what was looked through by then is stored.
 func (w *waitingTurns) close(most time.Duration) (dropped int) {
 	w.mu.Lock()
 	w.closed = true
@@ -117,6 +118,7 @@ func (w *waitingTurns) close(most time.Duration) (dropped int) {
 	case <-time.After(most):
 	}
 	w.mu.Lock()
+	w.late = true
 	for _, own := range w.of {
 		dropped += len(own.queue)
 		own.queue = nil
@@ -124,6 +126,13 @@ func (w *waitingTurns) close(most time.Duration) (dropped int) {
 	w.mu.Unlock()
 	<-stored
 	return dropped
+}
+
+// over reports whether the time to store what waits is over.
+func (w *waitingTurns) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.late
 }
 
 // bytes is how much text waits.

@@ -35,3 +35,24 @@ func TestClosingDoesNotWaitForEver(t *testing.T) {
 		t.Errorf("%d dropped of %d, %d had begun", dropped, turns, len(begun))
 	}
 }
+
+// TestEndBreaksABatchOff: looking through a batch takes seconds where a machine
+// is busy; the end of the gateway waits for the turn that is being looked
+// through, and no other.
+func TestEndBreaksABatchOff(t *testing.T) {
+	b := newBed(t)
+	b.scrubbing.Lock() // so that the first turn of a batch takes long
+	for range 10 {
+		if !b.Capture(turnOf("acme", "Ada keeps bees.")) {
+			t.Fatal("dropped")
+		}
+	}
+	closed := make(chan struct{})
+	go func() { b.Close(); close(closed) }()
+	b.eventually("the time is over", b.waiting.over)
+	b.scrubbing.Unlock()
+	<-closed
+	if c := b.Counts(); c.Captured.Load() != 1 || c.CaptureDropped.Load() != 9 {
+		t.Errorf("%d are stored and %d dropped, want 1 and 9", c.Captured.Load(), c.CaptureDropped.Load())
+	}
+}

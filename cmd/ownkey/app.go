@@ -245,9 +245,11 @@ func (a *app) run(ctx context.Context) error {
 	a.log.Info().Str("listen", addressesOf(a.data)).Str("admin_listen", addressesOf(a.control)).Msg("serving")
 	err := a.wait(ctx, failed)
 	stop() // a second signal ends the process at once
-	drain, done := context.WithTimeout(context.WithoutCancel(ctx), a.now().Timeouts.Drain)
+	patience := a.now().Timeouts.Drain
+	defer endWithin(patience + endTime)()
+	drain, done := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer done()
-	err = errors.Join(err, a.gateway.Shutdown(drain), a.admin.Shutdown(drain), a.close(ctx))
+	err = errors.Join(err, a.gateway.Shutdown(drain), a.admin.Shutdown(drain), a.admin.Close(), a.close(ctx))
 	a.log.Info().Msg("stopped")
 	return err
 }

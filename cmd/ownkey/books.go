@@ -264,8 +264,9 @@ func (b *books) unseal(u vaultbridge.Unsealing) {
 	}
 }
 
-// flushTime bounds how long a question waits for the newest rows.
-const flushTime = 2 * time.Second
+// flushTime bounds how long a question waits for the newest rows: as long as
+// they may take to their store.
+const flushTime = 5 * time.Second
 
 // flush brings the store up to date, for a question.
 func (b *books) flush(ctx context.Context) error {

@@ -341,3 +341,22 @@ func TestServeAndCheck(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestEndIsBounded: a process whose end takes too long says so and ends.
+func TestEndIsBounded(t *testing.T) {
+	if os.Getenv("ENDLESS") != "" {
+		endWithin(time.Millisecond)
+		select {}
+	}
+	ended := endWithin(time.Hour) // this one comes to its end by itself
+	ended()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestEndIsBounded$")
+	cmd.Env = append(os.Environ(), "ENDLESS=1")
+	out, err := cmd.CombinedOutput()
+	if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != brokenOff {
+		t.Errorf("%v", err)
+	}
+	if !strings.Contains(string(out), "broken off") {
+		t.Errorf("%s", out)
+	}
+}

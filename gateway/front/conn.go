@@ -67,6 +67,16 @@ func (c *Conn) stop() {
 	}
 }
 
+// cut ends the connection whatever it does, as if its client had left. The
+// socket stays open until the request that uses it has ended.
+func (c *Conn) cut() {
+	if own, ok := c.raw.(*socket.Conn); ok {
+		own.Cut()
+	} else {
+		_ = c.raw.Close()
+	}
+}
+
 // serve answers the connection's requests, one after another.
 func (c *Conn) serve() {
 	if !c.introduced(c.s.o.HeadTimeout) {

@@ -138,6 +138,16 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 }
 
+// Cut ends all connections as if their clients had left: those whose requests
+// have had their time. It is called behind Shutdown.
+func (s *Server) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.cut()
+	}
+}
+
 // start serves a connection in a goroutine of its own.
 func (s *Server) start(c *Conn) {
 	s.mu.Lock()

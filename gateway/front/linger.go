@@ -3,6 +3,8 @@ package front
 import (
 	"crypto/tls"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/pace"
 )
 
 // A socket that is closed while its client sends answers with a reset, and the
@@ -46,7 +48,9 @@ func (c *Conn) linger(most bounds) {
 		return
 	}
 	dropped := make([]byte, 16<<10)
+	var pace pace.Pace // requests come first: what is dropped here costs no tenant a place
 	for left := most.bytes; left > 0; {
+		pace.Step()
 		now := time.Now()
 		if !now.Before(until) || c.raw.SetReadDeadline(earlier(until, now.Add(most.silence))) != nil {
 			return

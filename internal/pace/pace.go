@@ -15,6 +15,11 @@ const (
 	// on an idle machine, Go's poller sleeps for whole milliseconds.
 	most       = 500 * time.Microsecond
 	mostHasted = 2 * time.Millisecond
+	// turn is what Go gives anybody at a time (runtime, forcePreemptNS). A pause that
+	// takes longer means that the machine is overloaded and all others have had their
+	// turns: who hurries then takes one, or rows would come in faster than they are
+	// worked through.
+	turn = 10 * time.Millisecond
 	// every is how many rows of some 0.5 to 5 µs are between two looks at the
 	// clock.
 	every = 16
@@ -31,6 +36,9 @@ const (
 type Pace struct {
 	// Hurry is for work that falls behind: it takes two thirds of a core.
 	Hurry bool
+	// Due is when the work should have come to its end: from then on it hurries.
+	// Zero is never.
+	Due time.Time
 
 	since time.Time // when the slice began
 	slice time.Duration
@@ -52,12 +60,21 @@ func (p *Pace) Step() {
 	if now.Sub(p.since) < p.slice {
 		return
 	}
+	p.Hurry = p.Hurry || !p.Due.IsZero() && now.After(p.Due)
 	time.Sleep(pause)
 	p.since = time.Now()
-	slept := p.since.Sub(now)
-	if p.slice = min(most, slept/share); p.Hurry {
-		p.slice = min(mostHasted, slept*haste)
+	p.slice = sliceAfter(p.since.Sub(now), p.Hurry)
+}
+
+// sliceAfter is how long the work may go on behind a pause.
+func sliceAfter(slept time.Duration, hurry bool) time.Duration {
+	switch {
+	case !hurry:
+		return min(most, slept/share)
+	case slept < turn:
+		return min(mostHasted, slept*haste)
 	}
+	return turn
 }
 
 // Bytes calls each with b's pieces, in order, until there is an error.

@@ -50,6 +50,40 @@ func TestHurry(t *testing.T) {
 	})
 }
 
+// TestDueHurries: work that has not come to its end in time hurries.
+func TestDueHurries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := Pace{Due: time.Now().Add(10 * pause)}
+		for !p.Hurry {
+			time.Sleep(pause)
+			p.Step()
+			if late := time.Since(p.Due); late > 3*pause {
+				t.Fatalf("%v after it was due it does not hurry", late)
+			}
+		}
+		if early := time.Until(p.Due); early > 0 {
+			t.Errorf("it hurries %v before it is due", early)
+		}
+	})
+}
+
+// TestSlices: how long the work goes on behind a pause. Whoever hurries takes a
+// turn like anybody where the machine has no time for pauses.
+func TestSlices(t *testing.T) {
+	for _, c := range []struct {
+		slept time.Duration
+		hurry bool
+		want  time.Duration
+	}{
+		{pause, false, pause / share}, {time.Millisecond, false, time.Millisecond / share}, {time.Second, false, most},
+		{pause, true, pause * haste}, {time.Millisecond, true, mostHasted}, {turn - 1, true, mostHasted}, {turn, true, turn}, {time.Second, true, turn},
+	} {
+		if got := sliceAfter(c.slept, c.hurry); got != c.want {
+			t.Errorf("after %v, hurry %t: %v, want %v", c.slept, c.hurry, got, c.want)
+		}
+	}
+}
+
 func TestBytes(t *testing.T) {
 	all := bytes.Repeat([]byte("content "), 3*pieceBytes/8+1)
 	var p Pace

@@ -71,6 +71,12 @@ func (c *Conn) CloseWrite() error {
 	return half.CloseWrite()
 }
 
+// Cut ends both directions at once: whoever reads comes to the end, and whoever
+// writes gets an error. The descriptor stays open until Close.
+func (c *Conn) Cut() {
+	_ = c.raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) }) // it may be closed already
+}
+
 // Read is net.Conn's.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {

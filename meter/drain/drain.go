@@ -90,7 +90,7 @@ type Drain struct {
 	// The worker's own.
 	cursor  ledger.Position
 	opens   map[uuid.UUID][]byte
-	hurry   bool // the last pass took longer than rows may wait
+	hurry   bool // the last pass took longer than rows may wait, or somebody waits for this one
 	settled bool // what dead processes had left open was dealt with
 	waiting *Batch
 	// What was used and can be used again: at 30,000 records a second, making
@@ -189,9 +189,11 @@ func (d *Drain) work(ctx context.Context) {
 			return
 		case f := <-d.flushes:
 			timer.Stop()
-			flushes = append(flushes, f)
+			flushes = d.asked(append(flushes, f))
 		case <-timer.C:
+			flushes = d.asked(flushes)
 		}
+		d.hurry = d.hurry || len(flushes) > 0
 		if d.shown() {
 			d.lines.pass(time.Now())
 		}
@@ -206,6 +208,18 @@ func (d *Drain) work(ctx context.Context) {
 			close(f)
 		}
 		flushes = flushes[:0]
+	}
+}
+
+// asked adds all who wait for a flush: one pass is for all of them.
+func (d *Drain) asked(flushes []chan struct{}) []chan struct{} {
+	for {
+		select {
+		case f := <-d.flushes:
+			flushes = append(flushes, f)
+		default:
+			return flushes
+		}
 	}
 }
 

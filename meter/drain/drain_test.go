@@ -173,6 +173,50 @@ func TestSinkThatFails(t *testing.T) {
 	}
 }
 
+// slow is a sink that waits for leave before it takes a batch.
+type slow struct {
+	sink
+	leave chan struct{}
+}
+
+func (s *slow) Take(ctx context.Context, b *drain.Batch) error {
+	<-s.leave
+	return s.sink.Take(ctx, b)
+}
+
+// TestOnePassIsForAllWhoWait: however many wait for the newest rows, two passes
+// are enough: the one that goes on, and one more.
+func TestOnePassIsForAllWhoWait(t *testing.T) {
+	const waiting = 20
+	j, s := journal(t, t.TempDir()), &slow{leave: make(chan struct{})}
+	d := start(t, j, s, &bytes.Buffer{})
+	must(t, j.Close(record()))
+	s.leave <- struct{}{} // the first pass goes on: it has come as far as its sink
+	must(t, j.Close(record()))
+	flushed, asking := make(chan error, waiting), make(chan struct{}, waiting)
+	for range waiting {
+		go func() { asking <- struct{}{}; flushed <- d.Flush(t.Context()) }()
+	}
+	for range waiting {
+		<-asking
+	}
+	for left := waiting; left > 0; {
+		select {
+		case s.leave <- struct{}{}:
+			must(t, j.Close(record())) // so that each pass has something to do
+		case err := <-flushed:
+			must(t, err)
+			left--
+		}
+	}
+	if tried := s.tried(); tried > waiting/2 {
+		t.Errorf("%d passes for %d who waited", tried, waiting)
+	}
+	close(s.leave)
+	d.Close()
+	must(t, j.Shut())
+}
+
 func TestLedgerForgetsWhatIsTaken(t *testing.T) {
 	s := &sink{}
 	j := journal(t, t.TempDir())

@@ -15,7 +15,7 @@ import (
 // read gathers the next batch; nil when there is nothing new. more says that
 // the ledger has rows beyond it.
 func (d *Drain) read() (b *Batch, more bool, err error) {
-	b = &Batch{Gateway: d.o.Journal.Identity(), Pace: pace.Pace{Hurry: d.hurry}}
+	b = &Batch{Gateway: d.o.Journal.Identity(), Pace: pace.Pace{Hurry: d.hurry, Due: time.Now().Add(d.o.Interval)}}
 	began := d.o.Journal.Began()
 	var broken error
 	err = d.o.Journal.Read(d.cursor, func(next ledger.Position, kind ledger.Kind, row []byte) bool {
