@@ -43,6 +43,7 @@ type effect struct {
 // more time than a test has.
 var seenElsewhere = map[string]string{
 	"admin.token":                     "TestReload",
+	"providers.NAME.request_headers":  "TestReload",
 	"timeouts.drain":                  "TestEveryReloadedKeyHasAnEffect, at its end",
 	"runaway.factor":                  "TestApplyReplacesEverySetting of package admission",
 	"runaway.least_tokens_per_minute": "TestApplyReplacesEverySetting of package admission",
@@ -253,6 +254,10 @@ func TestEveryReloadedKeyHasAnEffect(t *testing.T) {
 			defer func() { s.ready.BaseURL = was }()
 			r, _, _ := s.ask(s.token, "/chat/completions", chatWith("openai/gpt-4o", long, false))
 			return at(r.StatusCode == 413)
+		}},
+		effect{keys: "providers.NAME.response_headers", openai: "response_headers: [x-unknown]", act: func() func() bool {
+			r, _, _ := s.ask(s.token, "/chat/completions", chatWith("openai/gpt-4o", "x", false))
+			return at(r.Header.Get("X-Unknown") == "internal")
 		}},
 		effect{keys: "providers.NAME.first_byte_timeout", openai: "first_byte_timeout: 50ms", act: status("openai/fake:delay=400ms", "x", 504)},
 		effect{keys: "providers.NAME.idle_timeout", openai: "idle_timeout: 50ms", act: broken},
