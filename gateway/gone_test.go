@@ -195,7 +195,7 @@ func TestAborts(t *testing.T) {
 	for _, r := range h.leavers(aborts) {
 		d := r.LeftAt.Sub(closedAt[r.Model])
 		worst = max(worst, d)
-		if d > promised {
+		if d > tolerated {
 			t.Errorf("%s was left after %v", r.Model, d)
 		}
 	}
