@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,11 @@ func TestUsageOverTheAdminPlane(t *testing.T) {
 		if got := rows(query); len(got) != 1 || got[0].Requests != 5 {
 			t.Errorf("%s: %+v", query, got)
 		}
+	}
+	said := p.want("GET", "/usage", "", 200)
+	from, err := time.Parse(time.RFC3339, fmt.Sprint(said["from"]))
+	if age := now.Sub(from); err != nil || said["by"] != "day" || age < 30*24*time.Hour || age > 31*24*time.Hour {
+		t.Errorf("where nothing is said: by %v from %v, %v", said["by"], said["from"], err)
 	}
 	if got := rows("to=2026-01-01"); len(got) != 0 {
 		t.Errorf("%+v", got)
