@@ -169,6 +169,18 @@ func TestRecallThatIsLateIsLeftOut(t *testing.T) {
 	}
 }
 
+// TestRecallThatFailsIsLeftOut: the store of memories is gone, the call goes on.
+func TestRecallThatFailsIsLeftOut(t *testing.T) {
+	h := newHouse(t)
+	if err := h.memories.Close(); err != nil {
+		t.Fatal(err)
+	}
+	a := h.do("POST", "/v1/chat/completions", question, "Ownkey-Memory", "recall")
+	if a.status != 200 || a.header.Get("Ownkey-Memory") != "error" || h.sentBody() != question || h.retrievals() != 0 {
+		t.Errorf("%d %v, sent %s, %d billed", a.status, a.header, h.sentBody(), h.retrievals())
+	}
+}
+
 func TestMemoryThatMayNotBe(t *testing.T) {
 	h := newHouse(t)
 	inference := h.mint("acme", directory.NewToken{Scopes: []string{"inference"}})
