@@ -3,7 +3,7 @@
 //
 //	go run ./benchmarks/hostile flood
 //	go run ./benchmarks/hostile loud
-//	go run ./benchmarks/hostile minute
+//	go run ./benchmarks/hostile minute (on SQLite, then on ClickHouse)
 //	go run ./benchmarks/hostile soak [minutes] [file.svg]
 //
 // Everything runs on this machine, on the loopback interface; each run stops by
@@ -22,7 +22,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/hostile"
@@ -40,13 +42,26 @@ func run(args []string) error {
 	if len(args) == 0 || all[args[0]] == nil {
 		return errors.New("want flood, loud, minute or soak")
 	}
-	b, err := makeBed()
-	if err != nil {
+	fmt.Printf("%s, %d CPUs, %s\n", time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version())
+	if args[0] != "minute" {
+		return with(all[args[0]], args[1:])
+	}
+	fmt.Println("records in SQLite:")
+	if err := with(minute, nil); err != nil {
 		return err
 	}
+	fmt.Println("records in ClickHouse:")
+	return with(minute, nil, "--clickhouse", "chdb")
+}
+
+// with measures a gateway that is started with more flags.
+func with(measure func(*bed, []string) error, args []string, more ...string) error {
+	b := &bed{}
 	defer b.close()
-	fmt.Printf("%s, %d CPUs, %s\n", time.Now().UTC().Format("2006-01-02"), runtime.NumCPU(), runtime.Version())
-	return all[args[0]](b, args[1:])
+	if err := b.begin(more); err != nil {
+		return err
+	}
+	return measure(b, args)
 }
 
 // bed is a gateway and a provider, each a process of its own.
@@ -65,51 +80,51 @@ type bed struct {
 
 const startTime = 30 * time.Second
 
-func makeBed() (*bed, error) {
-	b := &bed{}
-	var err error
+// begin starts the processes; close ends those that have started.
+func (b *bed) begin(more []string) (err error) {
 	if b.dir, err = os.MkdirTemp("", "ownkey-hostile"); err != nil {
-		return nil, err
+		return err
 	}
 	for name, from := range map[string]string{"ownkey": "./cmd/ownkey", "provider": "./internal/fakeprovider/cmd/fakeprovider"} {
 		if out, err := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(b.dir, name), from).CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("cannot build %s (run from the project's root): %s", name, out)
+			return fmt.Errorf("cannot build %s (run from the project's root): %s", name, out)
 		}
 	}
 	provider := exec.Command(filepath.Join(b.dir, "provider"), "-listen", "127.0.0.1:0")
 	said, err := provider.StdoutPipe()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.start(provider); err != nil {
-		return nil, err
+		return err
 	}
 	address := make([]byte, 100)
 	n, err := said.Read(address)
 	if err != nil {
-		return nil, fmt.Errorf("the provider did not start: %w", err)
+		return fmt.Errorf("the provider did not start: %w", err)
 	}
 	go io.Copy(io.Discard, said) // ends with the process
 	if b.own, err = hostile.StartProvider(); err != nil {
-		return nil, err
+		return err
 	}
 	file := filepath.Join(b.dir, "ready.json")
 	gateway := exec.Command(filepath.Join(b.dir, "ownkey"), "dev", "--data", filepath.Join(b.dir, "data"), "--listen", "127.0.0.1:0",
 		"--admin-listen", "127.0.0.1:0", "--provider", "openai="+strings.TrimSpace(string(address[:n])), "--provider", "own="+b.own.URL(),
 		"--credential", "openai=sk-hostile", "--ready-file", file)
+	gateway.Args = append(gateway.Args, more...)
 	if gateway.Stderr, err = os.Create(filepath.Join(b.dir, "log")); err != nil {
-		return nil, err
+		return err
 	}
 	if err := b.start(gateway); err != nil {
-		return nil, err
+		return err
 	}
 	b.gateway = gateway.Process.Pid
 	for end := time.Now().Add(startTime); ; time.Sleep(20 * time.Millisecond) {
 		if f, err := os.ReadFile(file); err == nil && json.Unmarshal(f, &b.ready) == nil {
-			return b, nil
+			return nil
 		}
 		if time.Now().After(end) {
-			return nil, errors.New("the gateway did not start")
+			return errors.New("the gateway did not start")
 		}
 	}
 }
@@ -127,7 +142,9 @@ func (b *bed) close() {
 		_ = c.Process.Kill()
 		_ = c.Wait()
 	}
-	_ = b.own.Close()
+	if b.own != nil {
+		_ = b.own.Close()
+	}
 	_ = os.RemoveAll(b.dir)
 }
 
@@ -179,4 +196,29 @@ func (b *bed) resident() int64 {
 func (b *bed) descriptors() int {
 	all, _ := os.ReadDir(fmt.Sprintf("/proc/%d/fd", b.gateway))
 	return len(all)
+}
+
+// clockTick is the unit of times in /proc, USER_HZ, the same on all of Go's platforms.
+const clockTick = 10 * time.Millisecond
+
+// worked is the time that the gateway has had of all CPUs.
+func (b *bed) worked() time.Duration {
+	f, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", b.gateway))
+	all := strings.Fields(string(f[bytes.LastIndexByte(f, ')')+1:]))
+	if len(all) < 13 {
+		return 0
+	}
+	user, _ := strconv.Atoi(all[11])
+	system, _ := strconv.Atoi(all[12])
+	return time.Duration(user+system) * clockTick
+}
+
+// workedHere is the same for this process: the attacker, its provider and the
+// second tenant's client.
+func workedHere() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -23,21 +24,33 @@ func minute(b *bed, _ []string) error {
 		return err
 	}
 	_ = b.load(minuteRate, 3*time.Second, b.ready.Token)
+	work := b.watch()
 	alone := b.load(minuteRate, quietTime, b.ready.Token)
-	fmt.Printf("alone, %d requests/s: %s; resident %d MiB\n", minuteRate, alone, b.resident()>>20)
+	fmt.Printf("alone, %d requests/s: %s; resident %d MiB; %s\n", minuteRate, alone, b.resident()>>20, work())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	done := make(chan map[string]map[int]int, 1)
 	go func() { done <- attacker.Run(ctx) }()
+	work = b.watch()
 	beside := b.load(minuteRate, 55*time.Second, b.ready.Token)
-	during := b.resident()
+	during, busy := b.resident(), work()
 	counts := <-done
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Printf("  %-36s %v\n", name, counts[name])
 	}
-	fmt.Printf("beside the hostile tenant: %s; resident %d MiB\n", beside, during>>20)
+	fmt.Printf("beside the hostile tenant: %s; resident %d MiB; %s\n", beside, during>>20, busy)
 	fmt.Printf("p99 × %.2f (aim ≤ 2)\n", float64(beside.at(.99))/float64(alone.at(.99)))
 	return nil
+}
+
+// watch begins to count who has the CPUs. A second tenant that gets slow may wait
+// for the gateway, or for a machine that the attacker's own programs keep busy.
+func (b *bed) watch() func() string {
+	began, gateway, here := time.Now(), b.worked(), workedHere()
+	return func() string {
+		all := float64(time.Since(began)) * float64(runtime.NumCPU()) / 100
+		return fmt.Sprintf("of the CPUs the gateway had %.0f %%, the clients and the hostile provider %.0f %%", float64(b.worked()-gateway)/all, float64(workedHere()-here)/all)
+	}
 }
 
 // attacker makes a tenant with a provider of its own.
