@@ -135,12 +135,12 @@ func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
 	k.scrubbing.Lock()
 	defer k.scrubbing.Unlock()
 	for i, said := range []struct{ role, text string }{{"user", t.User}, {"assistant", t.Assistant}} {
-		text := withoutSecrets(strings.ToValidUTF8(said.text, ""))
+		text := strings.ToValidUTF8(said.text, "")
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
 		origin := sha256.Sum256(append(t.Origin[:], byte(i)))
-		m := Memory{Content: text, Role: said.role, Session: t.Session, ObservedAt: t.At, origin: origin[:]}
+		m := Memory{Content: withoutSecrets(text), Role: said.role, Session: t.Session, ObservedAt: t.At, origin: origin[:]}
 		if m.check("", t.At) != nil { // a text can be too long without its secrets: it must not cost the batch
 			k.counts.CaptureRefused.Add(1)
 			continue
