@@ -120,6 +120,16 @@ func (s *store) put(k vaultbridge.Keyring, tenant, secret string) {
 	}
 }
 
+// fingerprint is that of a tenant's first row.
+func (s *store) fingerprint(tenant string) string {
+	s.t.Helper()
+	rows, err := s.directory.SealedRows(context.Background(), tenant)
+	if err != nil || len(rows) == 0 {
+		s.t.Fatal(rows, err)
+	}
+	return rows[0].Fingerprint
+}
+
 func (s *store) walker(rate int, current, previous vaultbridge.Keyring) *Walker {
 	s.t.Helper()
 	ring, err := vaultbridge.NewRing(current, previous)
@@ -197,10 +207,14 @@ func TestRowsMoveBetweenKeyrings(t *testing.T) {
 	second, _ := newTransit(t, "second")
 	for _, move := range []struct{ to, from vaultbridge.Keyring }{{first, local}, {second, first}, {local, second}} {
 		w := s.walker(1000, move.to, move.from)
+		before := s.fingerprint(tenantName(0))
 		s.start(w, "")
 		job := s.await("the move to "+move.to.Name(), done)
 		if job.RowsDone != tenants+1 || job.RowsFailed != 0 || job.TenantsDone != tenants {
 			t.Errorf("%+v", job)
+		}
+		if after := s.fingerprint(tenantName(0)); after == before || after == "" {
+			t.Errorf("moved to %s, the fingerprint is %q as before", move.to.Name(), after)
 		}
 		s.opens(move.to, tenants, 1)
 		w.Close()
@@ -218,8 +232,12 @@ func TestRotationEndsWithOldVersionsShut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	before := s.fingerprint(tenantName(1))
 	s.start(w, tenantName(1))
 	s.await("the rewrap of one tenant", done)
+	if after := s.fingerprint(tenantName(1)); after != before || before == "" {
+		t.Errorf("the fingerprint was %q and is %q", before, after)
+	}
 	min := func(tenant string) string {
 		return strings.TrimSpace(v.Script("vault read -field=min_decryption_version transit/keys/ownkey-" + tenant))
 	}
