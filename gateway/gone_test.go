@@ -22,10 +22,11 @@ import (
 
 // promised is how long after a client's leaving the provider's connection may
 // stay open. A busy machine adds to both clocks, so one of several tries has to
-// keep to it, and each to tolerated.
+// keep to it, nine of ten of a thousand to usual, and each to tolerated.
 const (
 	promised  = 100 * time.Millisecond
-	tolerated = 250 * time.Millisecond
+	usual     = 250 * time.Millisecond
+	tolerated = 2 * time.Second
 	tries     = 5
 )
 
@@ -192,14 +193,20 @@ func TestAborts(t *testing.T) {
 	}
 	all.Wait()
 	var worst time.Duration
+	late := 0
 	for _, r := range h.leavers(aborts) {
 		d := r.LeftAt.Sub(closedAt[r.Model])
-		worst = max(worst, d)
+		if worst = max(worst, d); d > usual {
+			late++
+		}
 		if d > tolerated {
 			t.Errorf("%s was left after %v", r.Model, d)
 		}
 	}
 	t.Logf("1,000 aborts: the provider was left after %v at worst", worst)
+	if late > aborts/10 {
+		t.Errorf("after %d of %d aborts the provider was left later than %v", late, aborts, usual)
+	}
 	if n := len(h.records(2*aborts + 1)); n != 2*aborts+1 {
 		t.Errorf("%d records of %d requests", n, 2*aborts+1)
 	}
