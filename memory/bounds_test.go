@@ -131,13 +131,13 @@ func heap() int64 {
 // TestTheBoundHolds: with buckets of any size, what is held stays within the
 // bound and the one bucket that is being used.
 func TestTheBoundHolds(t *testing.T) {
-	const bound = 1 << 20
+	const bound, buckets = 256 << 10, 60
 	b := newBed(t, func(o *Options) { o.MaxResidentBytes = bound }).hasty()
-	for at := range 200 {
+	for at := range buckets {
 		b.fill("acme", fmt.Sprint("bucket-", at), 1+at%40)
 	}
 	for range 2 {
-		for at := range 200 {
+		for at := range buckets {
 			for q := range 9 {
 				b.find("acme", fmt.Sprint("bucket-", at), fmt.Sprint("bees of hive ", q))
 			}
@@ -153,6 +153,9 @@ func TestTheBoundHolds(t *testing.T) {
 		}
 		return true
 	})
+	if b.Counts().Evictions.Load() < buckets {
+		t.Errorf("%d evictions: the buckets fit", b.Counts().Evictions.Load())
+	}
 	if held := b.ResidentBytes(); held != sum {
 		t.Errorf("%d bytes are reported, the buckets have %d", held, sum)
 	}
@@ -162,9 +165,9 @@ func TestTheBoundHolds(t *testing.T) {
 // of an older version may be, is loaded once, and the small ones that are asked
 // between stay beside it.
 func TestALargeBucketLeavesRoomForOthers(t *testing.T) {
-	const bound = 1 << 20
+	const bound = 512 << 10
 	b := newBed(t).hasty()
-	b.fill("large", "default", 4000)
+	b.fill("large", "default", 1500)
 	for at := range 10 {
 		b.fill("acme", fmt.Sprint("bucket-", at), 10)
 	}
