@@ -226,7 +226,7 @@ func TestDeletionsAreLinear(t *testing.T) {
 		}
 		return best
 	}
-	small, large := measure(3000), measure(12_000)
+	small, large := measure(1500), measure(6000)
 	if ratio := float64(large) / float64(small); ratio > 8 {
 		t.Errorf("four times as many take %.1f times as long (%v, %v)", ratio, small, large)
 	}
