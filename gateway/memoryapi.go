@@ -6,7 +6,6 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/wire"
@@ -50,15 +49,17 @@ func (r *request) answerMemory(a *api.Answer) error {
 	return nil
 }
 
-// sendMemory sends an answer whose search is billed, and ends the request.
+// sendMemory sends an answer whose search is billed, and ends the request; an
+// export ends it when it is sent.
 func (r *request) sendMemory(a *api.Answer) {
 	r.memoryHead(a)
-	if a.Taken > 0 {
-		r.sendExport(a)
-	} else {
-		r.oweAnswer(a.Body.Len())
-		writeAnswer(r.ctx, a.Body)
+	if a.Export != nil {
+		r.relay.export = a.Export
+		streamAnswer(r.ctx, &r.relay, -1)
+		return
 	}
+	r.oweAnswer(a.Body.Len())
+	writeAnswer(r.ctx, a.Body)
 	r.record.ResponseBytes += int64(a.Body.Len())
 	outcome := meter.OutcomeCompleted
 	if a.Code != "" {
@@ -66,17 +67,6 @@ func (r *request) sendMemory(a *api.Answer) {
 		outcome = outcomeOf(code(a.Code))
 	}
 	r.finish(outcome)
-}
-
-// sendExport sends an answer from the room that it was made in: another copy
-// would need as much again.
-func (r *request) sendExport(a *api.Answer) {
-	if conn, ok := r.ctx.Conn().(*front.Conn); ok {
-		conn.GiveWhenWritten(r.pass.Holder(), a.Taken)
-	} else {
-		r.pass.Holder().Give(a.Taken)
-	}
-	streamAnswer(r.ctx, a.Body.Reader(), a.Body.Len())
 }
 
 func (r *request) memoryHead(a *api.Answer) {

@@ -166,8 +166,9 @@ const sseType = "text/event-stream"
 type relay struct {
 	r       *request
 	sse     bool
-	task    api.Task // in place of the provider's bytes, the client gets what it makes of them
-	over    bool     // the end was decided; outcome holds it
+	task    api.Task    // in place of the provider's bytes, the client gets what it makes of them
+	export  *api.Export // in place of an attempt
+	over    bool        // the end was decided; outcome holds it
 	outcome meter.Outcome
 	written time.Time    // when the client's write limit was last moved
 	rest    bytes.Buffer // not yet taken by Read
@@ -196,6 +197,9 @@ func (s *relay) WriteTo(w io.Writer) (total int64, err error) {
 
 // pass relays the next bytes, or ends the relay.
 func (s *relay) pass(w io.Writer) (int, error) {
+	if s.export != nil {
+		return s.passExport(w)
+	}
 	p, err := s.r.attempt.Next()
 	if err != nil {
 		return 0, s.end(w, err)
@@ -209,6 +213,25 @@ func (s *relay) pass(w io.Writer) (int, error) {
 	if err != nil {
 		s.close(s.leftOutcome())
 	}
+	return n, err
+}
+
+// passExport sends the next part of an export. One that breaks off is cut: its
+// client never sees the end of a whole one.
+func (s *relay) passExport(w io.Writer) (int, error) {
+	part, err := s.export.Next(context.Background())
+	if err == io.EOF {
+		s.close(meter.OutcomeCompleted)
+		return 0, nil
+	}
+	if err != nil {
+		s.r.record.ErrorCode = api.CodeOf(err)
+		s.close(outcomeOf(code(s.r.record.ErrorCode)))
+		return 0, errCut
+	}
+	s.extend()
+	n, err := s.send(w, part)
+	s.r.record.ResponseBytes += int64(n)
 	return n, err
 }
 
@@ -321,6 +344,9 @@ func (s *relay) close(o meter.Outcome) { s.over, s.outcome = true, o }
 // Close is called by fasthttp exactly once, after the last byte or a failure.
 func (s *relay) Close() error {
 	defer s.recoverFinish()
+	if s.export != nil {
+		s.export.Close()
+	}
 	if !s.over {
 		s.close(s.leftOutcome()) // the client was gone before the first write
 	}

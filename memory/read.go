@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"io"
+	"slices"
 	"time"
 )
 
@@ -105,28 +107,61 @@ func (k *Keeper) List(ctx context.Context, tenant, bucket string, limit, offset 
 	return page, total, err
 }
 
-// Each gives every memory of a bucket in the order of arrival, a page at a
-// time: what is stored meanwhile may or may not be among them.
-func (k *Keeper) Each(ctx context.Context, tenant, bucket string, each func(m *Memory) error) error {
+// exportPage is how many memories an export has in hand: at their largest they
+// are 2 MiB.
+const exportPage = 16
+
+// Export reads a bucket in pages: the memories that it had when the export began.
+// What is changed meanwhile comes as it is when its page is read, and what is
+// deleted meanwhile does not come.
+type Export struct {
+	keeper           *Keeper
+	tenant, bucketID string
+	after, last      int64 // numbers of memories
+}
+
+// Export begins an export.
+func (k *Keeper) Export(ctx context.Context, tenant, bucket string) (*Export, error) {
 	bucketID, err := k.bucketID(ctx, tenant, bucket)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for after := int64(0); ; {
-		page, err := k.query(ctx, tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND m.seq > ? ORDER BY m.seq LIMIT 50", tenant, bucketID, after)
-		if err != nil || len(page) == 0 {
-			return err
-		}
+	e := &Export{keeper: k, tenant: tenant, bucketID: bucketID}
+	err = k.o.Read.QueryRowContext(ctx, "SELECT ifnull(max(seq), 0) FROM memories WHERE bucket_id = ?", bucketID).Scan(&e.last)
+	return e, unavailable(err)
+}
+
+// Next gives the next page, in the order of arrival; io.EOF after the last.
+func (e *Export) Next(ctx context.Context) ([]Memory, error) {
+	page, err := e.keeper.query(ctx, e.tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND m.seq > ? AND m.seq <= ? ORDER BY m.seq LIMIT ?",
+		e.tenant, e.bucketID, e.after, e.last, exportPage)
+	if err != nil {
+		return nil, err
+	}
+	if len(page) == 0 {
+		return nil, io.EOF
+	}
+	e.after = page[len(page)-1].seq
+	now := time.Now()
+	return slices.DeleteFunc(page, func(m Memory) bool { return !m.live(now) }), nil
+}
+
+// Each calls each for the memories of an export.
+func (k *Keeper) Each(ctx context.Context, tenant, bucket string, each func(m *Memory) error) error {
+	e, err := k.Export(ctx, tenant, bucket)
+	for err == nil {
+		var page []Memory
+		page, err = e.Next(ctx)
 		for i := range page {
-			if !page[i].live(time.Now()) {
-				continue
-			}
 			if err := each(&page[i]); err != nil {
 				return err
 			}
 		}
-		after = page[len(page)-1].seq
 	}
+	if err == io.EOF {
+		return nil
+	}
+	return err
 }
 
 // Get gives one memory.

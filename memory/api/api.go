@@ -50,7 +50,7 @@ type Call struct {
 	Access Access // what the token may do with buckets
 	Dry    bool   // a query shows ids and scores, and is not billed
 	Body   wire.Text
-	Room   Room // where an export is made
+	Room   Room // that an export takes
 }
 
 // Room is the memory that a caller may use.
@@ -74,9 +74,10 @@ type Answer struct {
 	RetryAfter  string // seconds
 	ContentType string // empty for JSON
 	Body        Body
-	// Taken is what the body has of the call's room, for the caller to give back.
-	Taken int
-	Task  Task
+	// Export gives the body part by part, in place of Body. It is the caller's to
+	// close.
+	Export *Export
+	Task   Task
 	// Retrieval says what a search is billed as.
 	Retrieval Retrieval
 }
@@ -123,15 +124,6 @@ func (b Body) Len() (n int) {
 		n += len(part)
 	}
 	return n
-}
-
-// Reader reads it.
-func (b Body) Reader() io.Reader {
-	parts := make([]io.Reader, len(b.parts))
-	for i, part := range b.parts {
-		parts[i] = bytes.NewReader(part)
-	}
-	return io.MultiReader(parts...)
 }
 
 // WriteTo writes it.

@@ -17,9 +17,9 @@ type everyBucket struct{}
 func (everyBucket) ReadsBucket(string) bool  { return true }
 func (everyBucket) WritesBucket(string) bool { return true }
 
-// TestDeletionsSayWhetherTextIsLeft: 200 when no file has it, 202 with erased
-// false while a reader keeps it in one.
-func TestDeletionsSayWhetherTextIsLeft(t *testing.T) {
+// openKeeper is a keeper of one tenant's memories; erase may be nil.
+func openKeeper(t *testing.T, erase func(context.Context) error) *memory.Keeper {
+	t.Helper()
 	ctx := t.Context()
 	database, err := db.Open(ctx, filepath.Join(t.TempDir(), "memory.db"))
 	if err == nil {
@@ -28,17 +28,27 @@ func TestDeletionsSayWhetherTextIsLeft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer database.Close()
-	var late error
+	if erase == nil {
+		erase = func(context.Context) error { return nil }
+	}
 	k, err := memory.Open(ctx, memory.Options{
-		Write: database.Write, Read: database.Read, Erase: func(context.Context) error { return late }, Emit: func(memory.Event) error { return nil },
+		Write: database.Write, Read: database.Read, Erase: erase, Emit: func(memory.Event) error { return nil },
 		Tenants: func(string) bool { return true }, Settings: func(string) memory.Settings { return memory.Settings{} }, Trouble: func(string, error) {},
-		MaxResidentBytes: 1 << 20, MaxBucketMemories: 10, MaxTenantBuckets: 10, MaxTenantBytes: 1 << 20,
+		MaxResidentBytes: 256 << 20, MaxBucketMemories: 10_000, MaxTenantBuckets: 10, MaxTenantBytes: 256 << 20,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer k.Close()
+	t.Cleanup(func() { k.Close(); _ = database.Close() })
+	return k
+}
+
+// TestDeletionsSayWhetherTextIsLeft: 200 when no file has it, 202 with erased
+// false while a reader keeps it in one.
+func TestDeletionsSayWhetherTextIsLeft(t *testing.T) {
+	ctx := t.Context()
+	var late error
+	k := openKeeper(t, func(context.Context) error { return late })
 	a := New(k, func(string) string { return "" })
 	for _, late = range []error{nil, errors.New("a reader")} {
 		for _, path := range []string{"one", "buckets/b/memories", "buckets/b"} {

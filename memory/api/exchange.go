@@ -9,38 +9,32 @@ import (
 	"github.com/ownkey/ownkey/memory/exchange"
 )
 
-// Bounds of exports. One is made in memory, in the room that its caller brings,
-// and keeps that room until it is written.
+// Bounds of exports. One is sent as it is read, and has a page of memories in
+// hand, for which it takes room once, at its beginning.
 const (
-	maxExportBytes = 256 << 20
-	// exportPartBytes is how much room is taken at once.
-	exportPartBytes = 64 << 10
-	// maxExports bounds those that are being made at a time, in all and of one
-	// tenant: each has a page of memories in hand, besides.
-	maxExports       = 8
+	exportBytes = 2 << 20
+	// maxTenantExports bounds those of one tenant at a time.
 	maxTenantExports = 2
 )
 
-var errManyExports = &busyError{"too many exports are being made"}
+var errManyExports = &busyError{"too many exports of this tenant are being sent"}
 
-// exports counts those that are being made. It is safe for concurrent use.
+// exports counts those that are being sent. It is safe for concurrent use.
 type exports struct {
-	mu  sync.Mutex
-	all int
-	of  map[string]int // by tenant; guarded by mu
+	mu sync.Mutex
+	of map[string]int // by tenant; guarded by mu
 }
 
 // begin takes a place, if there is one for the tenant.
 func (e *exports) begin(tenant string) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.all >= maxExports || e.of[tenant] >= maxTenantExports {
+	if e.of[tenant] >= maxTenantExports {
 		return false
 	}
 	if e.of == nil {
 		e.of = map[string]int{}
 	}
-	e.all++
 	e.of[tenant]++
 	return true
 }
@@ -48,47 +42,39 @@ func (e *exports) begin(tenant string) bool {
 func (e *exports) end(tenant string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.all--
 	if e.of[tenant]--; e.of[tenant] == 0 {
 		delete(e.of, tenant)
 	}
 }
 
-// exported is an export in the making.
-type exported struct {
-	room  Room
-	body  Body
-	taken int // of the room
-	line  []byte
+// Export is an answer that is made while it is sent.
+type Export struct {
+	memories *memory.Export
+	part     []byte
+	done     func()
 }
 
-// add adds a memory's line, if there is room.
-func (e *exported) add(m *memory.Memory) (err error) {
-	if e.taken > maxExportBytes {
-		return &memory.InvalidError{Field: "bucket", Reason: "is too large to be exported in one piece"}
+// Next gives the next part of the answer, which is valid until the next call;
+// io.EOF behind the last. After any other error the answer is not whole.
+func (e *Export) Next(ctx context.Context) (Body, error) {
+	page, err := e.memories.Next(ctx)
+	if err != nil {
+		return Body{}, err
 	}
-	if e.line, err = exchange.AppendLine(e.line[:0], m); err != nil {
-		return err
-	}
-	for rest := e.line; len(rest) > 0; {
-		last := len(e.body.parts) - 1
-		if last < 0 || len(e.body.parts[last]) == exportPartBytes {
-			if !e.room.Take(exportPartBytes) {
-				return errNoRoom
-			}
-			e.taken += exportPartBytes
-			e.body.parts = append(e.body.parts, make([]byte, 0, exportPartBytes))
-			last++
+	e.part = e.part[:0]
+	for i := range page {
+		if e.part, err = exchange.AppendLine(e.part, &page[i]); err != nil {
+			return Body{}, err
 		}
-		part := &e.body.parts[last]
-		n := min(len(rest), exportPartBytes-len(*part))
-		*part, rest = append(*part, rest[:n]...), rest[n:]
 	}
-	return nil
+	return bodyOf(e.part), nil
 }
 
-// release gives back what nobody will.
-func (e *exported) release() { e.room.Give(e.taken) }
+// Close gives back what the export holds. It must be called once.
+func (e *Export) Close() { e.done() }
+
+// CodeOf is the code of an error that ends an export, as docs/errors.md has it.
+func CodeOf(err error) string { return failure(err).Code }
 
 var errNoRoom = &busyError{"the export finds no more room in the tenant's part of the memory for bodies and answers (limits.max_buffered_bytes)"}
 
@@ -98,7 +84,7 @@ type busyError struct{ reason string }
 // Error says which.
 func (e *busyError) Error() string { return e.reason + "; try again" }
 
-// export gives a bucket as JSON Lines, oldest first.
+// export gives a bucket as JSON Lines, oldest first. It reads nothing of it yet.
 func (a *API) export(ctx context.Context, c *call) (Answer, error) {
 	if err := c.parameters("format"); err != nil {
 		return Answer{}, err
@@ -106,18 +92,23 @@ func (a *API) export(ctx context.Context, c *call) (Answer, error) {
 	if f := c.query.Get("format"); f != "" && f != string(exchange.JSONL) {
 		return Answer{}, &memory.InvalidError{Field: "format", Reason: "must be jsonl"}
 	}
-	if !a.exports.begin(c.Caller.Tenant) {
-		return Answer{}, errManyExports
-	}
-	defer a.exports.end(c.Caller.Tenant)
-	e := exported{room: c.Room}
-	defer e.release()
-	if err := a.keeper.Each(ctx, c.Caller.Tenant, c.bucket(), e.add); err != nil {
+	memories, err := a.keeper.Export(ctx, c.Caller.Tenant, c.bucket())
+	if err != nil {
 		return Answer{}, err
 	}
-	out := Answer{Status: statusOK, ContentType: "application/x-ndjson", Body: e.body, Taken: e.taken}
-	e.taken = 0 // the caller's now
-	return out, nil
+	tenant, room := c.Caller.Tenant, c.Room
+	if !a.exports.begin(tenant) {
+		return Answer{}, errManyExports
+	}
+	if !room.Take(exportBytes) {
+		a.exports.end(tenant)
+		return Answer{}, errNoRoom
+	}
+	e := &Export{memories: memories, done: func() {
+		room.Give(exportBytes)
+		a.exports.end(tenant)
+	}}
+	return Answer{Status: statusOK, ContentType: "application/x-ndjson", Export: e}, nil
 }
 
 // importAll stores the memories of a file. A file that is wrong somewhere
