@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -15,19 +18,19 @@ import (
 // results are the latencies of good answers, and how many of each status came.
 type results struct {
 	mu        sync.Mutex
-	latencies []time.Duration
-	statuses  map[int]int
+	Latencies []time.Duration
+	Statuses  map[int]int
 }
 
 func (r *results) add(status int, took time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.statuses == nil {
-		r.statuses = map[int]int{}
+	if r.Statuses == nil {
+		r.Statuses = map[int]int{}
 	}
-	r.statuses[status]++
+	r.Statuses[status]++
 	if status == http.StatusOK {
-		r.latencies = append(r.latencies, took)
+		r.Latencies = append(r.Latencies, took)
 	}
 }
 
@@ -35,15 +38,15 @@ func (r *results) add(status int, took time.Duration) {
 func (r *results) at(q float64) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.latencies) == 0 {
+	if len(r.Latencies) == 0 {
 		return 0
 	}
-	slices.Sort(r.latencies)
-	return r.latencies[min(len(r.latencies)-1, int(q*float64(len(r.latencies))))]
+	slices.Sort(r.Latencies)
+	return r.Latencies[min(len(r.Latencies)-1, int(q*float64(len(r.Latencies))))]
 }
 
 func (r *results) String() string {
-	return fmt.Sprintf("p50 %.2f ms, p99 %.2f ms, by status %v", ms(r.at(.5)), ms(r.at(.99)), r.statuses)
+	return fmt.Sprintf("p50 %.2f ms, p99 %.2f ms, by status %v", ms(r.at(.5)), ms(r.at(.99)), r.Statuses)
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
@@ -70,6 +73,42 @@ func (b *bed) load(rate int, during time.Duration, tokens ...string) *results {
 	}
 	all.Wait()
 	return r
+}
+
+// The environment of a process that makes a load.
+const (
+	loadURL   = "OWNKEY_LOAD_URL"
+	loadToken = "OWNKEY_LOAD_TOKEN"
+	loadTime  = "OWNKEY_LOAD_TIME"
+)
+
+// loadApart is load by a process of its own: a client in the attacker's would wait
+// for the attacker's goroutines, too.
+func (b *bed) loadApart(during time.Duration) (*results, error) {
+	own, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	child := exec.Command(own, "load")
+	child.Env = append(os.Environ(), loadURL+"="+b.ready.BaseURL, loadToken+"="+b.ready.Token, loadTime+"="+during.String())
+	child.Stderr = os.Stderr
+	text, err := child.Output()
+	if err != nil {
+		return nil, fmt.Errorf("the second tenant's client: %w", err)
+	}
+	r := &results{}
+	return r, json.Unmarshal(text, r)
+}
+
+// loadHere is the other side of loadApart.
+func loadHere() error {
+	during, err := time.ParseDuration(os.Getenv(loadTime))
+	if err != nil {
+		return err
+	}
+	b := &bed{}
+	b.ready.BaseURL = os.Getenv(loadURL)
+	return json.NewEncoder(os.Stdout).Encode(b.load(minuteRate, during, os.Getenv(loadToken)))
 }
 
 // chat makes one call and reads its answer; 0 for one that failed.

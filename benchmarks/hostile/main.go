@@ -39,6 +39,9 @@ func main() {
 
 func run(args []string) error {
 	all := map[string]func(*bed, []string) error{"flood": flood, "loud": loud, "minute": minute, "soak": soak}
+	if len(args) == 1 && args[0] == "load" {
+		return loadHere()
+	}
 	if len(args) == 0 || all[args[0]] == nil {
 		return errors.New("want flood, loud, minute or soak")
 	}
@@ -213,8 +216,7 @@ func (b *bed) worked() time.Duration {
 	return time.Duration(user+system) * clockTick
 }
 
-// workedHere is the same for this process: the attacker, its provider and the
-// second tenant's client.
+// workedHere is the same for this process: the attacker and its provider.
 func workedHere() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {

@@ -25,16 +25,22 @@ func minute(b *bed, _ []string) error {
 	}
 	_ = b.load(minuteRate, 3*time.Second, b.ready.Token)
 	work := b.watch()
-	alone := b.load(minuteRate, quietTime, b.ready.Token)
+	alone, err := b.loadApart(quietTime)
+	if err != nil {
+		return err
+	}
 	fmt.Printf("alone, %d requests/s: %s; resident %d MiB; %s\n", minuteRate, alone, b.resident()>>20, work())
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	done := make(chan map[string]map[int]int, 1)
 	go func() { done <- attacker.Run(ctx) }()
 	work = b.watch()
-	beside := b.load(minuteRate, 55*time.Second, b.ready.Token)
+	beside, err := b.loadApart(55 * time.Second)
 	during, busy := b.resident(), work()
 	counts := <-done
+	if err != nil {
+		return err
+	}
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
 		fmt.Printf("  %-36s %v\n", name, counts[name])
 	}
@@ -49,7 +55,7 @@ func (b *bed) watch() func() string {
 	began, gateway, here := time.Now(), b.worked(), workedHere()
 	return func() string {
 		all := float64(time.Since(began)) * float64(runtime.NumCPU()) / 100
-		return fmt.Sprintf("of the CPUs the gateway had %.0f %%, the clients and the hostile provider %.0f %%", float64(b.worked()-gateway)/all, float64(workedHere()-here)/all)
+		return fmt.Sprintf("of the CPUs the gateway had %.0f %%, the attacker and its provider %.0f %%", float64(b.worked()-gateway)/all, float64(workedHere()-here)/all)
 	}
 }
 
