@@ -117,6 +117,15 @@ func TestRefusalWithoutADirectory(t *testing.T) {
 			t.Errorf("%q: it was forgotten", dir)
 		}
 	}
+	kept := openRefusal(t.TempDir(), "vault-data")
+	kept.keep(ids{1})
+	if !kept.holds(ids{1}) || kept.holds(ids{2}) || !strings.Contains(kept.error().Error(), "remove "+kept.path) {
+		t.Errorf("%+v says %v", kept, kept.error())
+	}
+	kept.forget()
+	if _, err := os.Stat(kept.path); !os.IsNotExist(err) || kept.holds(ids{1}) {
+		t.Errorf("its file after it was forgotten: %v", err)
+	}
 	for _, content := range []string{"", " ", "zz zz", "00", strings.Repeat("0", 64)} { // damaged: presented again
 		dir := t.TempDir()
 		r := openRefusal(dir, "vault-data")
