@@ -219,6 +219,21 @@ func TestCountsAreBelievedUpToTheirBounds(t *testing.T) {
 	}
 }
 
+// TestCountsInOtherNotationsHaveTheSameBounds: neither a fraction nor an exponent
+// leads past the largest count.
+func TestCountsInOtherNotationsHaveTheSameBounds(t *testing.T) {
+	for number, want := range map[string]Count{
+		"68719476736e0": count(maxCount), "6871947673.6e1": count(maxCount), "687194767360e-1": count(maxCount), "68719476736.0": count(maxCount),
+		"68719476736e1": {}, "68719476736e2": {}, "687194767361e-1": {}, "68719476736.5": {}, "68719476735.9": {}, "6.8719476736e11": {},
+		"9007199254740992e-15": {}, "9007199254740993e0": {}, "0e1000": count(0), "0e-1000": count(0), "0e99999": count(0), "1e-1": {}, "10e-1": count(1),
+	} {
+		s := scan(DialectResponses, FormatJSON, `{"usage":{"prompt_tokens":`+number+`}}`, 7)
+		if !s.Ended() || s.Usage() != (Usage{Input: want}) {
+			t.Errorf("%s: %+v, ended %v", number, s.Usage(), s.Ended())
+		}
+	}
+}
+
 // TestShortHoldsAsMuchAsFits: 32 bytes in whatever pieces; of more, nothing.
 func TestShortHoldsAsMuchAsFits(t *testing.T) {
 	for n := range 80 {

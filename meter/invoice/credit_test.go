@@ -91,3 +91,18 @@ func TestEarlierMonthsNeedTheRowsOfTheLatest(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// TestWhatCostsNothingIsNoCredit: its rows are not read again.
+func TestWhatCostsNothingIsNoCredit(t *testing.T) {
+	d := newDesk(t)
+	d.plan = Plan{Name: "free"}
+	d.event("2026-01-20T00:00:00Z", "b", meter.MemoryRetrieved, 1000)
+	d.now = at("2026-02-10T00:00:00Z")
+	d.invoice("2026-01")
+	d.late("2026-02-11T00:00:00Z", "2026-01-15T00:00:00Z", "b", meter.MemoryRetrieved, 10)
+	d.rows[0].Count = 1
+	d.now = at("2026-02-20T00:00:00Z")
+	if got := d.invoice("2026-02").Adjustments; len(got) != 1 || got[0].Amount != 0 || got[0].Retrievals != 11-1000 {
+		t.Errorf("%+v", got)
+	}
+}
