@@ -2,6 +2,7 @@ package vaultbridge
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -253,6 +254,11 @@ func TestVersionsOfAKey(t *testing.T) {
 		if last := s.bodies[len(s.bodies)-1]; oldest == 3 && strings.TrimSpace(last) != `{"min_decryption_version":3}` {
 			t.Errorf("it says %s", last)
 		}
+	}
+	gone, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := newScript(t, nil).Newest(gone, "acme"); !errors.Is(err, ErrUnavailable) {
+		t.Errorf("without an answer: %v", err)
 	}
 	s := newScript(t, map[string][]string{getKey: {refused}, config: {done}})
 	if err := s.Retire(t.Context(), "acme", 3); !errors.Is(err, ErrUnavailable) || !slices.Equal(s.did(), []string{getKey}) {

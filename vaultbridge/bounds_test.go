@@ -120,12 +120,12 @@ func TestBoundsOfABatch(t *testing.T) {
 // TestExactBodyOfABatch: JSON with each blob, its context and its reference, and a
 // bound that the answer fits into.
 func TestExactBodyOfABatch(t *testing.T) {
-	for n := 1; n <= 3; n++ {
+	for _, n := range []int{1, 2, 3, maxBatch} {
 		var batch []*pending
 		var ids []string
 		size := 0
 		for i := range n {
-			p := &pending{id: fmt.Sprint("id-", i), bound: Bound{Context: testContext, Blob: "vault:v1:" + strings.Repeat("A", 5000*i)}}
+			p := &pending{id: fmt.Sprint("id-", i), bound: Bound{Context: testContext, Blob: "vault:v1:" + strings.Repeat("A", 5000*(i%3))}}
 			batch, ids = append(batch, p), append(ids, p.id)
 			size += len(p.bound.Blob) + 200 // a plaintext is shorter than its ciphertext, and names stand around it
 		}

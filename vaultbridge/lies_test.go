@@ -217,6 +217,37 @@ func TestSlowCallIsHedgedOnce(t *testing.T) {
 	}
 }
 
+// TestHedgeOutlivesTheFirstCall: a first call that fails after all is not the
+// answer while the second one is under way.
+func TestHedgeOutlivesTheFirstCall(t *testing.T) {
+	for _, good := range []bool{true, false} {
+		var n atomic.Int64
+		hedged, failed := make(chan struct{}), make(chan struct{})
+		l := newLiar(t, 5*time.Second, func(w http.ResponseWriter, r *http.Request, items []item) {
+			if n.Add(1) == 1 {
+				<-hedged
+				http.Error(w, "{}", http.StatusMethodNotAllowed)
+				close(failed)
+				return
+			}
+			close(hedged)
+			<-failed
+			time.Sleep(50 * time.Millisecond) // so that the failure is there first
+			if good {
+				honest(w, r, items)
+				return
+			}
+			http.Error(w, "{}", http.StatusMethodNotAllowed)
+		})
+		if err := l.unseal(); good != (err == nil) || !good && !errors.Is(err, ErrUnavailable) {
+			t.Errorf("the second call is good: %v; got %v", good, err)
+		}
+		if l.calls.Load() != 2 {
+			t.Errorf("%d calls", l.calls.Load())
+		}
+	}
+}
+
 // TestBreakerOpensAndCloses: a Vault that hangs costs a few requests their
 // deadline, the others nothing; two events tell of it.
 func TestBreakerOpensAndCloses(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"math"
 	"testing"
+
+	"github.com/ownkey/ownkey/meter"
 )
 
 // TestSumsUpToTheEndsOfTheirRange: the largest and the smallest sum fit, one more
@@ -33,6 +35,23 @@ func TestSumsUpToTheEndsOfTheirRange(t *testing.T) {
 		sum, err := addCount(f.a, f.b)
 		if (err == nil) != f.ok || f.ok && sum != f.sum || !f.ok && !errors.Is(err, ErrTooLarge) {
 			t.Errorf("%d + %d: %d, %v", f.a, f.b, sum, err)
+		}
+	}
+}
+
+// TestBucketThatUsedNothingHasNoLine: neither one that was emptied in an earlier
+// month, nor one whose retrievals found nothing.
+func TestBucketThatUsedNothingHasNoLine(t *testing.T) {
+	d := newDesk(t)
+	d.event("2026-01-11T00:00:00Z", "emptied", meter.MemoryStored, 1)
+	d.event("2026-01-20T00:00:00Z", "emptied", meter.MemoryDeleted, 1)
+	d.event("2026-02-01T00:00:00Z", "held", meter.MemoryStored, 1)
+	d.event("2026-02-02T00:00:00Z", "asked", meter.MemoryRetrieved, 1)
+	d.event("2026-02-02T00:00:00Z", "idle", meter.MemoryRetrieved, 0)
+	d.now = at("2026-02-20T00:00:00Z")
+	for m, want := range map[string]int{"2026-01": 1, "2026-02": 2} {
+		if got := d.invoice(m).Lines; len(got) != want {
+			t.Errorf("%s: %+v", m, got)
 		}
 	}
 }
