@@ -16,8 +16,8 @@ import (
 	"github.com/ownkey/ownkey/internal/fill"
 )
 
-// sizes of everything, as multiples of the smallest.
-var sizes = []int{1, 2, 4}
+// sizes are the numbers of tenants; all else goes with them.
+var sizes = []int{2_500, 5_000, 10_000}
 
 // rounds of each measurement, of which the shortest counts.
 const rounds = 5
@@ -60,18 +60,18 @@ func (b *bed) on(name string, work func() error) error {
 	return errors.Join(work(), database.Close())
 }
 
-// at measures everything at a size.
-func at(ctx context.Context, size int) ([]figure, error) {
+// at measures everything with so many tenants.
+func at(ctx context.Context, tenants int) ([]figure, error) {
 	dir, err := os.MkdirTemp("", "ownkey-filled-")
 	if err != nil {
 		return nil, err
 	}
 	b := &bed{ctx: ctx, dir: dir}
 	err = errors.Join(
-		b.on("directory.db", func() error { return b.directory(2_500*size, 25_000*size) }),
-		b.on("memory.db", func() error { return b.memories(5_000 * size) }),
+		b.on("directory.db", func() error { return b.directory(tenants, 10*tenants) }),
+		b.on("memory.db", func() error { return b.memories(2 * tenants) }),
 		b.on("usage.db", func() error {
-			return b.usage(fill.Size{Tenants: 50 * size, Tokens: 10, Hours: 24, From: time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -2)})
+			return b.usage(fill.Size{Tenants: max(1, tenants/50), Tokens: 10, Hours: 24, From: time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -2)})
 		}),
 	)
 	return b.figures, errors.Join(err, os.RemoveAll(dir))
@@ -88,7 +88,7 @@ func run() error {
 	}
 	fmt.Print("| work |")
 	for _, size := range sizes {
-		fmt.Printf(" %d x |", size)
+		fmt.Printf(" %d tenants |", size)
 	}
 	fmt.Print(" last doubling |\n| --- |")
 	for range len(sizes) + 1 {

@@ -34,7 +34,7 @@ func (b *bed) directory(tenants, tokens int) error {
 		return err
 	}
 	defer d.Close()
-	tenant, token := fill.Tenant(tenants/2), ""
+	tenant, token := fill.Tenant(tenants/3), ""
 	if err := b.measure("mint a token", rounds, func() (err error) {
 		token, _, err = d.CreateToken(b.ctx, tenant, directory.NewToken{Label: "one"})
 		return err
@@ -51,9 +51,9 @@ func (b *bed) directory(tenants, tokens int) error {
 	}); err != nil {
 		return err
 	}
-	return b.measure("a page of 1,000 tenants", rounds, func() error {
-		page, err := d.TenantPage(b.ctx, tenant, 1000)
-		if err == nil && len(page) != 1000 {
+	return b.measure("a page of 50 tenants", rounds, func() error {
+		page, err := d.TenantPage(b.ctx, tenant, 50)
+		if err == nil && len(page) != 50 {
 			err = fmt.Errorf("a page of %d", len(page))
 		}
 		return err
