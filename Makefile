@@ -41,7 +41,7 @@ agents: ## Published coding agents and langchain4j against the built binary; fet
 	$(GO) test $(TESTFLAGS) -tags agents -timeout 60m ./conformance -run TestAgents -count=1 -v
 
 hostile: $(CLICKHOUSE) ## A minute of one tenant that does everything it can, beside a second one, on both stores.
-	$(GO) test -tags hostile -timeout 20m ./internal/hostile -count=1 -v
+	OWNKEY_HOSTILE_TIME=1m $(GO) test $(TESTFLAGS) -timeout 20m ./internal/hostile -count=1 -v
 
 proxies: ## nginx, HAProxy and Apache httpd, which tests put before the gateway, and Prometheus, which scrapes it.
 	@command -v nginx >/dev/null && command -v haproxy >/dev/null && command -v apache2 >/dev/null && command -v prometheus >/dev/null && command -v promtool >/dev/null || \

@@ -1,5 +1,3 @@
-//go:build hostile
-
 package hostile_test
 
 import (
@@ -27,6 +25,8 @@ const (
 	adminToken = "oka_4f0c2a9e6b1d48d7a3c5e8f901b2c3d4"
 	startTime  = 30 * time.Second
 	stopTime   = 30 * time.Second
+	drain      = 3 * time.Second  // timeouts.drain
+	ended      = 12 * time.Second // what stopping may take beyond it: ten (docs/config.md), and a busy machine needs a while to notice
 )
 
 // binary is the gateway, built once.
@@ -99,9 +99,9 @@ providers:
   own: {base_url: '%s', first_byte_timeout: 20s}
 limits:
   tenant: {requests_in_flight: 200}
-timeouts: {drain: 5s}
+timeouts: {drain: %s}
 log: {level: error}
-%s`, b.listen, b.admin, filepath.Join(b.dir, "data"), filepath.Join(b.dir, "master.key"), b.honest.URL(), b.hostile.URL(), more)
+%s`, b.listen, b.admin, filepath.Join(b.dir, "data"), filepath.Join(b.dir, "master.key"), b.honest.URL(), b.hostile.URL(), drain, more)
 	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
