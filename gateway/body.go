@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/gateway/admission"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/upstream"
 	"github.com/ownkey/ownkey/wire"
 	"github.com/valyala/fasthttp"
@@ -92,7 +93,8 @@ func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Dura
 	if stream == nil {
 		return nil
 	}
-	var p pace
+	var p slowness
+	var turns pace.Turns
 	for first := true; ; first = false {
 		if !first { // a short body came with its head, under that limit
 			if p.tooSlow(int64(len(*h.buf)), silence) {
@@ -110,6 +112,7 @@ func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Dura
 		buf := *h.buf
 		n, err := stream.Read(buf[len(buf):cap(buf)])
 		*h.buf = buf[:len(buf)+n]
+		turns.Passed(n)
 		if int64(len(*h.buf)) > limit {
 			return errTooLarge
 		}
@@ -122,14 +125,14 @@ func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Dura
 	}
 }
 
-// pace sees a body that trickles: one that comes slower than leastBytesPerSecond
+// slowness sees a body that trickles: one that comes slower than leastBytesPerSecond
 // for as long as a client may be silent.
-type pace struct {
+type slowness struct {
 	since time.Time
 	got   int64 // of the body, at that time
 }
 
-func (p *pace) tooSlow(got int64, silence time.Duration) bool {
+func (p *slowness) tooSlow(got int64, silence time.Duration) bool {
 	now := time.Now()
 	passed := now.Sub(p.since)
 	if passed < silence {
@@ -286,7 +289,8 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 	defer uploadBuffers.Put(buf)
 	defer u.end()
 	stream := u.ctx.RequestBodyStream()
-	var p pace
+	var p slowness
+	var turns pace.Turns
 	for {
 		if p.tooSlow(u.bytes, u.silence) {
 			u.err = errSlow
@@ -298,6 +302,7 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 		n, rerr := stream.Read(*buf)
 		if n > 0 {
 			u.bytes += int64(n)
+			turns.Passed(n)
 			if u.most > 0 && u.bytes > u.most {
 				u.err = errTooLarge
 				return u.bytes, upstream.ErrRequestBody

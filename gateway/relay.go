@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/gateway/front"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/memory/api"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/upstream"
@@ -170,6 +171,7 @@ type relay struct {
 	export  *api.Export // in place of an attempt
 	over    bool        // the end was decided; outcome holds it
 	outcome meter.Outcome
+	turns   pace.Turns
 	written time.Time    // when the client's write limit was last moved
 	rest    bytes.Buffer // not yet taken by Read
 	failed  error        // what Read says when that is taken
@@ -205,6 +207,7 @@ func (s *relay) pass(w io.Writer) (int, error) {
 		return 0, s.end(w, err)
 	}
 	s.r.saw(p)
+	s.turns.Passed(len(p))
 	s.extend()
 	if s.task != nil {
 		return s.send(w, s.task.Relay(p))
