@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/internal/fakeprovider"
-	"github.com/ownkey/ownkey/internal/hostile"
 )
 
 const (
@@ -33,6 +32,13 @@ const (
 var binary string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(attackVariable) != "" {
+		if err := beAttacker(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(func() int {
 		dir, err := os.MkdirTemp("", "hostile")
 		if err != nil {
@@ -56,7 +62,7 @@ type bed struct {
 	listen   string
 	admin    string
 	honest   *fakeprovider.Server
-	hostile  *hostile.Provider
+	attacker *attacker
 	cmd      *exec.Cmd
 	ended    chan struct{}
 	log      bytes.Buffer
@@ -86,10 +92,7 @@ func newBed(t *testing.T, more string) *bed {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = b.honest.Close() })
-	if b.hostile, err = hostile.StartProvider(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = b.hostile.Close() })
+	b.attacker = startAttacker(t)
 	text := fmt.Sprintf(`listen: %s
 admin: {listen: '%s', token: '${OWNKEY_ADMIN_TOKEN}'}
 data: %s
@@ -101,7 +104,7 @@ limits:
   tenant: {requests_in_flight: 200}
 timeouts: {drain: %s}
 log: {level: error}
-%s`, b.listen, b.admin, filepath.Join(b.dir, "data"), filepath.Join(b.dir, "master.key"), b.honest.URL(), b.hostile.URL(), drain, more)
+%s`, b.listen, b.admin, filepath.Join(b.dir, "data"), filepath.Join(b.dir, "master.key"), b.honest.URL(), b.attacker.url, drain, more)
 	if err := os.WriteFile(b.config(), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -3,8 +3,10 @@ package hostile_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -37,15 +39,14 @@ func TestOneTenantNeverReachesAnother(t *testing.T) {
 // besideAttack lets one tenant do everything it can, restarts the gateway
 // twice meanwhile, and asserts what another tenant saw of it.
 func besideAttack(t *testing.T, b *bed) {
-	attacker := newAttacker(b)
+	hostile := newHostile(b)
 	q := newQuiet(b)
 	attack, stopAttack := context.WithCancel(t.Context())
 	defer stopAttack()
 	calls, stopCalls := context.WithCancel(t.Context())
 	defer stopCalls()
 	var all sync.WaitGroup
-	counts := make(chan map[string]map[int]int, 1)
-	all.Go(func() { counts <- attacker.Run(attack) })
+	b.attacker.begin(t, hostile)
 	all.Go(func() { q.run(calls) })
 	all.Go(func() { watchReadiness(attack, b, q) })
 
@@ -64,19 +65,21 @@ func besideAttack(t *testing.T, b *bed) {
 	})
 	wait(attack, attackTime/3)
 	stopAttack()
+	attacked := b.attacker.stop(t)
 	wait(calls, 2*time.Second) // after the attack, too
 	stopCalls()
 	all.Wait()
 
-	for name, by := range <-counts {
-		t.Logf("%-36s %v", name, by)
+	for _, name := range slices.Sorted(maps.Keys(attacked.Counts)) {
+		t.Logf("%-36s %v", name, attacked.Counts[name])
 	}
-	t.Logf("the hostile provider answered %d calls", b.hostile.Answered())
-	if b.hostile.Answered() == 0 {
+	t.Logf("the hostile provider answered %d calls", attacked.Answered)
+	if attacked.Answered == 0 {
 		t.Error("no attack reached the hostile provider")
 	}
-	wait(t.Context(), arrival)
-	q.look(t.Context())
+	for end := time.Now().Add(arrival); q.late() > 0 && time.Now().Before(end); wait(t.Context(), lookPause) {
+		q.look(t.Context())
+	}
 	q.check(t)
 }
 
@@ -94,7 +97,7 @@ func watchReadiness(ctx context.Context, b *bed, q *quiet) {
 	}
 }
 
-func newAttacker(b *bed) *hostile.Tenant {
+func newHostile(b *bed) *hostile.Tenant {
 	b.t.Helper()
 	b.want("POST", "/tenants", map[string]any{"id": "hostile"}, nil)
 	b.want("PUT", "/tenants/hostile/credentials/own/default", map[string]any{"secret": "sk-own"}, nil)

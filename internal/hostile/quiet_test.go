@@ -199,6 +199,13 @@ func (q *quiet) look(ctx context.Context) {
 	}
 }
 
+// late is how many records have not arrived.
+func (q *quiet) late() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.done) - len(q.arrived)
+}
+
 // check asserts what the second tenant must not notice.
 func (q *quiet) check(t *testing.T) {
 	t.Helper()
@@ -216,7 +223,7 @@ func (q *quiet) check(t *testing.T) {
 	if q.worst > arrival+lookPause {
 		t.Errorf("a record arrived after %v, want %v", q.worst, arrival)
 	}
-	if late := len(q.done) - len(q.arrived); late > 0 {
+	if late := q.late(); late > 0 {
 		t.Errorf("%d records have not arrived", late)
 	}
 	q.checkRecords(t)
