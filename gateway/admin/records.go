@@ -63,7 +63,9 @@ func (s *server) records(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // it takes as long as there are rows
 	if err := s.print(w, r, &l); err != nil {
-		s.Log.Error().Err(err).Msg("cannot list records")
+		if r.Context().Err() == nil { // else the client has left
+			s.Log.Error().Err(err).Msg("cannot list records")
+		}
 		panic(http.ErrAbortHandler) // a list that is cut must not look whole
 	}
 	return nil
@@ -73,21 +75,37 @@ func (s *server) print(w http.ResponseWriter, r *http.Request, l *listing) (err 
 	if l.book == bookQuarantine {
 		return s.printQuarantine(w)
 	}
-	printer, books, ctx := meter.NewPrinter(w), s.Usage.Books, r.Context()
+	out, books, ctx := listed{w: w}, s.Usage.Books, r.Context()
+	printer := meter.NewPrinter(&out)
 	if l.has("unseals") {
-		err = books.ListUnseals(ctx, l.tenant, l.from, l.to, func(u *meter.Unseal) error { printer.Print(u); return nil })
+		err = books.ListUnseals(ctx, l.tenant, l.from, l.to, func(u *meter.Unseal) error { printer.Print(u); return out.err })
 	}
 	if err == nil && l.has("requests") {
-		err = books.ListRequests(ctx, l.tenant, l.from, l.to, func(q *meter.Record) error { printer.Print(q); return nil })
+		err = books.ListRequests(ctx, l.tenant, l.from, l.to, func(q *meter.Record) error { printer.Print(q); return out.err })
 	}
 	if err != nil || !l.has("memory") {
 		return err
 	}
-	each := func(m *meter.MemoryEvent) error { printer.Print(m); return nil }
+	each := func(m *meter.MemoryEvent) error { printer.Print(m); return out.err }
 	if l.watermark.IsZero() {
 		return books.ListMemoryEvents(ctx, l.tenant, l.from, l.to, each)
 	}
 	return books.MemoryEvents(ctx, l.tenant, time.Time{}, l.from, l.to, l.watermark, each)
+}
+
+// listed passes lines on and keeps the first error for whoever reads the rows:
+// the printer's own way is a line on standard error, for each row that is left.
+type listed struct {
+	w   io.Writer
+	err error
+}
+
+// Write writes, unless that has failed before.
+func (l *listed) Write(line []byte) (int, error) {
+	if l.err == nil {
+		_, l.err = l.w.Write(line)
+	}
+	return len(line), nil
 }
 
 // printQuarantine writes the rows that were set aside, with their columns where
