@@ -97,6 +97,7 @@ func TestPagesArePlannedByTheirKey(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer rows.Close()
 			plan := ""
 			for rows.Next() {
 				var id, parent, unused int
@@ -106,7 +107,7 @@ func TestPagesArePlannedByTheirKey(t *testing.T) {
 				}
 				plan += detail + "\n"
 			}
-			if err := rows.Close(); err != nil {
+			if err := rows.Err(); err != nil {
 				t.Fatal(err)
 			}
 			byID := query != selectTokenLabels || strings.Contains(plan, "(id=?)")

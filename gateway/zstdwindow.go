@@ -11,14 +11,15 @@ func zstdWindow(body []byte) (largest int) {
 		if h.Decode(body) != nil {
 			return largest // the decoder will say what is wrong
 		}
-		rest := uint64(h.HeaderSize) + uint64(h.SkippableSize)
+		head := uint64(h.HeaderSize) //nolint:gosec // a few bytes
+		rest := head + uint64(h.SkippableSize)
 		if !h.Skippable {
 			window := h.WindowSize
 			if h.SingleSegment {
 				window = h.FrameContentSize
 			}
 			largest = max(largest, int(min(window, maxZstdWindow)))
-			rest = uint64(h.HeaderSize) + zstdBlocks(body[h.HeaderSize:])
+			rest = head + zstdBlocks(body[h.HeaderSize:])
 			if h.HasCheckSum {
 				rest += 4
 			}

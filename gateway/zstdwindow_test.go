@@ -64,7 +64,7 @@ func TestZstdWindow(t *testing.T) {
 			t.Errorf("%s: %d, want %d", name, got, c.want)
 		}
 	}
-	r := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // no secret
+	r := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {
 		body := bytes.Clone(join(small[:200], skippable, large[:200]))
 		for range 1 + r.IntN(8) {
@@ -113,7 +113,7 @@ func TestDecodersAreCounted(t *testing.T) {
 	} {
 		h := &heldBody{holder: limiter.Heads(), buf: borrowBuffer(len(c.body))}
 		*h.buf = append(*h.buf, c.body...)
-		if err := h.decode([]byte("zstd"), 1<<20); err != c.want { //nolint:errorlint // as it is
+		if err := h.decode([]byte("zstd"), 1<<20); err != c.want {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 		h.release()
@@ -128,5 +128,5 @@ func heapInUse() int64 {
 	runtime.GC()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc) //nolint:gosec // below 2^63
+	return int64(m.HeapAlloc)
 }

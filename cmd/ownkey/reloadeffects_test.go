@@ -242,10 +242,14 @@ func TestEveryReloadedKeyHasAnEffect(t *testing.T) {
 		})
 	}
 	effects = append(effects,
-		effect{keys: "billing.default_plan", without: "billing: {plans: {pro: {flat_fee_micro_usd: 7654321}}}\n",
-			with: "billing: {default_plan: pro, plans: {pro: {flat_fee_micro_usd: 7654321}}}\n", act: invoiced("7654321")},
-		effect{keys: "billing.tenants", without: "billing: {plans: {pro: {flat_fee_micro_usd: 7654321}}}\n",
-			with: "billing: {tenants: {acme: pro}, plans: {pro: {flat_fee_micro_usd: 7654321}}}\n", act: invoiced("7654321")},
+		effect{
+			keys: "billing.default_plan", without: "billing: {plans: {pro: {flat_fee_micro_usd: 7654321}}}\n",
+			with: "billing: {default_plan: pro, plans: {pro: {flat_fee_micro_usd: 7654321}}}\n", act: invoiced("7654321"),
+		},
+		effect{
+			keys: "billing.tenants", without: "billing: {plans: {pro: {flat_fee_micro_usd: 7654321}}}\n",
+			with: "billing: {tenants: {acme: pro}, plans: {pro: {flat_fee_micro_usd: 7654321}}}\n", act: invoiced("7654321"),
+		},
 		effect{keys: "providers.NAME.base_url", openai: fmt.Sprintf("base_url: '%s'", second.URL()), act: status("openai/gpt-4o", "x", 412)},
 		effect{keys: "providers.NAME.max_body_bytes", openai: "max_body_bytes: 1024", act: func() func() bool { // where the path names it
 			request := strings.Replace(s.ready.BaseURL, "/v1", "/openai/v1", 1)
@@ -312,7 +316,8 @@ func TestEveryReloadedKeyHasAnEffect(t *testing.T) {
 			s.adminGet("/metrics")
 			return func() bool { return strings.Contains(s.stderr.String()[from:], `"call":"GET /metrics"`) }
 		}},
-		effect{keys: "runaway.tokens_per_minute runaway.stop runaway.webhook runaway.webhook_secret", patience: 30 * time.Second,
+		effect{
+			keys: "runaway.tokens_per_minute runaway.stop runaway.webhook runaway.webhook_secret", patience: 30 * time.Second,
 			with: fmt.Sprintf("runaway: {tokens_per_minute: 1, stop: true, webhook: '%s', webhook_secret: {file: %s}}\n", hook.URL, secret), act: func() func() bool {
 				token, id := newToken()
 				s.ask(token, "/chat/completions", chatWith("openai/gpt-4o", "x", false))
@@ -324,7 +329,8 @@ func TestEveryReloadedKeyHasAnEffect(t *testing.T) {
 						return false
 					}
 				}
-			}},
+			},
+		},
 	)
 	covered := []string{}
 	for _, e := range effects {

@@ -361,7 +361,7 @@ func TestCountsAreRightInTheEnd(t *testing.T) {
 func TestRunawayIsSeenWithinAMinute(t *testing.T) {
 	var seen []Spree
 	l := newLimiter(t, func(o *Options) {
-		o.Settings.Runaway = Runaway{TokensPerMinute: 100_000, Factor: 10, Least: 5000, Alarm: func(s Spree) { seen = append(seen, s) }}
+		o.Runaway = Runaway{TokensPerMinute: 100_000, Factor: 10, Least: 5000, Alarm: func(s Spree) { seen = append(seen, s) }}
 	})
 	habit, fresh := caller("acme", "habit", directory.Limits{}, directory.Limits{}), caller("acme", "fresh", directory.Limits{}, directory.Limits{})
 	now := noon
@@ -461,7 +461,7 @@ func TestDefaultsHoldWhereNothingElseDoes(t *testing.T) {
 	one, three := directory.Limits{RequestsPerSecond: 1}, directory.Limits{RequestsPerSecond: 3}
 	f := func(o Settings, own, shared directory.Limits, want int, scope string) {
 		t.Helper()
-		l := newLimiter(t, func(to *Options) { to.Settings.Token, to.Settings.Tenant = o.Token, o.Tenant })
+		l := newLimiter(t, func(to *Options) { to.Token, to.Tenant = o.Token, o.Tenant })
 		c := caller("acme", "a", own, shared)
 		served := 0
 		why := call(l, c, 1, noon)

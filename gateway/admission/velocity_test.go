@@ -112,7 +112,7 @@ func TestTooFastIsBeyondTheBound(t *testing.T) {
 func TestAlarmsPauseTenMinutes(t *testing.T) {
 	var seen []Spree
 	l := newLimiter(t, func(o *Options) {
-		o.Settings.Runaway = Runaway{TokensPerMinute: 1000, Alarm: func(s Spree) { seen = append(seen, s) }}
+		o.Runaway = Runaway{TokensPerMinute: 1000, Alarm: func(s Spree) { seen = append(seen, s) }}
 	})
 	c := caller("acme", "a", directory.Limits{}, directory.Limits{})
 	alarms := func(now time.Time) int {

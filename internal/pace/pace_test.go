@@ -75,8 +75,14 @@ func TestSlices(t *testing.T) {
 		hurry bool
 		want  time.Duration
 	}{
-		{pause, false, pause / share}, {time.Millisecond, false, time.Millisecond / share}, {time.Second, false, most},
-		{pause, true, pause * haste}, {time.Millisecond, true, mostHasted}, {turn - 1, true, mostHasted}, {turn, true, turn}, {time.Second, true, turn},
+		{pause, false, pause / share},
+		{time.Millisecond, false, time.Millisecond / share},
+		{time.Second, false, most},
+		{pause, true, pause * haste},
+		{time.Millisecond, true, mostHasted},
+		{turn - 1, true, mostHasted},
+		{turn, true, turn},
+		{time.Second, true, turn},
 	} {
 		if got := sliceAfter(c.slept, c.hurry); got != c.want {
 			t.Errorf("after %v, hurry %t: %v, want %v", c.slept, c.hurry, got, c.want)

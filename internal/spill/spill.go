@@ -77,7 +77,7 @@ func (s *Sorter) spill() error {
 	w := bufio.NewWriterSize(s.file, runBuffer)
 	size := int64(0)
 	for _, e := range s.entries {
-		_, valueBytes := lengths(s.arena[e.at:])
+		valueBytes := valueLength(s.arena[e.at:])
 		n, _ := w.Write(s.arena[e.at : e.end+valueBytes]) // Flush has the error
 		size += int64(n)
 	}
@@ -97,10 +97,11 @@ func (s *Sorter) written() int64 {
 	return s.runs[len(s.runs)-1]
 }
 
-func lengths(b []byte) (key, value int) {
-	k, n := binary.Uvarint(b)
+// valueLength reads the second of the lengths that an entry begins with.
+func valueLength(b []byte) int {
+	_, n := binary.Uvarint(b)
 	v, _ := binary.Uvarint(b[n:])
-	return int(k), int(v) //nolint:gosec // Add's
+	return int(v) //nolint:gosec // Add's
 }
 
 // Each calls f with all entries by key, those of the same key in the order in
@@ -110,7 +111,7 @@ func (s *Sorter) Each(f func(key, value []byte) error) error {
 	s.sort()
 	if s.file == nil {
 		for _, e := range s.entries {
-			_, valueBytes := lengths(s.arena[e.at:])
+			valueBytes := valueLength(s.arena[e.at:])
 			if err := f(s.arena[e.key:e.end], s.arena[e.end:e.end+valueBytes]); err != nil {
 				return err
 			}

@@ -30,7 +30,7 @@ func closed(t *testing.T, b *Books) *joined {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close() //nolint:errcheck // it was read
+	defer r.Close()
 	var text strings.Builder
 	if err := r.WriteJSON(&text); err != nil {
 		t.Fatal(err)
@@ -303,8 +303,13 @@ func TestTheTimeOfACallIsBounded(t *testing.T) {
 		by      time.Duration
 		foreign int
 	}{
-		{once, -before - time.Millisecond, 1}, {once, -before, 0}, {once, 0, 0}, {once, after, 0}, {once, after + time.Millisecond, 1},
-		{twice, repeated + after, 0}, {twice, repeated + after + time.Millisecond, 1},
+		{once, -before - time.Millisecond, 1},
+		{once, -before, 0},
+		{once, 0, 0},
+		{once, after, 0},
+		{once, after + time.Millisecond, 1},
+		{twice, repeated + after, 0},
+		{twice, repeated + after + time.Millisecond, 1},
 	} {
 		if r := books(t, c.records, shifted(c.by, decrypted(1, "acme", "one", 1))); len(r.Foreign) != c.foreign || r.Match != (c.foreign == 0) {
 			t.Errorf("%v after the call: %+v", c.by, r.Foreign)

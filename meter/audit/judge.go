@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -67,13 +68,13 @@ func (b *Books) hand(c *call) error {
 	c.Unseals, c.Items = nil, 0
 	place := c.Place
 	for i, id := range ids {
-		c.Place = binary.BigEndian.AppendUint32(place[:len(place):len(place)], uint32(i)) //nolint:gosec // a header's
+		c.Place = binary.BigEndian.AppendUint32(slices.Clip(place), uint32(i))
 		if err := b.about(id, kindCall, c.Place, c); err != nil {
 			return err
 		}
 	}
 	for i := len(ids); i < items && !c.Refused; i++ {
-		c.Place = binary.BigEndian.AppendUint32(place[:len(place):len(place)], uint32(i)) //nolint:gosec // a batch's
+		c.Place = binary.BigEndian.AppendUint32(slices.Clip(place), uint32(i)) //nolint:gosec // a batch's
 		if err := b.blame(c, "", "it carries no unseal id"); err != nil {
 			return err
 		}

@@ -98,8 +98,7 @@ func (s *Store) disagreeing(ctx context.Context, r rollup, m *manifest, p part) 
 // begins again: the segment is still here.
 func (s *Store) again(ctx context.Context, r rollup, m *manifest, which []period) error {
 	first, last := which[0].begin, which[0].begin
-	var pairs []string
-	var bound []any
+	pairs, bound := make([]string, 0, len(which)), make([]any, 0, 2+2*len(which))
 	for _, w := range which {
 		pairs, bound = append(pairs, "(?, ?)"), append(bound, w.tenant, w.begin.Unix())
 		if w.begin.Before(first) {
@@ -117,11 +116,11 @@ func (s *Store) again(ctx context.Context, r rollup, m *manifest, which []period
 	if err := s.client.conn.Exec(clickhouse.Context(limited, clickhouse.WithSettings(clickhouse.Settings{"lightweight_deletes_sync": 2})), gone, bound...); err != nil {
 		return fmt.Errorf("cannot make sums again (it needs ALTER DELETE on %s): %w", r.table, err)
 	}
-	make := "INSERT INTO " + s.client.schema.name(r.table) + " " + s.client.schema.rollupSelect(r.period, r.of("started_at")) + " FROM " + s.client.schema.name("requests") +
+	anew := "INSERT INTO " + s.client.schema.name(r.table) + " " + s.client.schema.rollupSelect(r.period, r.of("started_at")) + " FROM " + s.client.schema.name("requests") +
 		" AS t FINAL WHERE started_at >= toDateTime(?, 'UTC') AND started_at < toDateTime(?, 'UTC') AND " + among(r.of("started_at")) +
 		" GROUP BY tenant, " + r.period + ", " + dimensions
 	bound = append([]any{first.Unix(), r.next(last).Unix()}, bound...)
-	return s.exec(ctx, m.token()+"/recount/"+uuid.NewString(), make, bound...)
+	return s.exec(ctx, m.token()+"/recount/"+uuid.NewString(), anew, bound...)
 }
 
 // rollup is a table of sums.
