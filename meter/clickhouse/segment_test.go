@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -56,4 +57,49 @@ func BenchmarkPack(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(rows.Rows()), "ns/row")
+}
+
+// TestWhatMayHaveBeenSent: after a restart the first segment may have been sent,
+// and all of them if they were not sent in order; those that came later were not.
+func TestWhatMayHaveBeenSent(t *testing.T) {
+	dir := t.TempDir()
+	open := func(want string) *spool {
+		t.Helper()
+		s, err := openSpool(dir, 1<<20, func(kept string) { t.Errorf("damaged: %s", kept) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, w := range s.queue {
+			got += fmt.Sprintf("%d:%v ", w.seq, w.attempted)
+		}
+		if got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		return s
+	}
+	s := open("")
+	for i := range 3 {
+		if err := s.add(batch(i, i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open("1:true 2:false 3:false ")
+	s.first()
+	if err := s.later(0); err != nil {
+		t.Fatal(err)
+	}
+	s = open("1:true 2:true 3:true ")
+	for range 3 {
+		if err := s.drop(true); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s = open("")
+	for i := range 2 {
+		if err := s.add(batch(i, i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open("4:true 5:false ")
 }

@@ -56,7 +56,9 @@ func (s *Store) sender(ctx context.Context) {
 		kind, code := classOf(err)
 		s.sendFails(err, kind, code)
 		if kind == poison || kind == unclear {
-			s.spool.later(s.segments.Load())
+			if err := s.spool.later(s.segments.Load()); err != nil {
+				s.log.Error().Err(err).Msg("a restart now takes segments for new that may have been sent")
+			}
 		}
 		wait := pause + rand.N(pause/2) //nolint:gosec // it is no secret
 		pause = min(longestPause, 2*pause)

@@ -59,7 +59,13 @@ type mark struct {
 	Gateway    uuid.UUID        `json:"gateway"`
 	Seq        uint64           `json:"seq"`
 	Checkpoint drain.Checkpoint `json:"checkpoint"`
+	// Turned: segments were not sent in their order since the spool was empty.
+	Turned bool `json:"turned,omitempty"`
 }
+
+// sentWhole is the age up to which a segment behind the first is taken for one that
+// was not sent: a restored directory has older ones that were.
+const sentWhole = time.Hour
 
 const (
 	markFile      = "mark.json"
@@ -94,6 +100,9 @@ func openSpool(dir string, maxBytes int64, damaged func(kept string)) (*spool, e
 		}
 	}
 	slices.SortFunc(s.queue, func(a, b waiting) int { return int(a.seq) - int(b.seq) }) //nolint:gosec // they are near each other
+	for i := range s.queue {                                                            // they are sent one by one
+		s.queue[i].attempted = i == 0 || s.last.Turned || time.Since(s.queue[i].made) > sentWhole
+	}
 	return s, nil
 }
 
@@ -101,7 +110,7 @@ func openSpool(dir string, maxBytes int64, damaged func(kept string)) (*spool, e
 func (s *spool) adopt(seq uint64, damaged func(kept string)) error {
 	m, bodies, err := s.read(seq)
 	if m != nil && m.Seq > s.last.Seq { // the mark is written after the segment
-		s.last = mark{m.Gateway, m.Seq, m.Checkpoint}
+		s.last = mark{m.Gateway, m.Seq, m.Checkpoint, s.last.Turned}
 	}
 	if errors.Is(err, errDamaged) {
 		s.last.Seq = max(s.last.Seq, seq)
@@ -116,7 +125,7 @@ func (s *spool) adopt(seq uint64, damaged func(kept string)) error {
 	for _, b := range bodies {
 		size += int64(len(b))
 	}
-	s.queue, s.bytes = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made, attempted: true}), s.bytes+size
+	s.queue, s.bytes = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made}), s.bytes+size
 	return nil
 }
 
@@ -182,7 +191,7 @@ func (s *spool) add(b *drain.Batch) error {
 		return fmt.Errorf("cannot write segment: %w", err)
 	}
 	s.mu.Lock()
-	s.last = mark{m.Gateway, m.Seq, m.Checkpoint}
+	s.last = mark{m.Gateway, m.Seq, m.Checkpoint, s.last.Turned}
 	s.queue = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made})
 	s.bytes += size
 	s.mu.Unlock()
@@ -208,14 +217,33 @@ func (s *spool) first() (before waiting, ok bool) {
 
 // later lets the other segments go before the first one. Segments need no order:
 // each has its own token. taken is how many were taken by now.
-func (s *spool) later(taken int64) {
+func (s *spool) later(taken int64) error {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	first := s.queue[0]
 	if !first.stuck {
 		first.stuck, first.taken = true, taken
 	}
 	s.queue = append(slices.Clone(s.queue[1:]), first)
+	known := s.last.Turned
+	s.last.Turned = true
+	last := s.last
+	s.mu.Unlock()
+	if known {
+		return nil
+	}
+	return s.write(last)
+}
+
+// write keeps the mark.
+func (s *spool) write(last mark) error {
+	text, err := json.Marshal(last)
+	if err == nil {
+		err = durable.WriteFile(filepath.Join(s.dir, markFile), text)
+	}
+	if err != nil {
+		return fmt.Errorf("cannot keep the spool's mark: %w", err)
+	}
+	return nil
 }
 
 // drop forgets the first segment: it was acknowledged, or set aside. The mark
@@ -223,12 +251,10 @@ func (s *spool) later(taken int64) {
 // one of them.
 func (s *spool) drop(remove bool) error {
 	s.mu.Lock()
+	s.last.Turned = s.last.Turned && len(s.queue) > 1
 	gone, last := s.queue[0], s.last
 	s.mu.Unlock()
-	text, err := json.Marshal(last)
-	if err == nil {
-		err = durable.WriteFile(filepath.Join(s.dir, markFile), text)
-	}
+	err := s.write(last)
 	if err == nil && remove {
 		err = os.Remove(s.path(gone.seq))
 	}
