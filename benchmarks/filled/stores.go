@@ -80,7 +80,7 @@ func (b *bed) memories(n int) error {
 	who := &memory.Caller{Tenant: "acme"}
 	for done := 0; done < n; done += memory.MaxBatch {
 		w := memory.Write{Bucket: "b", Dedup: memory.DedupOff}
-		for i := range memory.MaxBatch {
+		for i := range min(memory.MaxBatch, n-done) {
 			w.Memories = append(w.Memories, memory.Memory{Content: fmt.Sprintf("note %d about subject %d: the colour of door %d is %d", done+i, (done+i)%997, (done+i)%89, i%13)})
 		}
 		if _, err := k.Store(b.ctx, who, &w); err != nil {

@@ -9,12 +9,13 @@ import (
 	"path/filepath"
 
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/durable"
 	"github.com/ownkey/ownkey/internal/installation"
 )
 
 // AdoptCmd accepts a store that is not the one that was known.
 type AdoptCmd struct {
-	Data  string   `default:"./ownkey-data" type:"existingdir" placeholder:"DIR" help:"Data directory of the gateway, which must be stopped."`
+	Data  string   `required:"" type:"existingdir" placeholder:"DIR" help:"Data directory of the gateway, which must be stopped."`
 	Store []string `arg:"" enum:"usage.db,memory.db,ledger,clickhouse,keyring" help:"What to accept as it is now: usage.db, memory.db, ledger, clickhouse or keyring (the master key file)."`
 }
 
@@ -26,6 +27,11 @@ func (c *AdoptCmd) Run() error {
 	if _, err := os.Stat(main); err != nil {
 		return fmt.Errorf("cannot adopt: %w", err)
 	}
+	lock, err := durable.LockDir(c.Data)
+	if err != nil {
+		return err
+	}
+	defer lock.Close() //nolint:errcheck // the process ends
 	return withRegister(ctx, main, func(r *installation.Register) error {
 		for _, name := range c.Store {
 			if err := adopt(ctx, r, c.Data, name); err != nil {

@@ -67,7 +67,7 @@ func TestClickHouseBelongsToOneInstallation(t *testing.T) {
 	refused := func(what, file, why string) {
 		t.Helper()
 		for range 2 { // a refusal changes nothing
-			if said := s.outcome(file); !strings.Contains(said, why) || !strings.Contains(said, "ownkey adopt clickhouse") {
+			if said := s.outcome(file); !strings.Contains(said, why) || !strings.Contains(said, "ownkey adopt --data DIR clickhouse") {
 				t.Errorf("%s: %q", what, said)
 			}
 		}

@@ -29,7 +29,7 @@ type DevCmd struct {
 	Listen      string   `default:"127.0.0.1:8080" placeholder:"HOST:PORT" help:"Data plane; port 0 picks a free one."`
 	AdminListen string   `default:"127.0.0.1:8081" placeholder:"HOST:PORT" help:"Admin plane; port 0 picks a free one."`
 	Provider    []string `sep:"none" placeholder:"NAME=URL" help:"Add or repoint a provider, such as local=http://127.0.0.1:9999/v1. Repeatable."`
-	Credential  []string `sep:"none" placeholder:"NAME=SECRET" help:"Seal SECRET as the dev tenant's credential for provider NAME. Repeatable. With none, a built-in fake provider answers."`
+	Credential  []string `sep:"none" placeholder:"NAME=SECRET" help:"Seal SECRET as the dev tenant's credential for provider NAME. Repeatable. It stays in the data directory; while there is none, a built-in fake provider answers."`
 	Vault       string   `type:"existingfile" placeholder:"PROGRAM" help:"Seal with a real Vault: start this server (make vault builds .tools/vault), set it up, and keep it below DIR."`
 	ClickHouse  string   `name:"clickhouse" enum:",chdb" default:"" placeholder:"chdb" help:"Keep records in a real ClickHouse engine below DIR (make clickhouse fetches it), in place of SQLite."`
 	ReadyFile   string   `type:"path" placeholder:"PATH" help:"Write addresses and tokens to PATH, as JSON, once both planes accept."`
@@ -106,6 +106,9 @@ func (c *DevCmd) Run() error {
 	ready := readiness{
 		BaseURL: "http://" + reachable(a.data[0].Addr()) + "/v1", AdminURL: "http://" + reachable(a.control[0].Addr()),
 		Tenant: devTenant, Token: token, AdminToken: adminToken,
+	}
+	if t, err := a.directory.Tenant(devTenant); err == nil {
+		ready.Provider = t.DefaultProvider
 	}
 	ready.print(lines)
 	if err := ready.write(c.ReadyFile); err != nil {
@@ -235,7 +238,8 @@ func (c *DevCmd) tenant(ctx context.Context, a *app, keyring *vaultbridge.Local)
 }
 
 // credentials seals what was given on the command line. The first one's
-// provider becomes the default; the fake provider is it while there is none.
+// provider becomes the default, and stays it; the fake provider is it while there
+// is none, or none that this start knows.
 func (c *DevCmd) credentials(ctx context.Context, a *app, t *directory.Tenant) error {
 	byDefault := t.DefaultProvider
 	for i, s := range c.Credential {
@@ -251,7 +255,7 @@ func (c *DevCmd) credentials(ctx context.Context, a *app, t *directory.Tenant) e
 	if err := putCredential(ctx, a, fakeName, "fake-credential"); err != nil {
 		return err
 	}
-	if byDefault == "" {
+	if _, known := a.cfg.AllProviders()[byDefault]; !known {
 		byDefault = fakeName
 	}
 	if _, err := a.directory.UpdateTenant(ctx, devTenant, directory.TenantChange{DefaultProvider: &byDefault}); err != nil {
@@ -291,6 +295,7 @@ type readiness struct {
 	Tenant     string `json:"tenant"`
 	Token      string `json:"token"`
 	AdminToken string `json:"admin_token"`
+	Provider   string `json:"provider"` // who answers where a call names none
 }
 
 func (r *readiness) print(w io.Writer) {
@@ -299,6 +304,7 @@ Ownkey is ready.
 
   base URL  %[1]s
   token     %[2]s
+  provider  %[5]s
 
   curl %[1]s/chat/completions -H "Authorization: Bearer %[2]s" -H "Content-Type: application/json" -d '{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}'
 
@@ -308,7 +314,7 @@ Ownkey is ready.
 
   admin     export OWNKEY_ADMIN_URL=%[3]s OWNKEY_ADMIN_TOKEN=%[4]s
 
-`, r.BaseURL, r.Token, r.AdminURL, r.AdminToken) // the log's own writer, which never fails
+`, r.BaseURL, r.Token, r.AdminURL, r.AdminToken, r.Provider) // the log's own writer, which never fails
 }
 
 // write puts the file in place whole: a reader sees all of it or nothing.

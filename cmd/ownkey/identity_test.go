@@ -126,7 +126,7 @@ func TestLostAndForeignStoresAreRefused(t *testing.T) {
 	if err := os.WriteFile(file, bytes.ReplaceAll(config, []byte(filepath.Join(s.dir, "master.key")), []byte(other)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if said := s.outcome(file); !strings.Contains(said, "keyring: version 1 of the master key is another one") || !strings.Contains(said, "ownkey adopt keyring") {
+	if said := s.outcome(file); !strings.Contains(said, "keyring: version 1 of the master key is another one") || !strings.Contains(said, "ownkey adopt --data DIR keyring") {
 		t.Errorf("another master key: %s", said)
 	}
 	s.serve() // with all that is its own
@@ -238,4 +238,13 @@ func TestAdminPlaneSpeaksTLS(t *testing.T) {
 	if out, status := s.verb("", "tenant", "list"); status != exitFailed {
 		t.Errorf("in clear: %d %s", status, out)
 	}
+}
+
+// TestAdoptNeedsAGatewayThatIsStopped: the next start would take whatever is there.
+func TestAdoptNeedsAGatewayThatIsStopped(t *testing.T) {
+	s := newStand(t, "")
+	if out, status := s.verb("", "adopt", "--data", filepath.Join(s.dir, "data"), "memory.db"); status == 0 || !strings.Contains(out, "one gateway has a data directory to itself") {
+		t.Errorf("%d %s", status, out)
+	}
+	s.stop()
 }

@@ -148,9 +148,37 @@ func TestDevAnswersWithNoAccount(t *testing.T) {
 		t.Errorf("%d %s", status, body)
 	}
 	p.stop()
-	for _, part := range []string{p.ready.BaseURL, p.ready.Token, "curl ", "python3 ", "node ", `"message":"request done"`, `"message":"stopped"`} {
+	for _, part := range []string{p.ready.BaseURL, p.ready.Token, "provider  fake", "curl ", "python3 ", "node ", `"message":"request done"`, `"message":"stopped"`} {
 		if !strings.Contains(p.stderr.String(), part) {
 			t.Errorf("%q is not on stderr", part)
+		}
+	}
+}
+
+// TestDevSaysWhoAnswers: the provider of an earlier start goes on to answer, and
+// the next start says so; where that is not known any more, the built-in one does.
+func TestDevSaysWhoAnswers(t *testing.T) {
+	provider, err := fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Keys: []string{"sk-own"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer provider.Close()
+	data := t.TempDir()
+	for _, x := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--provider", "local=" + provider.URL(), "--credential", "local=sk-own"}, "local"},
+		{[]string{"--provider", "local=" + provider.URL()}, "local"},
+		{nil, "fake"},
+	} {
+		p := start(t, append([]string{"dev", "--data", data}, x.args...)...)
+		if status, body := p.chat(p.ready.Token, "gpt-4o-mini", "Hello"); status != 200 || p.ready.Provider != x.want {
+			t.Errorf("%v: %q answers: %d %s", x.args, p.ready.Provider, status, body)
+		}
+		p.stop()
+		if !strings.Contains(p.stderr.String(), "provider  "+x.want) {
+			t.Errorf("%v: %s", x.args, p.stderr.String())
 		}
 	}
 }

@@ -266,5 +266,5 @@ func (r *Register) Adopt(ctx context.Context, name string, d *db.DB) error {
 }
 
 func refuse(name, why string) error {
-	return fmt.Errorf("%w: %s: %s. Put the right one in place, or restore a backup. To go on with what is there, and without what is lost: ownkey adopt %s", ErrMismatch, name, why, name)
+	return fmt.Errorf("%w: %s: %s. Put the right one in place, or restore a backup. To go on with what is there, and without what is lost: ownkey adopt --data DIR %s", ErrMismatch, name, why, name)
 }

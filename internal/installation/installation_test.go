@@ -36,7 +36,7 @@ func register(t *testing.T, d *db.DB) *Register {
 // out.
 func refused(t *testing.T, err error, store string) {
 	t.Helper()
-	if !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), store) || !strings.Contains(err.Error(), "ownkey adopt "+store) {
+	if !errors.Is(err, ErrMismatch) || !strings.Contains(err.Error(), store) || !strings.Contains(err.Error(), "ownkey adopt --data DIR "+store) {
 		t.Errorf("got %v, want a refusal of %s", err, store)
 	}
 }
