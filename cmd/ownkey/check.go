@@ -1,15 +1,16 @@
 package main
 
 import (
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ownkey/ownkey/config"
+	"github.com/ownkey/ownkey/internal/secretfile"
 	"github.com/ownkey/ownkey/vaultbridge"
 )
 
@@ -43,12 +44,25 @@ func checkFiles(cfg *config.Config) error {
 			errs = append(errs, fmt.Errorf("%s: %w", f.member, err))
 		}
 	}
-	if t := cfg.TLS; t.CertFile != "" && t.KeyFile != "" {
-		if _, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile); err != nil {
-			errs = append(errs, fmt.Errorf("tls.cert_file and tls.key_file do not fit: %w", err))
-		}
+	if len(errs) > 0 {
+		return errors.Join(errs...) // a pair of files that cannot be read is not judged
 	}
-	return errors.Join(errs...)
+	return errors.Join(checkPair("tls", cfg.TLS.CertFile, cfg.TLS.KeyFile), checkPair("admin.tls", cfg.Admin.TLS.CertFile, cfg.Admin.TLS.KeyFile))
+}
+
+// checkPair judges a certificate and its key as the start does.
+func checkPair(member, certFile, keyFile string) error {
+	if certFile == "" || keyFile == "" {
+		return nil // config.Load has said so
+	}
+	pair, err := readPair(certFile, keyFile)
+	if err != nil {
+		return fmt.Errorf("%s.cert_file and %[1]s.key_file do not fit: %w", member, err)
+	}
+	if _, err := judge(pair, nil, time.Now()); err != nil {
+		return fmt.Errorf("%s.cert_file: %s: %w", member, certFile, err)
+	}
+	return nil
 }
 
 // filesOf finds the members that end in _file and have a value.
@@ -90,7 +104,11 @@ func checkFile(f namedFile) error {
 		_, err := readRoots(f.path)
 		return err
 	}
-	text, err := os.ReadFile(f.path)
+	read := secretfile.Read
+	if strings.HasSuffix(f.member, "cert_file") {
+		read = os.ReadFile // everybody may see it
+	}
+	text, err := read(f.path)
 	if err == nil && strings.TrimSpace(string(text)) == "" {
 		err = fmt.Errorf("%s is empty", f.path)
 	}

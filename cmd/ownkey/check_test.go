@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -64,5 +65,39 @@ func TestCheckOpensEveryFile(t *testing.T) {
 	good.Keyring.MasterKeyFile = key
 	if err := checkFiles(good); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCheckJudgesAsTheStartDoes: certificates of both planes, and who may read a
+// secret.
+func TestCheckJudgesAsTheStartDoes(t *testing.T) {
+	dir := t.TempDir()
+	root := newAuthority(t)
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for what, c := range map[string]struct {
+		begins, ends time.Duration
+		mode         os.FileMode
+		want         string
+	}{
+		"good":                   {-time.Minute, time.Hour, 0o600, ""},
+		"expired":                {-time.Hour, -time.Minute, 0o600, "it ended on"},
+		"not yet":                {time.Hour, 2 * time.Hour, 0o600, "it begins on"},
+		"a key that all may set": {-time.Minute, time.Hour, 0o666, "key.pem"},
+	} {
+		root.leaf(cert, key, c.begins, c.ends)
+		if err := os.Chmod(key, c.mode); err != nil {
+			t.Fatal(err)
+		}
+		for member, set := range map[string]func(*config.Config){
+			"tls":       func(cfg *config.Config) { cfg.TLS.CertFile, cfg.TLS.KeyFile = cert, key },
+			"admin.tls": func(cfg *config.Config) { cfg.Admin.TLS.CertFile, cfg.Admin.TLS.KeyFile = cert, key },
+		} {
+			cfg := &config.Config{}
+			set(cfg)
+			err := checkFiles(cfg)
+			if (err == nil) != (c.want == "") || err != nil && (!strings.HasPrefix(err.Error(), member+".") || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("%s, %s: %v", what, member, err)
+			}
+		}
 	}
 }
