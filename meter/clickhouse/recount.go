@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -36,6 +37,7 @@ func (s *Store) missing(ctx context.Context, b book, m *manifest, p part, reject
 // else adds to these sums meanwhile.
 func (s *Store) recount(ctx context.Context, m *manifest, p part) error {
 	for _, r := range rollups {
+		var before []period
 		for {
 			found, err := s.disagreeing(ctx, r, m, p)
 			if err != nil {
@@ -44,10 +46,15 @@ func (s *Store) recount(ctx context.Context, m *manifest, p part) error {
 			if len(found) == 0 {
 				break
 			}
+			if len(before) > 0 && !found[0].after(before[0]) { // what was just made
+				s.log.Error().Str("table", r.table).Msg("sums in ClickHouse do not come to agree with the rows: does something else write there?")
+				break
+			}
 			s.log.Warn().Str("table", r.table).Int("sums", len(found)).Msg("sums in ClickHouse did not agree with the rows; they are made again from them")
 			if err := s.again(ctx, r, m, found); err != nil {
 				return err
 			}
+			before = found
 		}
 	}
 	return nil
@@ -57,6 +64,11 @@ func (s *Store) recount(ctx context.Context, m *manifest, p part) error {
 type period struct {
 	tenant string
 	begin  time.Time
+}
+
+// after reports whether a period comes behind another in disagreeing's order.
+func (p period) after(other period) bool {
+	return cmp.Or(strings.Compare(p.tenant, other.tenant), p.begin.Compare(other.begin)) > 0
 }
 
 // disagreeing finds sums that are not those of the rows. A day's sums are held
