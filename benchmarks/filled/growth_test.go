@@ -28,13 +28,13 @@ func TestWorkGrowsNoFasterThanItsStore(t *testing.T) {
 		}
 		slow = map[string]time.Duration{}
 		for i, f := range few {
-			most := time.Duration(5)
+			most := 5
 			for _, name := range growing {
 				if strings.HasPrefix(f.what, name) {
 					most = 24
 				}
 			}
-			if took := many[i].took; took > most*max(f.took, little) {
+			if took := many[i].took; took > time.Duration(most)*max(f.took, little) {
 				slow[f.what] = took
 				t.Logf("%s: %v, then %v", f.what, f.took, took)
 			}
