@@ -214,6 +214,9 @@ func (t *table) bodyLimit(pinned []byte) int64 {
 func (r *request) credentialError(err error) error {
 	name := r.provider.Name
 	switch {
+	case errors.Is(err, directory.ErrNotFound) && len(r.ctx.Request.Header.PeekBytes(headerCredential)) > 0: // whose default may be sound
+		return refuse(codeCredentialMissing, "header Ownkey-Credential: this tenant has no credential with that label for provider "+name+
+			"; see which there are: ownkey credential list --tenant "+r.caller.Tenant.ID)
 	case errors.Is(err, directory.ErrNotFound):
 		return refuse(codeCredentialMissing, "this tenant has no such credential for provider "+name+
 			"; add one: ownkey credential put --tenant "+r.caller.Tenant.ID+" --provider "+name)

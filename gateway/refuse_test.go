@@ -58,7 +58,11 @@ func TestRefusals(t *testing.T) {
 	f("compressed JSON that is none", chat("{}", "Content-Encoding", "gzip"), 400, "invalid_request")
 	f("70 MiB of one string", chat(`{"model":"`+strings.Repeat("x", 70<<20)+`"}`), 413, "too_large")
 	f("no credential", h.do("POST", "/anthropic/v1/chat/completions", `{"model":"m"}`), 412, "credential_missing")
-	f("no such label", chat(`{"model":"m"}`, "Ownkey-Credential", "nope"), 412, "credential_missing")
+	mistyped := chat(`{"model":"m"}`, "Ownkey-Credential", "nope")
+	f("no such label", mistyped, 412, "credential_missing")
+	if !strings.Contains(mistyped.body, "Ownkey-Credential") || strings.Contains(mistyped.body, "credential put") { // which would replace a good one
+		t.Errorf("a label that is not there: %s", mistyped.body)
+	}
 	f("provider away", h.do("GET", "/dead/v1/models", ""), 502, "upstream_unreachable")
 	f("provider hangs up", h.chat("fake:refuse"), 502, "upstream_unreachable")
 	f("provider speaks something else", h.chat("fake:garbage"), 502, "upstream_invalid")
