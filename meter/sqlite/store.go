@@ -166,31 +166,19 @@ func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, pace *pace.Pace, qu
 	return nil
 }
 
-// prune forgets what is old, once a day. Event ids are in the order of time.
+// prune forgets what is old, once a day.
 func (s *Store) prune(ctx context.Context, tx *sql.Tx) error {
 	now := time.Now()
 	if now.Sub(s.pruned) < 24*time.Hour {
 		return nil
 	}
-	oldest := firstID(now.Add(-keep))
 	for _, table := range []string{"requests", "unseals"} {
-		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE event_id < ?", oldest); err != nil {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE at < ?", now.Add(-keep).UnixMicro()); err != nil {
 			return err
 		}
 	}
 	s.pruned = now
 	return nil
-}
-
-// firstID is before every UUIDv7 made at t or later (RFC 9562, 5.7: the first 48
-// bits are milliseconds).
-func firstID(t time.Time) []byte {
-	ms := t.UnixMilli()
-	id := make([]byte, 16)
-	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i)) //nolint:gosec // a byte of it is meant
-	}
-	return id
 }
 
 var _ drain.Sink = (*Store)(nil)
