@@ -12,12 +12,10 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/db"
-	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 )
@@ -48,11 +46,6 @@ func Open(ctx context.Context, d *db.DB) (*Store, error) {
 	return &Store{db: d}, nil
 }
 
-// insertInto takes a row once: a second one with its event id is passed over.
-func insertInto(table string, columns []string) string {
-	return "INSERT INTO " + table + " (" + strings.Join(columns, ", ") + ") VALUES (?" + strings.Repeat(", ?", len(columns)-1) + ") ON CONFLICT DO NOTHING"
-}
-
 // Checkpoint implements drain.Sink.
 func (s *Store) Checkpoint(ctx context.Context, gateway uuid.UUID) (c drain.Checkpoint, err error) {
 	var text string
@@ -71,12 +64,21 @@ func (s *Store) Checkpoint(ctx context.Context, gateway uuid.UUID) (c drain.Chec
 
 // Take implements drain.Sink.
 func (s *Store) Take(ctx context.Context, b *drain.Batch) error {
+	err := s.takeBy(ctx, b, together)
+	if errors.Is(err, errThere) {
+		err = s.takeBy(ctx, b, 1)
+	}
+	return err
+}
+
+// takeBy takes a batch with so many rows a statement.
+func (s *Store) takeBy(ctx context.Context, b *drain.Batch, rows int) error {
 	tx, err := s.db.Write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("cannot keep records: %w", err)
 	}
 	defer tx.Rollback() //nolint:errcheck // after a commit there is nothing to roll back
-	if err = s.take(ctx, tx, b); err != nil {
+	if err = s.take(ctx, tx, b, rows); err != nil {
 		s.models = nil // names of a batch that is rolled back are not there
 	}
 	if db.Refused(err) {
@@ -93,20 +95,16 @@ func (s *Store) Take(ctx context.Context, b *drain.Batch) error {
 	return nil
 }
 
-func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
+func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch, rows int) error {
 	var unnamed error
 	sums := newRollup(func(tenant string, hour int64, model string) string {
 		name, err := s.models.name(ctx, tx, tenantHour{tenant, hour}, model)
 		unnamed = errors.Join(unnamed, err)
 		return name
 	})
-	var row []byte
-	encoded := func(id *uuid.UUID, tenant string, at time.Time, r meter.Row) []any {
-		row = meter.Encode(row[:0], r)
-		return []any{id[:], tenant, at.UnixMicro(), row}
-	}
-	err := insertAll(ctx, tx, &b.Pace, insertInto("requests", rowColumns), b.Requests, sums.add, func(r *meter.Record) []any {
-		return encoded(&r.EventID, r.TenantID, r.Start, r)
+	var texts encodings
+	err := insertAll(ctx, tx, &b.Pace, inserter{"requests", rowColumns, rows}, b.Requests, sums.add, func(values []any, r *meter.Record) []any {
+		return append(values, r.EventID[:], r.TenantID, r.Start.UnixMicro(), texts.of(r))
 	})
 	if err == nil {
 		err = unnamed
@@ -115,14 +113,15 @@ func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
 		err = sums.write(ctx, tx)
 	}
 	if err == nil {
-		err = insertAll(ctx, tx, &b.Pace, insertInto("unseals", rowColumns), b.Unseals, func(*meter.Unseal) {}, func(u *meter.Unseal) []any {
-			return encoded(&u.EventID, u.TenantID, u.At, u)
+		err = insertAll(ctx, tx, &b.Pace, inserter{"unseals", rowColumns, rows}, b.Unseals, func(*meter.Unseal) {}, func(values []any, u *meter.Unseal) []any {
+			return append(values, u.EventID[:], u.TenantID, u.At.UnixMicro(), texts.of(u))
 		})
 	}
 	if err == nil {
 		now := time.Now().UnixMicro()
-		err = insertAll(ctx, tx, &b.Pace, insertInto("memory_events", append(slices.Clone(memoryColumns), "taken_at")), b.Memory, func(*meter.MemoryEvent) {}, func(m *meter.MemoryEvent) []any {
-			var a arguments
+		events := inserter{"memory_events", append(slices.Clone(memoryColumns), "taken_at"), rows}
+		err = insertAll(ctx, tx, &b.Pace, events, b.Memory, func(*meter.MemoryEvent) {}, func(values []any, m *meter.MemoryEvent) []any {
+			a := arguments{values}
 			m.Columns(&a)
 			return append(a.all, now)
 		})
@@ -137,33 +136,6 @@ func (s *Store) take(ctx context.Context, tx *sql.Tx, b *drain.Batch) error {
 	_, err = tx.ExecContext(ctx, "INSERT INTO checkpoints (gateway, checkpoint) VALUES (?, ?) ON CONFLICT DO UPDATE SET checkpoint = excluded.checkpoint",
 		b.Gateway.Gateway[:], string(text))
 	return err
-}
-
-// rowColumns are those of requests and unseals.
-var rowColumns = []string{"event_id", "tenant", "at", "row"}
-
-// insertAll inserts rows and calls taken for those that were not there. What
-// values gives is used before it is called again.
-func insertAll[R meter.Row](ctx context.Context, tx *sql.Tx, pace *pace.Pace, query string, rows []R, taken func(R), values func(R) []any) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	statement, err := tx.PrepareContext(ctx, query)
-	if err != nil {
-		return err
-	}
-	defer statement.Close() //nolint:errcheck // the transaction closes it as well
-	for i, r := range rows {
-		pace.Row(i)
-		result, err := statement.ExecContext(ctx, values(r)...)
-		if err != nil {
-			return err
-		}
-		if n, err := result.RowsAffected(); err != nil || n == 1 {
-			taken(r)
-		}
-	}
-	return nil
 }
 
 // prune forgets what is old, once a day.

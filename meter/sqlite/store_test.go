@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"path/filepath"
@@ -104,6 +105,33 @@ func TestCheckpointComesWithItsRows(t *testing.T) {
 	rows, err := s.Usage(t.Context(), usage.Question{From: noon, To: noon.Add(time.Hour), By: usage.ByDay})
 	if err != nil || len(rows) != 1 || rows[0].Requests != 20 {
 		t.Errorf("%+v %v", rows, err)
+	}
+}
+
+// TestSomeRowsAreThereAlready: a statement of several rows cannot say which were
+// there, and no sum has any of them twice.
+func TestSomeRowsAreThereAlready(t *testing.T) {
+	s := open(t)
+	all := batch(3*together + 1)
+	known := *all
+	known.Requests, known.Unseals, known.Memory = all.Requests[together+3:together+5], all.Unseals[:1], all.Memory[3*together:]
+	for i, b := range []*drain.Batch{&known, all, all} {
+		if err := s.Take(t.Context(), b); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	var requests, unseals, events int
+	from, to := noon, noon.Add(24*time.Hour)
+	err := errors.Join(s.ListRequests(t.Context(), "", from, to, func(*meter.Record) error { requests++; return nil }),
+		s.ListUnseals(t.Context(), "", from, to, func(*meter.Unseal) error { unseals++; return nil }),
+		s.ListMemoryEvents(t.Context(), "", from, to, func(*meter.MemoryEvent) error { events++; return nil }))
+	want := len(all.Requests)
+	if err != nil || requests != want || unseals != want || events != want {
+		t.Errorf("%d requests, %d unseals, %d events of %d, %v", requests, unseals, events, want, err)
+	}
+	rows, err := s.Usage(t.Context(), usage.Question{From: from, To: to, By: usage.ByDay})
+	if err != nil || len(rows) != 1 || rows[0].Requests != int64(want) {
+		t.Errorf("sums: %+v, %v", rows, err)
 	}
 }
 
