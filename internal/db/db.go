@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/pressly/goose/v3"
 	"modernc.org/sqlite" // also the driver "sqlite", pure Go
@@ -26,6 +27,10 @@ const readers = 4
 // power. secure_delete: a deleted row is overwritten in its page, not only
 // unlinked; see [DB.Erase] for the write-ahead log.
 var pragmas = []string{"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)"}
+
+// keptInside keeps a writer's statement journals in memory. Beyond 64 KiB SQLite
+// would put them, with the pages of rows as they were, into a file in /var/tmp.
+const keptInside = "temp_store(MEMORY)"
 
 // busyMS is how long a statement waits for another process, or for a
 // checkpoint.
@@ -55,7 +60,7 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("cannot open database: %w", err)
 	}
 	d := &DB{}
-	if d.Write, err = open(ctx, path, 1, "immediate", busyMS); err != nil {
+	if d.Write, err = open(ctx, path, 1, "immediate", busyMS, keptInside); err != nil {
 		return nil, err
 	}
 	if d.Read, err = open(ctx, path, readers, "deferred", busyMS); err != nil {
@@ -67,8 +72,8 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	return d, nil
 }
 
-func open(ctx context.Context, path string, conns int, begin string, busyMS int) (*sql.DB, error) {
-	query := url.Values{"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", busyMS)}, pragmas...), "_txlock": {begin}}
+func open(ctx context.Context, path string, conns int, begin string, busyMS int, more ...string) (*sql.DB, error) {
+	query := url.Values{"_pragma": slices.Concat([]string{fmt.Sprintf("busy_timeout(%d)", busyMS)}, pragmas, more), "_txlock": {begin}}
 	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+query.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("cannot open database %s: %w", path, err)

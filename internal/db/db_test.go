@@ -61,3 +61,38 @@ func TestMigrateUpgradesAndRefusesNewer(t *testing.T) {
 		}
 	}
 }
+
+// TestNothingIsWrittenElsewhere: an insertion that has to undo much if it fails
+// leaves no page of the database in a file outside of its directory.
+func TestNothingIsWrittenElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	d, err := Open(t.Context(), filepath.Join(dir, "a.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close() //nolint:errcheck // read below
+	tx, err := d.Write.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tx.Rollback() //nolint:errcheck // the end of it
+	const many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
+	for _, statement := range []string{
+		"CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT UNIQUE NOT NULL)",
+		many + "INSERT INTO texts SELECT i, hex(randomblob(400)) FROM n",
+		"UPDATE texts SET text = 'x' || text",
+	} {
+		if _, err := tx.Exec(statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if name, err := os.Readlink("/proc/self/fd/" + f.Name()); err == nil && strings.HasSuffix(name, "(deleted)") {
+			t.Errorf("open: %s", name)
+		}
+	}
+}

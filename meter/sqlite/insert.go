@@ -31,7 +31,7 @@ type inserter struct {
 
 func (i inserter) query(rows int) string {
 	row := "(?" + strings.Repeat(", ?", len(i.columns)-1) + ")"
-	return "INSERT INTO " + i.table + " (" + strings.Join(i.columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, rows-1) + " ON CONFLICT DO NOTHING"
+	return "INSERT OR FAIL INTO " + i.table + " (" + strings.Join(i.columns, ", ") + ") VALUES " + row + strings.Repeat(", "+row, rows-1) + " ON CONFLICT DO NOTHING"
 }
 
 // insertAll inserts rows and calls taken for those that were not there. append
