@@ -99,6 +99,7 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 	if a.database, err = db.Open(ctx, filepath.Join(cfg.Data, databaseFile)); err != nil {
 		return a, err
 	}
+	a.database.Migrating = a.migrating(databaseFile)
 	if a.installation, err = installation.Open(ctx, a.database); err != nil {
 		return a, err
 	}
@@ -188,6 +189,13 @@ func open(ctx context.Context, cfg *config.Config, log *zerolog.Logger, lines *l
 		return a, fmt.Errorf("cannot open admin plane: %w", err)
 	}
 	return a, nil
+}
+
+// migrating says that a store is being changed: until it is, nothing is served.
+func (a *app) migrating(file string) func(from, to int64) {
+	return func(from, to int64) {
+		a.log.Info().Str("file", file).Int64("from", from).Int64("to", to).Msg("the store's schema is brought up to date; some ten seconds for a million rows")
+	}
 }
 
 // loading logs that a first load of many rows goes on.

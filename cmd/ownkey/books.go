@@ -108,6 +108,7 @@ func (b *books) openSQLite(ctx context.Context) (err error) {
 	if b.usage, err = db.Open(ctx, filepath.Join(b.app.cfg.Data, usageFile)); err != nil {
 		return err
 	}
+	b.usage.Migrating = b.app.migrating(usageFile)
 	if err := b.app.installation.Database(ctx, usageFile, b.usage); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ func openMemories(ctx context.Context, a *app) (m *memories, err error) {
 	if m.database, err = db.Open(ctx, filepath.Join(a.cfg.Data, memoryFile)); err != nil {
 		return m, err
 	}
+	m.database.Migrating = a.migrating(memoryFile)
 	if err := a.installation.Database(ctx, memoryFile, m.database); err != nil {
 		return m, err
 	}

@@ -42,6 +42,10 @@ type DB struct {
 	Write *sql.DB
 	Read  *sql.DB
 
+	// Migrating is called before a schema in use is changed, which takes some
+	// seconds for a million rows. It may be nil.
+	Migrating func(from, to int64)
+
 	eraser *eraser
 }
 
@@ -119,6 +123,9 @@ func (d *DB) Migrate(ctx context.Context, migrations fs.FS, table string) error 
 	}
 	if held > known {
 		return fmt.Errorf("cannot use database: its schema is version %d, this program knows up to %d; use a newer program", held, known)
+	}
+	if held > 0 && held < known && d.Migrating != nil {
+		d.Migrating(held, known)
 	}
 	if _, err := p.Up(ctx); err != nil {
 		return fmt.Errorf("cannot migrate database: %w", err)

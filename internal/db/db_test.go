@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -29,14 +30,19 @@ func TestMigrateUpgradesAndRefusesNewer(t *testing.T) {
 		}
 		return d
 	}
+	var told []int64
 	for _, n := range []int{1, 2, 2} {
 		d := open()
+		d.Migrating = func(from, to int64) { told = append(told, from, to) }
 		if err := d.Migrate(ctx, migrations(n), "versions"); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if !slices.Equal(told, []int64{1, 2}) {
+		t.Errorf("told of %v, want the change from 1 to 2", told)
 	}
 	d := open()
 	defer d.Close()
