@@ -76,12 +76,12 @@ func TestNothingIsWrittenElsewhere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close() //nolint:errcheck // read below
+	defer d.Close()
 	tx, err := d.Write.Begin()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback() //nolint:errcheck // the end of it
+	defer tx.Rollback()
 	const many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000) "
 	for _, statement := range []string{
 		"CREATE TABLE texts (id INTEGER PRIMARY KEY, text TEXT UNIQUE NOT NULL)",
