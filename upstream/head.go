@@ -65,14 +65,17 @@ func (a *Attempt) wholeHead() (held []byte, end int, err error) {
 // headEnd finds the end of a head, the empty line included, behind a part of b
 // that was searched before. It is zero if there is none yet.
 func headEnd(b []byte, searched int) int {
-	for at := max(0, searched-2); ; {
+	begin := 0 // empty lines may be before it
+	for begin < len(b) && (b[begin] == '\r' || b[begin] == '\n') {
+		begin++
+	}
+	for at := max(begin, searched-2); ; {
 		i := bytes.IndexByte(b[at:], '\n')
 		if i < 0 {
 			return 0
 		}
 		at += i + 1
 		switch rest := b[at:]; {
-		case len(bytes.TrimLeft(b[:at], "\r\n")) == 0: // empty lines before the head
 		case bytes.HasPrefix(rest, []byte("\n")):
 			return at + 1
 		case bytes.HasPrefix(rest, []byte("\r\n")):
