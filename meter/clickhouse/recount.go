@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,10 +26,33 @@ const mostAgain = 3
 // differing is how many pairs of tenant and period are made again at once.
 const differing = 500
 
+// surelyKeptDays is the age up to which rows are looked for, and sums held
+// against them: behind it, those of the same day may have gone.
+const surelyKeptDays = keepDays - 2
+
+// kept is what ClickHouse must have of a part: the rows that it did not refuse
+// and that are not too old. One row's clock can be years off.
+func (p part) kept(body []byte, rejected []int) (kept part, err error) {
+	b := bookOf(p.Book)
+	rows, err := b.decode(body)
+	oldest := time.Now().AddDate(0, 0, -surelyKeptDays)
+	kept.Book = p.Book
+	for i, r := range rows {
+		_, refused := slices.BinarySearch(rejected, i)
+		if at := b.when(r); !refused && !at.Before(oldest) {
+			kept.counts(at)
+		}
+	}
+	return kept, err
+}
+
 // missing is how many of a part's rows ClickHouse does not have.
-func (s *Store) missing(ctx context.Context, b book, m *manifest, p part, rejected int) (int, error) {
-	there, err := s.count(ctx, b, m.segmentID, p)
-	return max(0, p.Rows-rejected-int(there)), err //nolint:gosec // not more than a segment holds
+func (s *Store) missing(ctx context.Context, m *manifest, kept part) (int, error) {
+	if kept.Rows == 0 {
+		return 0, nil
+	}
+	there, err := s.count(ctx, bookOf(kept.Book), m.segmentID, kept)
+	return max(0, kept.Rows-int(there)), err //nolint:gosec // not more than a segment holds
 }
 
 // recount makes the sums of a segment's tenants and hours agree with their rows,
@@ -71,8 +95,9 @@ func (p period) after(other period) bool {
 	return cmp.Or(strings.Compare(p.tenant, other.tenant), p.begin.Compare(other.begin)) > 0
 }
 
-// disagreeing finds sums that are not those of the rows. A day's sums are held
-// against those of its hours, which were looked at before.
+// disagreeing finds sums that are not those of the rows, among those to which the
+// segment has added. A day's sums are held against those of its hours, which were
+// looked at before.
 func (s *Store) disagreeing(ctx context.Context, r rollup, m *manifest, p part) (found []period, err error) {
 	name := s.client.schema.name
 	rows, at, number := name("requests")+" FINAL", r.of("started_at"), "toInt64(count())"
@@ -81,11 +106,11 @@ func (s *Store) disagreeing(ctx context.Context, r rollup, m *manifest, p part) 
 	}
 	const times = " >= toDateTime(?, 'UTC')"
 	from, until := r.bounds(p)
-	tenants := " AND tenant GLOBAL IN (SELECT tenant FROM " + name("requests") + " WHERE gateway = ? AND epoch = ? AND seq = ? AND started_at" + times +
+	touched := ") GLOBAL IN (SELECT tenant, " + r.of("started_at") + " FROM " + name("requests") + " WHERE gateway = ? AND epoch = ? AND seq = ? AND started_at" + times +
 		" AND started_at < toDateTime(?, 'UTC'))"
 	side := func(table, at, number string) string {
 		return "SELECT tenant, " + at + " AS begin, " + number + " AS n FROM " + table + " WHERE " + at + " >= " + r.of("toDateTime(?, 'UTC')") + " AND " + at + " < " +
-			r.of("toDateTime(?, 'UTC')") + tenants + " GROUP BY tenant, begin"
+			r.of("toDateTime(?, 'UTC')") + " AND (tenant, " + at + touched + " GROUP BY tenant, begin"
 	}
 	query := "SELECT toString(tenant), toUnixTimestamp(toDateTime(begin, 'UTC')) FROM (" + side(rows, at, number) + " UNION ALL " +
 		side(name(r.table), r.period, "-toInt64(sum(s_requests))") + fmt.Sprintf(") GROUP BY tenant, begin HAVING sum(n) != 0 ORDER BY tenant, begin LIMIT %d", differing)

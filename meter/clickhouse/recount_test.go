@@ -1,11 +1,13 @@
 package clickhouse
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestWhatTheServerLosesIsFound: an insertion happens, its answer does not
@@ -27,7 +29,7 @@ func TestWhatTheServerLosesIsFound(t *testing.T) {
 			b := newBed(t)
 			var tries atomic.Int64
 			b.proxy(func(_ http.ResponseWriter, r *http.Request, engine http.Handler) bool {
-				if !strings.Contains(r.URL.Query().Get("query"), "`requests` ") || tries.Add(1) != 2 {
+				if !strings.Contains(statement(r), "`requests` ") || tries.Add(1) != 2 {
 					return false
 				}
 				engine.ServeHTTP(httptest.NewRecorder(), r)
@@ -62,7 +64,7 @@ func TestWhatTheServerLosesOfOtherBooks(t *testing.T) {
 			b := newBed(t)
 			var tries atomic.Int64
 			b.proxy(func(_ http.ResponseWriter, r *http.Request, engine http.Handler) bool {
-				if !strings.Contains(r.URL.Query().Get("query"), "`"+table+"` ") || tries.Add(1) != 1 {
+				if !strings.Contains(statement(r), "`"+table+"` ") || tries.Add(1) != 1 {
 					return false
 				}
 				engine.ServeHTTP(httptest.NewRecorder(), r)
@@ -75,6 +77,93 @@ func TestWhatTheServerLosesOfOtherBooks(t *testing.T) {
 			b.close()
 			want := map[string]string{"unseals": "5", "memory_events": "5", "batches": "3"}[table]
 			b.want(want, "SELECT count() FROM $"+table+" FINAL")
+		})
+	}
+}
+
+// TestMendThatIsCutShort: sums were taken away and not made again, as by a kill
+// between the two; others go on, and the next start makes them.
+func TestMendThatIsCutShort(t *testing.T) {
+	for name, code := range map[string]string{"no answer": "", "an answer that says nothing": "49"} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			var tries, cut atomic.Int64
+			var mended atomic.Bool
+			b.proxy(func(w http.ResponseWriter, r *http.Request, engine http.Handler) bool {
+				switch query := statement(r); {
+				case strings.Contains(query, "`requests_1h` SELECT") && !mended.Load():
+					cut.Add(1)
+					w.Header().Set("X-ClickHouse-Exception-Code", code)
+					http.Error(w, "Code: "+code+". DB::Exception: no", http.StatusInternalServerError)
+					return true
+				case strings.Contains(query, "`requests` ") && tries.Add(1) == 2:
+					engine.ServeHTTP(httptest.NewRecorder(), r)
+					b.ask("DELETE FROM $requests_1h WHERE tenant = 'tenant-1'")
+					panic(http.ErrAbortHandler)
+				}
+				return false
+			})
+			b.open()
+			for i := range 3 {
+				b.take(batch(i*100, i*100+100))
+			}
+			for cut.Load() == 0 || code != "" && b.State().Segments > 1 {
+				time.Sleep(5 * time.Millisecond)
+			}
+			b.close()
+			mended.Store(true)
+			b.open()
+			b.take(batch(300, 400))
+			b.flush()
+			b.close()
+			b.want("400\t400\t400", "SELECT (SELECT count() FROM $requests FINAL), (SELECT sum(s_requests) FROM $requests_1h), (SELECT sum(s_requests) FROM $requests_1d)")
+		})
+	}
+}
+
+// TestSumsOutliveTheirRows: rows are kept for 400 days, sums for longer. Where a
+// row of a segment has a clock that is far off, the sums of all that lies between
+// stay as they are, and nothing is taken for lost that is too old to be kept.
+func TestSumsOutliveTheirRows(t *testing.T) {
+	for name, clock := range map[string]time.Time{
+		"refused": time.Date(1970, 1, 2, 0, 0, 0, 0, time.UTC),
+		"taken":   start.AddDate(0, 0, -keepDays-60),
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t)
+			var tries atomic.Int64
+			b.proxy(func(_ http.ResponseWriter, r *http.Request, engine http.Handler) bool {
+				if !strings.Contains(statement(r), "`requests` ") || tries.Add(1) != 2 {
+					return false
+				}
+				engine.ServeHTTP(httptest.NewRecorder(), r)
+				b.ask("DELETE FROM $requests_1h WHERE hour > '" + start.AddDate(0, 0, -1).Format(time.DateTime) + "'")
+				b.ask("OPTIMIZE TABLE $requests FINAL")
+				panic(http.ErrAbortHandler)
+			})
+			b.open()
+			old := batch(0, 100)
+			for _, r := range old.Requests {
+				r.Start = r.Start.AddDate(0, 0, -keepDays-40)
+			}
+			b.take(old)
+			b.flush()
+			b.ask("OPTIMIZE TABLE $requests FINAL")
+			b.want("0\t100", "SELECT (SELECT count() FROM $requests), (SELECT sum(s_requests) FROM $requests_1d)")
+			late := batch(100, 150)
+			late.Requests[7].Start = clock
+			b.take(late)
+			b.flush()
+			b.close()
+			young := " WHERE toDate(%s) >= '" + start.AddDate(0, 0, -1).Format(time.DateOnly) + "'"
+			for table, at := range map[string]string{"requests_1h": "hour", "requests_1d": "day"} {
+				b.want("49", "SELECT sum(s_requests) FROM $"+table+fmt.Sprintf(young, at))
+				want := map[string]string{"refused": "100", "taken": "101"}[name]
+				b.want(want, "SELECT sum(s_requests) FROM $"+table+" WHERE NOT"+strings.TrimPrefix(fmt.Sprintf(young, at), " WHERE"))
+			}
+			if strings.Contains(b.log.String(), "does not keep") {
+				t.Errorf("%s", b.log)
+			}
 		})
 	}
 }

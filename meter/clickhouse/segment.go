@@ -124,15 +124,22 @@ func rows[R meter.Row](of []R) []meter.Row {
 }
 
 func describe(b book, rows []meter.Row, body []byte, pace *pace.Pace) part {
-	p := part{Book: b.name, Rows: len(rows), Bytes: len(body), SHA256: sumOf(body, pace), First: b.when(rows[0]), Last: b.when(rows[0])}
+	p := part{Book: b.name, Bytes: len(body), SHA256: sumOf(body, pace)}
 	for _, r := range rows {
-		if at := b.when(r); at.Before(p.First) {
-			p.First = at
-		} else if at.After(p.Last) {
-			p.Last = at
-		}
+		p.counts(b.when(r))
 	}
 	return p
+}
+
+// counts adds a row's time.
+func (p *part) counts(at time.Time) {
+	if p.Rows == 0 || at.Before(p.First) {
+		p.First = at
+	}
+	if p.Rows == 0 || at.After(p.Last) {
+		p.Last = at
+	}
+	p.Rows++
 }
 
 // sumOf is the SHA-256 of a body, in hexadecimal.

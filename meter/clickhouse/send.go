@@ -99,9 +99,11 @@ func (s *Store) sendSegment(ctx context.Context, w waiting) error {
 	}
 	rejected := make([]int, len(m.Parts))
 	for i, p := range m.Parts {
-		if rejected[i], err = s.bring(ctx, w, m, p, bodies[i]); err != nil {
+		refused, err := s.bring(ctx, w, m, p, bodies[i])
+		if err != nil {
 			return err
 		}
+		rejected[i] = len(refused)
 	}
 	if err := s.note(ctx, w, m, rejected); err != nil {
 		return err
@@ -114,39 +116,44 @@ func (s *Store) sendSegment(ctx context.Context, w waiting) error {
 }
 
 // bring inserts the rows of one book. After a first try that failed, they are
-// looked for: a token may be known whose rows were lost.
-func (s *Store) bring(ctx context.Context, w waiting, m *manifest, p part, body []byte) (rejected int, err error) {
+// looked for: a token may be known whose rows were lost. rejected are the places
+// of those that the server refuses.
+func (s *Store) bring(ctx context.Context, w waiting, m *manifest, p part, body []byte) (rejected []int, err error) {
 	token := m.token()
+	var kept part
 	for again := 1; ; again++ {
 		rejected, err = s.sendPart(ctx, w, m, p, body, token)
 		if err != nil || !w.attempted {
 			return rejected, err
 		}
-		lost, err := s.missing(ctx, bookOf(p.Book), m, p, rejected)
+		if kept, err = p.kept(body, rejected); err != nil {
+			return rejected, err
+		}
+		lost, err := s.missing(ctx, m, kept)
 		if err != nil {
 			return rejected, err
 		}
 		if lost == 0 || again > mostAgain {
-			if lost > 0 { // too old to be kept
+			if lost > 0 {
 				s.log.Error().Str("book", p.Book).Int("rows", lost).Msg("ClickHouse does not keep these rows of a segment")
 			}
 			break
 		}
 		token = fmt.Sprintf("%s/again-%d", m.token(), again)
 	}
-	if p.Book == "requests" {
-		err = s.recount(ctx, m, p)
+	if p.Book == "requests" && kept.Rows > 0 {
+		err = s.recount(ctx, m, kept)
 	}
 	return rejected, err
 }
 
 // sendPart inserts the rows of one book under a token.
-func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, body []byte, token string) (rejected int, err error) {
+func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, body []byte, token string) (rejected []int, err error) {
 	b := bookOf(p.Book)
 	if w.attempted && time.Since(w.made) > askAfter {
 		there, err := s.count(ctx, b, m.segmentID, p)
 		if err != nil || there >= uint64(p.Rows) { //nolint:gosec // not negative
-			return 0, err
+			return nil, err
 		}
 	}
 	err = s.insert(ctx, b, token, p.Rows, body)
@@ -156,7 +163,7 @@ func (s *Store) sendPart(ctx context.Context, w waiting, m *manifest, p part, bo
 		}
 	}
 	if err == nil || !s.refuses(w, err) {
-		return 0, err
+		return nil, err
 	}
 	return s.halve(ctx, w, b, m, body, token, err)
 }
@@ -221,17 +228,17 @@ func (s *Store) insertNative(ctx context.Context, b book, statement string, body
 // halve inserts what can be of a block that the server refuses, in halves down
 // to single rows; those that are refused alone go to the table of rejects. The
 // halves' tokens follow from the block's, so that a second time is no other.
-func (s *Store) halve(ctx context.Context, w waiting, b book, m *manifest, body []byte, token string, why error) (rejected int, err error) {
+func (s *Store) halve(ctx context.Context, w waiting, b book, m *manifest, body []byte, token string, why error) (rejected []int, err error) {
 	all, err := b.decode(body)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	return s.insertRange(ctx, w, b, m, all, token, 0, len(all), why)
 }
 
-func (s *Store) insertRange(ctx context.Context, w waiting, b book, m *manifest, all []meter.Row, token string, from, to int, why error) (rejected int, err error) {
+func (s *Store) insertRange(ctx context.Context, w waiting, b book, m *manifest, all []meter.Row, token string, from, to int, why error) (rejected []int, err error) {
 	if to-from == 1 {
-		return 1, s.reject(ctx, b, m, all[from], why)
+		return []int{from}, s.reject(ctx, b, m, all[from], why)
 	}
 	middle := (from + to) / 2
 	var pace pace.Pace
@@ -243,8 +250,8 @@ func (s *Store) insertRange(ctx context.Context, w waiting, b book, m *manifest,
 		}
 		err = s.insert(ctx, b, fmt.Sprintf("%s/%d-%d", token, half[0], half[1]), half[1]-half[0], body.Buf)
 		if err != nil && s.refuses(w, err) {
-			n, herr := s.insertRange(ctx, w, b, m, all, token, half[0], half[1], err)
-			rejected, err = rejected+n, herr
+			refused, herr := s.insertRange(ctx, w, b, m, all, token, half[0], half[1], err)
+			rejected, err = append(rejected, refused...), herr
 		}
 		if err != nil {
 			return rejected, err

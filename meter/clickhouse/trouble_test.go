@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -27,7 +28,7 @@ func (b *bed) proxy(trouble func(w http.ResponseWriter, r *http.Request, engine 
 	b.t.Helper()
 	engine := httputil.NewSingleHostReverseProxy(b.engine)
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if q := r.URL.Query().Get("query"); strings.HasPrefix(q, "INSERT INTO") && trouble(w, r, engine) {
+		if strings.HasPrefix(statement(r), "INSERT INTO") && trouble(w, r, engine) {
 			return
 		}
 		engine.ServeHTTP(w, r)
@@ -38,6 +39,16 @@ func (b *bed) proxy(trouble func(w http.ResponseWriter, r *http.Request, engine 
 		b.t.Fatal(err)
 	}
 	b.options.Server.Addresses = []*url.URL{u}
+}
+
+// statement is a request's, which is in its body where no rows are.
+func statement(r *http.Request) string {
+	if q := r.URL.Query().Get("query"); q != "" {
+		return q
+	}
+	text, _ := io.ReadAll(r.Body)
+	r.Body = io.NopCloser(bytes.NewReader(text))
+	return string(text)
 }
 
 // TestAnswersThatSayNothing: the insertion happens and its answer does not
