@@ -8,14 +8,17 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ownkey/ownkey/config"
 	"github.com/ownkey/ownkey/internal/archive"
 	"github.com/ownkey/ownkey/internal/db"
+	"github.com/ownkey/ownkey/internal/durable"
 	"github.com/ownkey/ownkey/internal/installation"
 	"github.com/ownkey/ownkey/meter/ledger"
 	"github.com/ownkey/ownkey/vaultbridge"
@@ -66,7 +69,9 @@ type BackupCmd struct {
 // Run takes all stores of the data directory as they are at one moment. No key
 // file and no role or secret id goes into the archive.
 func (c *BackupCmd) Run() error {
-	ctx := context.Background()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	cfg, err := c.load()
 	if err != nil {
 		return err
@@ -76,40 +81,97 @@ func (c *BackupCmd) Run() error {
 		return err
 	}
 	defer ring.Close()
-	scratch := cfg.Data
-	if c.File != "-" {
-		scratch = filepath.Dir(c.File)
-	}
-	if scratch, err = os.MkdirTemp(scratch, ".ownkey-backup-"); err != nil {
-		return fmt.Errorf("cannot write backup: %w", err)
-	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // a copy of ciphertexts
 	m := &archive.Manifest{Format: archive.Format, CreatedAt: time.Now().UTC(), Program: version(), Keyring: ring.Current().Name()}
-	parts, release, err := collect(ctx, cfg, scratch, m)
+	parts, release, err := c.collect(ctx, cfg, m)
 	if err != nil {
 		return fmt.Errorf("cannot back up: %w", err)
 	}
 	defer release() //nolint:errcheck // they were read
-	out := os.Stdout
-	if c.File != "-" {
-		if out, err = os.OpenFile(c.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600); err != nil {
-			return fmt.Errorf("cannot write backup: %w", err)
-		}
+	if c.File == "-" {
+		stop() // nothing is left behind, and a write to a pipe can not be interrupted
 	}
 	progress("writing the archive")
-	err = archive.Write(out, m, parts, func(manifest []byte) ([]byte, error) { return archiveMAC(ctx, ring.Current(), manifest) })
-	if c.File == "-" {
-		if err != nil {
-			return fmt.Errorf("cannot write backup: %w", err)
-		}
-	} else if err := errors.Join(err, out.Sync(), out.Close()); err != nil {
-		return errors.Join(fmt.Errorf("cannot write backup: %w", err), os.Remove(c.File))
+	if err := c.write(ctx, func(out io.Writer) error {
+		return archive.Write(out, m, parts, func(manifest []byte) ([]byte, error) { return archiveMAC(ctx, ring.Current(), manifest) })
+	}); err != nil {
+		return fmt.Errorf("cannot write backup: %w", err)
 	}
 	for _, e := range m.Elsewhere {
 		progress("not in it: %s at %s, database %s of installation %s, written up to %s; back it up by its own means, after this", e.Store, e.Address, e.Database, e.Installation, e.Position)
 	}
 	progress("done: %d files. It opens nothing without the keyring %s.", len(m.Files), m.Keyring)
 	return nil
+}
+
+// collect is the function of that name, with a place for the copies, which have
+// no names any more when it returns.
+func (c *BackupCmd) collect(ctx context.Context, cfg *config.Config, m *archive.Manifest) (parts []archive.Part, release func() error, err error) {
+	beside := cfg.Data
+	if c.File != "-" {
+		beside = filepath.Dir(c.File)
+	}
+	scratch, remove, err := newScratch(beside)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer remove()
+	return collect(ctx, cfg, scratch, m)
+}
+
+// write has all write the archive; a file of which not all was written goes.
+func (c *BackupCmd) write(ctx context.Context, all func(io.Writer) error) error {
+	if c.File == "-" {
+		return all(os.Stdout)
+	}
+	out, err := os.OpenFile(c.File, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(all(untilWriter{ctx, out}), out.Sync(), out.Close()); err != nil {
+		return errors.Join(err, os.Remove(c.File))
+	}
+	return nil
+}
+
+// untilWriter writes until its context ends.
+type untilWriter struct {
+	ctx context.Context
+	io.Writer
+}
+
+// Write writes.
+func (w untilWriter) Write(p []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return w.Writer.Write(p)
+}
+
+// scratchPrefix begins the names of directories for copies.
+const scratchPrefix = ".ownkey-backup-"
+
+// newScratch makes a directory for copies in dir, and removes those of backups
+// that were killed: they hold what the stores hold.
+func newScratch(dir string) (path string, remove func(), err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return "", nil, err
+	}
+	for _, e := range entries {
+		if left := filepath.Join(dir, e.Name()); e.IsDir() && strings.HasPrefix(e.Name(), scratchPrefix) {
+			if lock, err := durable.LockDir(left); err == nil {
+				_ = errors.Join(os.RemoveAll(left), lock.Close()) // the next one tries again
+			}
+		}
+	}
+	if path, err = os.MkdirTemp(dir, scratchPrefix); err != nil {
+		return "", nil, err
+	}
+	lock, err := durable.LockDir(path)
+	if err != nil {
+		return "", nil, errors.Join(err, os.RemoveAll(path))
+	}
+	return path, func() { _ = errors.Join(os.RemoveAll(path), lock.Close()) }, nil
 }
 
 func progress(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args...) }
@@ -156,13 +218,7 @@ func collect(ctx context.Context, cfg *config.Config, scratch string, m *archive
 			if err != nil {
 				return err
 			}
-			info, err := s.Stat()
-			if err != nil {
-				return err
-			}
-			spool = append(spool, archive.Part{Name: filepath.ToSlash(name), Open: func() (io.ReadCloser, error) {
-				return io.NopCloser(io.NewSectionReader(s, 0, info.Size())), nil
-			}})
+			spool = append(spool, partOf(filepath.ToSlash(name), s))
 		}
 		return err
 	})
@@ -176,7 +232,12 @@ func collect(ctx context.Context, cfg *config.Config, scratch string, m *archive
 		if err := frozen.Copy(ctx, i, to); err != nil {
 			return nil, nil, errors.Join(err, release())
 		}
-		parts = append(parts, archive.Part{Name: name, Open: func() (io.ReadCloser, error) { return os.Open(to) }})
+		copied, err := os.Open(to)
+		if err != nil {
+			return nil, nil, errors.Join(err, release())
+		}
+		open = append(open, copied)
+		parts = append(parts, partOf(name, copied))
 	}
 	parts = append(parts, spool...)
 	for _, p := range parts {
@@ -197,6 +258,17 @@ func collect(ctx context.Context, cfg *config.Config, scratch string, m *archive
 		})
 	}
 	return parts, release, nil
+}
+
+// partOf is an open file as it is now.
+func partOf(name string, f *os.File) archive.Part {
+	info, err := f.Stat()
+	return archive.Part{Name: name, Open: func() (io.ReadCloser, error) {
+		if err != nil {
+			return nil, err
+		}
+		return io.NopCloser(io.NewSectionReader(f, 0, info.Size())), nil
+	}}
 }
 
 // queueTries bounds how often the queues are opened again because a batch went
