@@ -56,7 +56,20 @@ func (r *request) allowed() error {
 // allowsOthers judges the models that a body names beside its own.
 func (r *request) allowsOthers() bool {
 	token, provider := r.caller.Token, r.provider.Name
-	return wire.OtherModels(r.body.text(), func(model []byte) bool { return token.AllowsModel(provider, model) })
+	allows := func(model []byte) bool { return token.AllowsModel(provider, model) }
+	if r.form {
+		return wire.OtherFormModels(r.body.text(), r.ctx.Request.Header.ContentType(), allows)
+	}
+	return wire.OtherModels(r.body.text(), allows)
+}
+
+// readsForm reports whether the body is a form that has to be held until its
+// model is known: an upload of audio or images by a token with a list of models,
+// to a path that its endpoints do not allow anyway.
+func (r *request) readsForm() bool {
+	token, h := r.caller.Token, &r.ctx.Request.Header
+	return token.Listed() && r.ctx.IsPost() && wire.IsForm(h.ContentType()) && r.endpoint.request == wire.DialectNone &&
+		namesModel(r.endpoint.path) && !token.AllowsEndpoint(r.endpoint.path)
 }
 
 // namesModel reports whether a path's body says which model is paid for (API

@@ -1,8 +1,13 @@
 package gateway_test
 
 import (
+	"crypto/sha256"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/ownkey/ownkey/directory"
@@ -73,11 +78,67 @@ func TestListOfModelsBoundsWhatIsCalled(t *testing.T) {
 		}
 		f(method, target, body, false)
 	}
-	f("POST", "/v1/audio/transcriptions", "--x", false, "multipart/form-data; boundary=x")
+	f("POST", "/v1/audio/transcriptions", "model=gpt-4o", false, "application/x-www-form-urlencoded")
 	f("POST", "/v1/chat/completions", `{"model":"o3"}`, false, "text/plain")
 	for _, target := range []string{"/v1/files", "/v1/organization/costs"} { // a token without a list
 		if a := h.do("GET", target, ""); a.header.Get("Ownkey-Error") != "" {
 			t.Errorf("%s without a list: %d %s", target, a.status, a.body)
+		}
+	}
+}
+
+// formOf is a form with a file of so many bytes, and then its model, as curl sends
+// what OpenAI's documentation shows.
+func formOf(fileBytes int, model string) string {
+	const part = "--x\r\nContent-Disposition: form-data; name="
+	return part + "\"file\"; filename=\"a.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\n" + strings.Repeat("\x00\xff", fileBytes/2) + "\r\n" +
+		part + "\"model\"\r\n\r\n" + model + "\r\n--x--\r\n"
+}
+
+// TestModelsOfForms: uploads of audio and images name their model in a form, which
+// a token with a list may send, byte for byte, if the list has the model.
+func TestModelsOfForms(t *testing.T) {
+	var calls atomic.Int64
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		calls.Add(1)
+		sum := sha256.New()
+		_, _ = io.Copy(sum, r.Body)
+		_, _ = fmt.Fprintf(w, "%x %s", sum.Sum(nil), r.Header.Get("Content-Type"))
+	}))
+	defer provider.Close()
+	h := newHouse(t, func(o *options) { o.provider = provider.URL + "/v1" })
+	listed := h.mint("acme", directory.NewToken{Models: []string{"whisper-1", "main/whisper-2", "second/whisper-3"}})
+	pathed := h.mint("acme", directory.NewToken{Models: []string{"gpt-4o"}, Endpoints: []string{"/v1/audio/*"}})
+	const kind = "multipart/form-data; boundary=x"
+	for _, f := range []struct {
+		name, token, target, kind, body string
+		status                          int
+	}{
+		{"allowed", listed, "/v1/audio/transcriptions", kind, formOf(100, "whisper-1"), 200},
+		{"large, the model last", listed, "/v1/audio/translations", kind, formOf(30<<20, "whisper-1"), 200},
+		{"pinned", listed, "/main/v1/images/edits", kind, formOf(100, "whisper-2"), 200},
+		{"of another provider", listed, "/v1/images/variations", kind, formOf(100, "whisper-3"), 403},
+		{"not in the list", listed, "/v1/audio/transcriptions", kind, formOf(100, "gpt-4o-transcribe"), 403},
+		{"large, not in the list", listed, "/v1/audio/transcriptions", kind, formOf(30<<20, "gpt-4o-transcribe"), 403},
+		{"further models", listed, "/v1/audio/transcriptions", kind, strings.Replace(formOf(100, "whisper-1"), `name="file"; filename="a.mp3"`, `name="fallbacks"`, 1), 403},
+		{"no model", listed, "/v1/audio/transcriptions", kind, strings.Replace(formOf(100, "whisper-1"), `name="model"`, `name="prompt"`, 1), 403},
+		{"two models", listed, "/v1/audio/transcriptions", kind, formOf(100, "whisper-1\r\n--x\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\ngpt-4o-transcribe"), 400},
+		{"no boundary", listed, "/v1/audio/transcriptions", "multipart/form-data", formOf(100, "whisper-1"), 400},
+		{"no end", listed, "/v1/audio/transcriptions", kind, strings.TrimSuffix(formOf(100, "whisper-1"), "--x--\r\n"), 400},
+		{"too large to be read", listed, "/v1/audio/transcriptions", kind, formOf(65<<20, "whisper-1"), 413},
+		{"a path that takes none", listed, "/v1/files", kind, formOf(100, "whisper-1"), 403},
+		{"a path that the token may call", pathed, "/v1/audio/transcriptions", kind, formOf(100, "whisper-1") + "and more", 200},
+		{"no list", h.token, "/v1/audio/transcriptions", kind, formOf(100, "gpt-4o-transcribe") + "and more", 200},
+	} {
+		before := calls.Load()
+		a := h.do("POST", f.target, f.body, "Authorization", "Bearer "+f.token, "Content-Type", f.kind)
+		if sent := calls.Load() - before; a.status != f.status || (sent == 1) != (f.status == 200) {
+			t.Errorf("%s: %d %.300s, %d requests at the provider", f.name, a.status, a.body, sent)
+		} else if want := fmt.Sprintf("%x %s", sha256.Sum256([]byte(f.body)), f.kind); f.status == 200 && a.body != want {
+			t.Errorf("%s: other bytes reached the provider: %s, want %s", f.name, a.body, want)
+		}
+		if f.status == 400 && !strings.Contains(a.body, "not a form whose model can be read") {
+			t.Errorf("%s: %s", f.name, a.body)
 		}
 	}
 }

@@ -32,6 +32,7 @@ type request struct {
 	caller   directory.Caller
 	body     heldBody
 	upload   upload
+	form     bool // the body is a form, held for its model
 	head     wire.Head
 	model    []byte    // without the provider's prefix; borrows body
 	prefix   wire.Edit // cuts the provider's prefix out of the model
@@ -231,7 +232,8 @@ func (r *request) read() error {
 	if !hasBody(h) {
 		return nil
 	}
-	if !mustHold(h, r.endpoint.request) {
+	r.form = r.readsForm()
+	if !r.form && !mustHold(h, r.endpoint.request) {
 		r.upload.ctx, r.upload.silence, r.upload.most = r.ctx, r.g.timeouts.ClientSilence, r.pass.MaxBody()
 		return nil
 	}
@@ -242,6 +244,11 @@ func (r *request) read() error {
 	if r.record.RequestBytes == 0 { // announced, and then there was none
 		r.body.release()
 		return nil
+	}
+	if r.form { // it is not counted in tokens, as no upload is
+		err := wire.ReadForm(r.body.text(), h.ContentType(), &r.head)
+		r.model = r.head.Model
+		return err
 	}
 	readHead := wire.ReadHead
 	if r.endpoint.request == wire.DialectNone {
@@ -485,6 +492,7 @@ func (r *request) reset() {
 	r.g, r.ctx, r.table, r.provider, r.stored = nil, nil, nil, nil, nil
 	r.endpoint, r.caller, r.outgoing = endpoint{}, directory.Caller{}, wire.Body{}
 	r.upload.reset()
+	r.form = false
 	r.model, r.prefix, r.task, r.watching, r.admitted, r.kept, r.misdirected, r.pass = nil, wire.Edit{}, nil, false, false, false, nil, admission.Pass{}
 	r.naming = false
 	r.ref, r.lease, r.send, r.record = vaultbridge.Ref{}, vaultbridge.Lease{}, upstream.Request{}, meter.Record{}

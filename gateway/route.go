@@ -50,7 +50,11 @@ func (r *request) providerName() (name string, edit wire.Edit, err error) {
 	if pinned := r.endpoint.provider; len(pinned) > 0 {
 		return string(pinned), edit, nil
 	}
-	name, cut, chosen := r.table.chooseProvider(r.caller.Tenant, r.model, r.endpoint.anthropic())
+	model := r.model
+	if r.form {
+		model = nil // forms go by their path, as they do for tokens for which none is read
+	}
+	name, cut, chosen := r.table.chooseProvider(r.caller.Tenant, model, r.endpoint.anthropic())
 	if cut > 0 {
 		edit = r.head.StripModelPrefix(cut)
 		r.model = r.model[cut:]

@@ -119,6 +119,9 @@ func refusalOf(err error, sent bool) *refusal {
 	switch {
 	case errors.As(err, &own):
 		return own
+	case errors.As(err, &syntax) && syntax.Form:
+		return refuse(codeInvalidRequest, "the token may use only certain models, and the request body is not a form whose model can be read: "+syntax.Error()+
+			"; or have the path allowed: ownkey token update --endpoint")
 	case errors.As(err, &syntax):
 		return refuse(codeInvalidRequest, "the request body is not usable JSON: "+syntax.Error())
 	case errors.Is(err, directory.ErrInvalidToken):

@@ -10,11 +10,12 @@ import (
 	"github.com/ownkey/ownkey/internal/fault"
 )
 
-// SyntaxError says why a body is not the JSON that must be read, and where. It
-// holds no byte of the body.
+// SyntaxError says why a body is not the JSON or the form that must be read, and
+// where. It holds no byte of the body.
 type SyntaxError struct {
 	Offset int64 // of the first byte that is wrong
 	Reason string
+	Form   bool // it was to be a form
 }
 
 // Error gives the reason and the offset.
@@ -81,7 +82,7 @@ func readHead(t Text, h *Head, arrays bool) error {
 	}
 	if why != "" {
 		h.Reset()
-		return &SyntaxError{int64(p.i), why}
+		return &SyntaxError{Offset: int64(p.i), Reason: why}
 	}
 	return nil
 }
