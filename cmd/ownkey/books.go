@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ownkey/ownkey/config"
@@ -40,6 +41,7 @@ type books struct {
 	drain   *drain.Drain
 	begin   func()                 // lets the drain begin; may be called again
 	trouble *prometheus.CounterVec // of the ledger, by kind
+	told    atomic.Int64           // when its disk was told of, Unix ns
 }
 
 // store is what the questions are asked of.
@@ -248,9 +250,20 @@ func (b *books) condition() string {
 	return "ok"
 }
 
-// alarm tells the operator what the ledger has found.
+// diskInterval is how often the log tells of a disk: one that is full is tried
+// many times in a second, and the log may be on it.
+const diskInterval = 10 * time.Second
+
+// alarm tells the operator what the ledger has found. It is for several
+// goroutines.
 func (b *books) alarm(t ledger.Trouble) {
 	b.trouble.WithLabelValues(t.What).Inc()
+	if t.What == "disk" {
+		before, now := b.told.Load(), time.Now().UnixNano()
+		if now-before < int64(diskInterval) && now >= before || !b.told.CompareAndSwap(before, now) {
+			return
+		}
+	}
 	b.app.log.Error().Err(t.Err).Str("what", t.What).Str("file", t.File).Int64("offset", t.Offset).Int64("bytes", t.Bytes).
 		Str("kept", t.Kept).Msg("trouble with the ledger of records")
 }

@@ -1,14 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ownkey/ownkey/meter/ledger"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
 )
 
 // usageOf asks the data plane what a token's tenant has used.
@@ -129,5 +135,32 @@ func (p *process) evidenceAndReconcile() {
 	bucket(`[{"input":5}]`)
 	if out, status := p.verb("", verify...); status != 1 || !strings.Contains(out, "data[0].results[0]") {
 		p.t.Errorf("%d %s", status, out)
+	}
+}
+
+// TestFullDiskIsToldNowAndThen: a disk without room is tried many times in a
+// second, and its log may be on it.
+func TestFullDiskIsToldNowAndThen(t *testing.T) {
+	var out bytes.Buffer
+	log := zerolog.New(&out)
+	b := &books{app: &app{log: &log}, trouble: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "trouble_total", Help: "Trouble."}, []string{"what"})}
+	for range 100 {
+		b.alarm(ledger.Trouble{What: "disk", Err: syscall.ENOSPC})
+	}
+	b.alarm(ledger.Trouble{What: "torn"})
+	b.alarm(ledger.Trouble{What: "torn"})
+	if n := strings.Count(out.String(), syscall.ENOSPC.Error()); n != 1 || strings.Count(out.String(), `"torn"`) != 2 {
+		t.Errorf("%d lines of the disk: %s", n, &out)
+	}
+	b.told.Store(time.Now().Add(-11 * time.Second).UnixNano())
+	b.alarm(ledger.Trouble{What: "disk", Err: syscall.ENOSPC})
+	if n := strings.Count(out.String(), syscall.ENOSPC.Error()); n != 2 {
+		t.Errorf("%d lines after 11 s", n)
+	}
+	metrics := prometheus.NewRegistry()
+	metrics.MustRegister(b.trouble)
+	all, err := metrics.Gather()
+	if err != nil || !strings.Contains(all[0].String(), "101") {
+		t.Errorf("not all were counted: %v %v", all, err)
 	}
 }
