@@ -228,7 +228,7 @@ func Migrate(ctx context.Context, s Server, done func(version int)) (err error) 
 				return fmt.Errorf("cannot migrate to version %d: %w\n%s", i+1, err, statement)
 			}
 		}
-		if err := c.conn.Exec(ctx, fmt.Sprintf("INSERT INTO %s (version) VALUES (%d)", c.schema.name("schema_versions"), i+1)); err != nil {
+		if err := c.conn.Exec(ctx, c.schema.note(i+1)); err != nil {
 			return fmt.Errorf("cannot note version %d: %w", i+1, err)
 		}
 		done(i + 1)

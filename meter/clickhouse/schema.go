@@ -68,6 +68,14 @@ func (s schema) migrations() [][]string {
 	return [][]string{s.first(), s.second(), s.addColumn("requests", "error_cause"), s.owner()}
 }
 
+// note writes down a version, unless it is there: who migrates at the same time
+// may have done so, and a second row would take the place, and the time, of the
+// first, by which a gateway knows the database.
+func (s schema) note(version int) string {
+	table := s.name("schema_versions")
+	return fmt.Sprintf("INSERT INTO %s (version) SELECT %d FROM (SELECT count() AS n FROM %s WHERE version = %d) WHERE n = 0", table, version, table, version)
+}
+
 // second leaves out the names of models that no provider was asked for. Sums
 // that are there stay.
 func (s schema) second() []string {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -187,6 +188,39 @@ func TestMigrateTwice(t *testing.T) {
 		t.Errorf("%d %v", ran, err)
 	}
 	b.open().close()
+}
+
+// TestMigrateByTwoAtOnce: as two replicas do that start. Both succeed, and when
+// the schema was made, which tells the database from another one, stays what the
+// first start has seen.
+func TestMigrateByTwoAtOnce(t *testing.T) {
+	b := newBed(t)
+	direct := b.options.Server
+	b.ask("DROP DATABASE " + b.name + " SYNC")
+	b.proxy(func(_ http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+		if strings.Contains(statement(r), "schema_versions") {
+			time.Sleep(300 * time.Millisecond)
+		}
+		return false
+	})
+	slow := b.options.Server
+	var both sync.WaitGroup
+	for _, s := range []Server{direct, slow} {
+		both.Go(func() {
+			if err := Migrate(t.Context(), s, func(int) {}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	both.Wait()
+	b.want(fmt.Sprint(Version), "SELECT count() FROM $schema_versions")
+	made := b.ask("SELECT min(applied_at) FROM $schema_versions")
+	b.ask("OPTIMIZE TABLE $schema_versions FINAL")
+	b.want(made, "SELECT min(applied_at) FROM $schema_versions")
+	b.open()
+	b.take(batch(0, 10))
+	b.flush()
+	b.close()
 }
 
 // TestServerThatIsAway: the start does not need it, rows wait up to the bound,
