@@ -537,11 +537,36 @@ func TestRenewedEpochsAreNew(t *testing.T) {
 		if err := json.Unmarshal(renewed, &id); err != nil || id.Gateway != gateway {
 			t.Errorf("%+v, %v", id, err)
 		}
-		if now := uint64(time.Now().Unix()); epoch == 1 && (id.Epoch > now || id.Epoch < now-60) || epoch > 1 && id.Epoch != epoch+1 {
+		if now := uint64(time.Now().UnixMilli()); epoch == 1 && (id.Epoch > now || id.Epoch < now-60_000) || epoch > 1 && id.Epoch != epoch+1 {
 			t.Errorf("epoch %d became %d", epoch, id.Epoch)
 		}
 	}
 	if err := Renew(t.TempDir()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("of no ledger: %v", err)
+	}
+}
+
+// TestCopiesHaveEpochsOfTheirOwn: a directory that was copied, or set back to an
+// earlier state of its disk, without a restore. ClickHouse would take the rows of
+// one for those of the other, and drop them.
+func TestCopiesHaveEpochsOfTheirOwn(t *testing.T) {
+	opens := func(dir string) Identity {
+		t.Helper()
+		time.Sleep(2 * time.Millisecond) // they are not started in the same one
+		l := open(t, Options{Dir: dir, FileBytes: 128 << 10, MaxBytes: 4 << 20, Alarm: func(x Trouble) { t.Errorf("%+v", x) }})
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return l.Identity()
+	}
+	dir, copied := t.TempDir(), t.TempDir()
+	first := opens(dir)
+	held, err := os.ReadFile(filepath.Join(dir, identityFile))
+	if err := errors.Join(err, os.WriteFile(filepath.Join(copied, identityFile), held, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	one, other := opens(dir), opens(copied)
+	if one == other || one.Gateway != other.Gateway || one.Epoch <= first.Epoch || other.Epoch <= first.Epoch {
+		t.Errorf("%v, then %v and %v", first, one, other)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/ownkey/ownkey/internal/durable"
 )
@@ -119,7 +118,7 @@ func Renew(dir string) error {
 	if err := json.Unmarshal(held, &id); err != nil {
 		return fmt.Errorf("cannot renew ledger: %w", err)
 	}
-	id.Epoch = max(id.Epoch+1, uint64(time.Now().Unix())) //nolint:gosec // after 1970
+	id.Epoch = nextEpoch(id.Epoch)
 	next, err := json.Marshal(id)
 	if err != nil {
 		return fmt.Errorf("cannot renew ledger: %w", err)

@@ -7,14 +7,16 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/ownkey/ownkey/internal/durable"
 	"golang.org/x/sys/unix"
 )
 
-// Identity names a ledger, and how often it was opened. No two frames of two
-// processes have the same gateway, epoch, file and offset.
+// Identity names a ledger, and one opening of it. No two frames of two processes
+// have the same gateway, epoch, file and offset, also where the directory was
+// copied or set back.
 type Identity struct {
 	Gateway uuid.UUID `json:"gateway"`
 	Epoch   uint64    `json:"epoch"`
@@ -22,7 +24,13 @@ type Identity struct {
 
 const identityFile = "identity.json"
 
-// nextIdentity counts this opening, durably, before anything is written under
+// nextEpoch is above the one before, and no other than at this millisecond has it
+// unless clocks were set back.
+func nextEpoch(before uint64) uint64 {
+	return max(before+1, uint64(time.Now().UnixMilli())) //nolint:gosec // after 1970
+}
+
+// nextIdentity numbers this opening, durably, before anything is written under
 // its number.
 func nextIdentity(dir string) (id Identity, err error) {
 	path := filepath.Join(dir, identityFile)
@@ -39,7 +47,7 @@ func nextIdentity(dir string) (id Identity, err error) {
 			return id, fmt.Errorf("%s is damaged; restore it, or move the directory away", path)
 		}
 	}
-	id.Epoch++
+	id.Epoch = nextEpoch(id.Epoch)
 	next, err := json.Marshal(id)
 	if err != nil {
 		return id, err

@@ -124,7 +124,7 @@ func TestFramesComeBackInOrder(t *testing.T) {
 	if got := numbers(t, l, Position{}); !slices.Equal(got, upTo(n)) {
 		t.Errorf("after a restart: %d frames", len(got))
 	}
-	if id := l.Identity(); id.Gateway != first.Gateway || id.Epoch != first.Epoch+1 {
+	if id := l.Identity(); id.Gateway != first.Gateway || id.Epoch <= first.Epoch {
 		t.Errorf("identity %v, then %v", first, id)
 	}
 	if len(told.all) != 0 {
