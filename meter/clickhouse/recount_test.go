@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -166,4 +167,35 @@ func TestSumsOutliveTheirRows(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRowsOfARestoredLedger come again, in other segments: they are there once,
+// and count once, also when the gateway is started again before they are sent.
+func TestRowsOfARestoredLedger(t *testing.T) {
+	b := newBed(t).open()
+	rows := batch(0, 100)
+	b.take(rows)
+	b.flush()
+	b.close()
+
+	b.options.Dir = t.TempDir()
+	rows.Gateway.Epoch, rows.Earlier = rows.Gateway.Epoch+1, true
+	b.open()
+	b.take(rows)
+	b.flush()
+	b.close()
+	b.want("100\t100\t100", "SELECT (SELECT count() FROM $requests FINAL), (SELECT sum(s_requests) FROM $requests_1h), (SELECT sum(s_requests) FROM $requests_1d)")
+
+	b.options.Dir = t.TempDir()
+	rows.Gateway.Epoch++
+	s, err := openSpool(b.options.Dir, 1<<20, func(string) {})
+	if err == nil {
+		err = errors.Join(s.add(batch(100, 101)), s.add(rows)) // the second of two
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.open().flush()
+	b.close()
+	b.want("101\t101\t101", "SELECT (SELECT count() FROM $requests FINAL), (SELECT sum(s_requests) FROM $requests_1h), (SELECT sum(s_requests) FROM $requests_1d)")
 }

@@ -43,6 +43,7 @@ type part struct {
 type manifest struct {
 	segmentID
 	Made       time.Time        `json:"made_at"`
+	Earlier    bool             `json:"earlier,omitempty"` // drain.Batch's
 	Parts      []part           `json:"parts"`
 	Checkpoint drain.Checkpoint `json:"checkpoint"`
 }
@@ -66,7 +67,7 @@ type packer struct {
 // pack encodes a batch: head and bodies together are the segment's file. The
 // bodies are the packer's, until the next batch.
 func (k *packer) pack(id segmentID, b *drain.Batch, now time.Time) (m *manifest, head, bodies []byte, err error) {
-	m = &manifest{segmentID: id, Made: now.UTC(), Checkpoint: b.Checkpoint}
+	m = &manifest{segmentID: id, Made: now.UTC(), Earlier: b.Earlier, Checkpoint: b.Checkpoint}
 	k.bodies.Reset()
 	for _, book := range books {
 		rows := rowsOf(book.name, b)

@@ -45,7 +45,8 @@ type waiting struct {
 	seq   uint64
 	bytes int64
 	made  time.Time
-	// attempted: it may have been sent, by this process or an earlier one.
+	// attempted: it may have been sent, or its rows in another segment, by this
+	// process or an earlier one.
 	attempted bool
 	// stuck: the server has given an unclear answer. taken is how many
 	// segments it had taken by then.
@@ -101,7 +102,7 @@ func openSpool(dir string, maxBytes int64, damaged func(kept string)) (*spool, e
 	}
 	slices.SortFunc(s.queue, func(a, b waiting) int { return int(a.seq) - int(b.seq) }) //nolint:gosec // they are near each other
 	for i := range s.queue {                                                            // they are sent one by one
-		s.queue[i].attempted = i == 0 || s.last.Turned || time.Since(s.queue[i].made) > sentWhole
+		s.queue[i].attempted = s.queue[i].attempted || i == 0 || s.last.Turned || time.Since(s.queue[i].made) > sentWhole
 	}
 	return s, nil
 }
@@ -125,7 +126,7 @@ func (s *spool) adopt(seq uint64, damaged func(kept string)) error {
 	for _, b := range bodies {
 		size += int64(len(b))
 	}
-	s.queue, s.bytes = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made}), s.bytes+size
+	s.queue, s.bytes = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made, attempted: m.Earlier}), s.bytes+size
 	return nil
 }
 
@@ -192,7 +193,7 @@ func (s *spool) add(b *drain.Batch) error {
 	}
 	s.mu.Lock()
 	s.last = mark{m.Gateway, m.Seq, m.Checkpoint, s.last.Turned}
-	s.queue = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made})
+	s.queue = append(s.queue, waiting{seq: seq, bytes: size, made: m.Made, attempted: m.Earlier})
 	s.bytes += size
 	s.mu.Unlock()
 	select {

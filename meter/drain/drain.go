@@ -40,6 +40,9 @@ type Batch struct {
 	Unseals    []*meter.Unseal
 	Memory     []*meter.MemoryEvent
 	Checkpoint Checkpoint // after it
+	// Earlier: it has rows of an earlier process. Where the ledger was restored,
+	// or copied, they may have been taken before, in other batches.
+	Earlier bool
 	// Pace is kept by whoever works through the rows.
 	Pace pace.Pace
 }

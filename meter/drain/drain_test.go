@@ -33,6 +33,7 @@ type sink struct {
 	at      drain.Checkpoint
 	rows    []*meter.Record
 	unseals int
+	earlier []bool // of each batch
 	fail    error
 	tries   int
 }
@@ -50,7 +51,7 @@ func (s *sink) Take(_ context.Context, b *drain.Batch) error {
 		row := *r
 		s.rows = append(s.rows, &row)
 	}
-	s.unseals, s.at = s.unseals+len(b.Unseals), b.Checkpoint
+	s.unseals, s.at, s.earlier = s.unseals+len(b.Unseals), b.Checkpoint, append(s.earlier, b.Earlier)
 	return nil
 }
 

@@ -27,7 +27,7 @@ func (d *Drain) read() (b *Batch, more bool, err error) {
 		}
 		b.Pace.Row(b.Rows())
 		if broken = d.add(b, kind, row); broken == nil {
-			d.cursor = next
+			d.cursor, b.Earlier = next, b.Earlier || next.File < began.File
 		}
 		more = broken != nil
 		return !more
@@ -122,7 +122,7 @@ func (d *Drain) settle(b *Batch) error {
 		} else {
 			r.Interrupt()
 			d.print(r)
-			b.Requests = append(b.Requests, r)
+			b.Requests, b.Earlier = append(b.Requests, r), true
 		}
 		delete(d.opens, id)
 	}

@@ -27,7 +27,7 @@ const identityFile = "identity.json"
 // nextEpoch is above the one before, and no other than at this millisecond has it
 // unless clocks were set back.
 func nextEpoch(before uint64) uint64 {
-	return max(before+1, uint64(time.Now().UnixMilli())) //nolint:gosec // after 1970
+	return max(before+1, uint64(time.Now().UnixMilli()))
 }
 
 // nextIdentity numbers this opening, durably, before anything is written under
