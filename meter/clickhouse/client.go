@@ -130,7 +130,30 @@ func (c *client) check(ctx context.Context) error {
 	if err := c.checkSettings(ctx); err != nil {
 		return err
 	}
-	return c.checkWindows(ctx)
+	if err := c.checkWindows(ctx); err != nil {
+		return err
+	}
+	return c.checkGrants(ctx)
+}
+
+// checkGrants refuses a user who could not make sums again: that would show when
+// a server was killed, and records would wait until somebody allows it.
+func (c *client) checkGrants(ctx context.Context) error {
+	for _, r := range rollups {
+		var may uint8
+		grant := "ALTER DELETE ON " + c.schema.local(r.table)
+		err := c.conn.QueryRow(ctx, "CHECK GRANT "+grant).Scan(&may)
+		if e, ok := errors.AsType[*clickhouse.Exception](err); ok && e.Code != 0 {
+			return nil // an older server does not know the statement
+		}
+		if err != nil {
+			return fmt.Errorf("cannot read what the user may do: %w", err)
+		}
+		if may == 0 {
+			return &Problem{fmt.Sprintf("its user may not make sums again; GRANT %s TO %s", grant, quote(c.server.User))}
+		}
+	}
+	return nil
 }
 
 // version is the schema's; 0 when there is none.

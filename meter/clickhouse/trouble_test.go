@@ -177,6 +177,31 @@ func TestServersThatAreRefused(t *testing.T) {
 	}
 }
 
+// TestUserWhoMayNotMend is refused at the start, and not when sums have to be
+// made again: records would wait then. An older server, which can not say what a
+// user may do, is taken.
+func TestUserWhoMayNotMend(t *testing.T) {
+	for answer, want := range map[string]string{"SELECT toUInt8(0)": "GRANT ALTER DELETE ON", "SELECT toUInt8(1)": "", "no such statement": ""} {
+		b := newBed(t)
+		engine := httputil.NewSingleHostReverseProxy(b.engine)
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(statement(r), "CHECK GRANT ALTER DELETE") {
+				r.Body, r.ContentLength = io.NopCloser(strings.NewReader(answer)), int64(len(answer))
+			}
+			engine.ServeHTTP(w, r)
+		}))
+		defer s.Close()
+		b.options.Server.Addresses[0], _ = url.Parse(s.URL)
+		store, err := Open(t.Context(), b.options)
+		if err == nil {
+			err = store.Close()
+		}
+		if _, problem := errors.AsType[*Problem](err); (want != "") != problem || problem && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", answer, err)
+		}
+	}
+}
+
 func TestMigrateTwice(t *testing.T) {
 	b := newBed(t)
 	ran := 0
