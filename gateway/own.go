@@ -21,16 +21,23 @@ const (
 )
 
 // ownTargets are the targets of credentials' own base URLs. They come as they
-// are called, and go when nobody calls them, or when their tenant calls too many
-// others: one tenant's endless names cost no other tenant anything.
+// are called. A tenant holds those that it calls, and lets go of them when it does
+// not any more, or calls too many others; a target goes when nobody holds it. So
+// one tenant's endless names cost no other tenant anything, even where both call
+// the same.
 type ownTargets struct {
 	client *upstream.Client
-	byName sync.Map // ownAddress → *ownTarget
+	byName sync.Map // ownName → *ownTarget
 
 	mu      sync.Mutex
-	of      map[string][]*ownTarget // by the tenant that they were made for; guarded by mu
-	swept   time.Time               // guarded by mu
-	retired bool                    // another table has taken over; guarded by mu
+	of      map[string][]*ownTarget      // by tenant; guarded by mu
+	shared  map[ownAddress]*sharedTarget // guarded by mu
+	swept   time.Time                    // guarded by mu
+	retired bool                         // another table has taken over; guarded by mu
+}
+
+func newOwnTargets(client *upstream.Client) *ownTargets {
+	return &ownTargets{client: client, of: map[string][]*ownTarget{}, shared: map[ownAddress]*sharedTarget{}}
 }
 
 // ownAddress is a base URL of credentials, beside their provider's own target.
@@ -39,50 +46,79 @@ type ownAddress struct {
 	baseURL string
 }
 
+// ownName is what a tenant calls.
+type ownName struct {
+	tenant string
+	ownAddress
+}
+
+// ownTarget is a target as one tenant holds it.
 type ownTarget struct {
 	*upstream.Target
-	name ownAddress
-	last atomic.Int64 // call, in Unix nanoseconds
+	name ownName
+	last atomic.Int64 // call of the tenant, in Unix nanoseconds
+}
+
+// sharedTarget is a target and how many tenants hold it.
+type sharedTarget struct {
+	*upstream.Target
+	holders int
 }
 
 // find gives a target that is there, or nil.
-func (o *ownTargets) find(name ownAddress, now time.Time) *upstream.Target {
+func (o *ownTargets) find(name ownName, now time.Time) *upstream.Target {
 	known, ok := o.byName.Load(name)
 	if !ok {
 		return nil
 	}
-	t := known.(*ownTarget) //nolint:forcetypeassert // only add and takeOver store
+	t := known.(*ownTarget) //nolint:forcetypeassert // only add and handOver store
 	t.last.Store(now.UnixNano())
 	return t.Target
 }
 
-// add gives the target of a name that a tenant calls, and makes it if it is not
-// there.
-func (o *ownTargets) add(tenant string, name ownAddress, now time.Time, make func() *upstream.Target) *upstream.Target {
+// add gives the target of a name that a tenant calls, and makes it if nobody
+// holds it.
+func (o *ownTargets) add(name ownName, now time.Time, make func() *upstream.Target) *upstream.Target {
 	o.mu.Lock()
 	if known := o.find(name, now); known != nil {
 		o.mu.Unlock()
 		return known
 	}
-	t := &ownTarget{Target: make(), name: name}
-	left := []*upstream.Target{t.Target} // for the last requests of a table that was
-	if !o.retired {
-		t.last.Store(now.UnixNano())
-		left = append(o.sweep(now), o.makeRoom(tenant)...)
-		o.of[tenant] = append(o.of[tenant], t)
-		o.byName.Store(name, t)
+	var target *upstream.Target
+	var left []*upstream.Target
+	if o.retired {
+		target = make() // for the last requests of a table that was
+		left = append(left, target)
+	} else {
+		target = o.hold(name, now, make)
+		left = append(o.sweep(now), o.makeRoom(name.tenant)...)
 	}
 	o.mu.Unlock()
-	for _, target := range left {
-		o.client.Retire(target)
+	for _, one := range left {
+		o.client.Retire(one)
 	}
+	return target
+}
+
+// hold makes a tenant hold a target.
+func (o *ownTargets) hold(name ownName, now time.Time, make func() *upstream.Target) *upstream.Target {
+	shared := o.shared[name.ownAddress]
+	if shared == nil {
+		shared = &sharedTarget{Target: make()}
+		o.shared[name.ownAddress] = shared
+	}
+	shared.holders++
+	t := &ownTarget{Target: shared.Target, name: name}
+	t.last.Store(now.UnixNano())
+	o.of[name.tenant] = append(o.of[name.tenant], t)
+	o.byName.Store(name, t)
 	return t.Target
 }
 
-// makeRoom makes room for one more target of a tenant.
+// makeRoom lets go of a tenant's target if it holds one too many.
 func (o *ownTargets) makeRoom(tenant string) (left []*upstream.Target) {
 	all := o.of[tenant]
-	if len(all) < maxOwnTargets {
+	if len(all) <= maxOwnTargets {
 		return nil
 	}
 	oldest := slices.MinFunc(all, func(a, b *ownTarget) int { return cmp.Compare(a.last.Load(), b.last.Load()) })
@@ -102,14 +138,18 @@ func (o *ownTargets) sweep(now time.Time) (left []*upstream.Target) {
 	return left
 }
 
-// drop drops targets of a tenant, and gives them.
+// drop lets go of targets of a tenant, and gives those that nobody holds then.
 func (o *ownTargets) drop(tenant string, which func(*ownTarget) bool) (left []*upstream.Target) {
 	o.of[tenant] = slices.DeleteFunc(o.of[tenant], func(t *ownTarget) bool {
 		if !which(t) {
 			return false
 		}
 		o.byName.Delete(t.name)
-		left = append(left, t.Target)
+		shared := o.shared[t.name.ownAddress]
+		if shared.holders--; shared.holders == 0 {
+			delete(o.shared, t.name.ownAddress)
+			left = append(left, t.Target)
+		}
 		return true
 	})
 	if len(o.of[tenant]) == 0 {
@@ -124,14 +164,19 @@ func (o *ownTargets) handOver(next *ownTargets, goesOn func(beside *upstream.Tar
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.retired = true
+	for address, shared := range o.shared {
+		if goesOn(address.beside) {
+			next.shared[address] = shared
+		} else {
+			left = append(left, shared.Target)
+		}
+	}
 	for tenant, all := range o.of {
 		for _, t := range all {
-			if !goesOn(t.name.beside) {
-				left = append(left, t.Target)
-				continue
+			if goesOn(t.name.beside) {
+				next.of[tenant] = append(next.of[tenant], t)
+				next.byName.Store(t.name, t)
 			}
-			next.of[tenant] = append(next.of[tenant], t)
-			next.byName.Store(t.name, t)
 		}
 	}
 	next.swept = o.swept

@@ -20,16 +20,16 @@ type ownBed struct {
 func newOwnBed(t *testing.T) *ownBed {
 	client := upstream.NewClient()
 	t.Cleanup(client.Close)
-	return &ownBed{ownTargets: &ownTargets{client: client, of: map[string][]*ownTarget{}}, now: time.Now()}
+	return &ownBed{ownTargets: newOwnTargets(client), now: time.Now()}
 }
 
 // call gives the target of a base URL as a call does.
 func (b *ownBed) call(tenant, baseURL string) *upstream.Target {
-	name := ownAddress{baseURL: baseURL}
+	name := ownName{tenant, ownAddress{baseURL: baseURL}}
 	if known := b.find(name, b.now); known != nil {
 		return known
 	}
-	return b.add(tenant, name, b.now, func() *upstream.Target {
+	return b.add(name, b.now, func() *upstream.Target {
 		b.made++
 		base, err := url.Parse(baseURL)
 		if err != nil {
@@ -39,16 +39,19 @@ func (b *ownBed) call(tenant, baseURL string) *upstream.Target {
 	})
 }
 
-// held is how many targets there are, by each way to count them.
+// held is how many targets tenants hold, by each way to count them.
 func (b *ownBed) held(t *testing.T) int {
 	t.Helper()
-	listed, named := 0, 0
+	listed, named, holders := 0, 0, 0
 	for _, all := range b.of {
 		listed += len(all)
 	}
+	for _, shared := range b.shared {
+		holders += shared.holders
+	}
 	b.byName.Range(func(_, _ any) bool { named++; return true })
-	if listed != named || b.client.Targets() != named {
-		t.Fatalf("%d are listed, %d have a name, the client holds %d", listed, named, b.client.Targets())
+	if listed != named || holders != named || b.client.Targets() != len(b.shared) {
+		t.Fatalf("%d are listed, %d have a name, %d are held; there are %d, and the client has %d", listed, named, holders, len(b.shared), b.client.Targets())
 	}
 	return named
 }
@@ -101,7 +104,7 @@ func TestUnusedTargetsGo(t *testing.T) {
 // takes over, leave nothing behind that nobody knows.
 func TestOwnTargetsAtOnce(t *testing.T) {
 	b := newOwnBed(t)
-	next := &ownTargets{client: b.client, of: map[string][]*ownTarget{}}
+	next := newOwnTargets(b.client)
 	var calls sync.WaitGroup
 	for c := range 4 {
 		calls.Go(func() {
@@ -116,5 +119,28 @@ func TestOwnTargetsAtOnce(t *testing.T) {
 	after := &ownBed{ownTargets: next}
 	if held := after.held(t); held > 2*128 {
 		t.Errorf("%d are held", held)
+	}
+}
+
+// TestTheSameNameOfTwoTenants: they share a target and its connections, and it
+// stays as long as either calls it: the one that called it first cannot push it
+// out for the other.
+func TestTheSameNameOfTwoTenants(t *testing.T) {
+	const name = "https://same.example/v1"
+	b := newOwnBed(t)
+	first := b.call("greedy", name)
+	if b.call("quiet", name) != first {
+		t.Error("they do not share a target")
+	}
+	for i := range 300 {
+		b.call("greedy", fmt.Sprintf("https://h%d.example/v1", i))
+	}
+	if b.call("quiet", name) != first {
+		t.Error("the other's target is gone")
+	}
+	b.now = b.now.Add(2 * ownTargetLife)
+	b.call("new", "https://new.example/v1")
+	if held := b.held(t); held != 1 {
+		t.Errorf("%d are held when nobody calls them", held)
 	}
 }

@@ -44,12 +44,12 @@ type table struct {
 	cutRevoked   bool
 	recall       Recall
 
-	own ownTargets
+	own *ownTargets
 }
 
 func newTable(client *upstream.Client, s *Settings) *table {
 	t := &table{
-		own:    ownTargets{client: client, of: map[string][]*ownTarget{}},
+		own:    newOwnTargets(client),
 		client: client, providers: make(map[string]*Provider, len(s.Providers)), egress: s.Egress, maxBodyBytes: s.MaxBodyBytes, cutRevoked: s.CutRevoked, recall: s.Recall,
 	}
 	names := make([]string, 0, len(s.Providers))
@@ -85,13 +85,13 @@ func (t *table) handOver(next *table) (left []*upstream.Target) {
 			left = append(left, p.Target)
 		}
 	}
-	own := t.own.handOver(&next.own, func(beside *upstream.Target) bool { return goesOn[beside] && t.egress == next.egress })
+	own := t.own.handOver(next.own, func(beside *upstream.Target) bool { return goesOn[beside] && t.egress == next.egress })
 	return append(left, own...)
 }
 
 // ownTarget is the target of a credential's own base URL.
 func (t *table) ownTarget(p *Provider, c *directory.Credential) (*upstream.Target, error) {
-	name, now := ownAddress{p.Target, c.BaseURL}, time.Now()
+	name, now := ownName{c.TenantID, ownAddress{p.Target, c.BaseURL}}, time.Now()
 	if known := t.own.find(name, now); known != nil {
 		return known, nil
 	}
@@ -103,7 +103,7 @@ func (t *table) ownTarget(p *Provider, c *directory.Credential) (*upstream.Targe
 	if ofOperator(p, base) {
 		egress = nil // the operator's own choice, another path
 	}
-	return t.own.add(c.TenantID, name, now, func() *upstream.Target {
+	return t.own.add(name, now, func() *upstream.Target {
 		return t.client.NewTarget(base, p.Roots, egress, p.Target.Limits)
 	}), nil
 }
