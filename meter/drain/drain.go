@@ -114,9 +114,12 @@ func Start(ctx context.Context, o Options) (*Drain, error) {
 	if o.BatchRows == 0 {
 		o.BatchRows = 20_000
 	}
-	at, err := o.Sink.Checkpoint(ctx, o.Journal.Identity().Gateway)
+	at, lost, err := Resume(ctx, o.Sink, o.Journal)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the sink's checkpoint: %w", err)
+	}
+	if lost {
+		o.Log.Error().Msg("files of the ledger are gone since it was last handed on; what is there is handed on from its beginning")
 	}
 	d := &Drain{o: o, cursor: at.Next, opens: map[uuid.UUID][]byte{}, flushes: make(chan chan struct{})}
 	if o.Lines != nil {
@@ -128,6 +131,17 @@ func Start(ctx context.Context, o Options) (*Drain, error) {
 	ctx, d.stop = context.WithCancel(context.WithoutCancel(ctx))
 	d.done.Go(func() { d.work(ctx) })
 	return d, nil
+}
+
+// Resume is how far a sink has taken a journal's ledger. lost says that the
+// ledger ends before that: its files are gone, new ones have their numbers, and
+// all that is in them is to be taken.
+func Resume(ctx context.Context, s Sink, j *meter.Journal) (at Checkpoint, lost bool, err error) {
+	at, err = s.Checkpoint(ctx, j.Identity().Gateway)
+	if lost = err == nil && j.Began().Before(at.Next); lost {
+		at.Next = ledger.Position{}
+	}
+	return at, lost, err
 }
 
 // Flush waits until everything that was appended before the call is taken.

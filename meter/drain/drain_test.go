@@ -401,3 +401,60 @@ func TestRefusalsAreAllOnTheBooks(t *testing.T) {
 		t.Errorf("%d lines: %s", n, log)
 	}
 }
+
+// TestRowsOfAnEarlierProcessAreMarked: rows that it finished, those that it left
+// open, and no others.
+func TestRowsOfAnEarlierProcessAreMarked(t *testing.T) {
+	for name, write := range map[string]func(*meter.Journal) error{
+		"finished": func(j *meter.Journal) error { return j.Close(record()) },
+		"open":     func(j *meter.Journal) error { return j.Open(record()) },
+	} {
+		dir, s := t.TempDir(), &sink{}
+		j := journal(t, dir)
+		must(t, write(j))
+		must(t, j.Shut())
+		j = journal(t, dir)
+		d := start(t, j, s, &bytes.Buffer{})
+		flush(t, d)
+		must(t, j.Close(record()))
+		flush(t, d)
+		d.Close()
+		must(t, j.Shut())
+		if len(s.earlier) != 2 || !s.earlier[0] || s.earlier[1] {
+			t.Errorf("%s: %v", name, s.earlier)
+		}
+	}
+}
+
+// TestLedgerThatLostItsFiles: somebody has removed them, to make room, or a disk
+// has forgotten them. What is written from then on is handed on.
+func TestLedgerThatLostItsFiles(t *testing.T) {
+	dir, s := t.TempDir(), &sink{}
+	for range 3 { // numbers of files grow
+		j := journal(t, dir)
+		d := start(t, j, s, &bytes.Buffer{})
+		must(t, j.Close(record()))
+		flush(t, d)
+		d.Close()
+		must(t, j.Shut())
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	must(t, err)
+	for _, f := range files {
+		must(t, os.Remove(f))
+	}
+	var log bytes.Buffer
+	j := journal(t, dir)
+	d := start(t, j, s, &log)
+	r := record()
+	must(t, j.Close(r))
+	flush(t, d)
+	d.Close()
+	must(t, j.Shut())
+	if len(s.rows) != 4 || s.rows[3].EventID != r.EventID {
+		t.Errorf("%d rows: %s", len(s.rows), &log)
+	}
+	if !strings.Contains(log.String(), "files of the ledger are gone") {
+		t.Errorf("%s", &log)
+	}
+}

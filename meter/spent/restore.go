@@ -16,7 +16,7 @@ import (
 // holds behind it. It reads the ledger's tail once: some seconds for a million
 // requests (TestStartWithABacklog measures it). The drain must not have begun yet.
 func (b *Book) Before(ctx context.Context, j *meter.Journal, day int64) ([]Spent, error) {
-	at, err := b.Checkpoint(ctx, j.Identity().Gateway)
+	at, _, err := drain.Resume(ctx, b, j)
 	if err != nil {
 		return nil, fmt.Errorf("cannot read what tokens have spent: %w", err)
 	}
