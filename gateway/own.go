@@ -30,14 +30,14 @@ type ownTargets struct {
 	byName sync.Map // ownName → *ownTarget
 
 	mu      sync.Mutex
-	of      map[string][]*ownTarget      // by tenant; guarded by mu
+	of      map[string]*held             // by tenant; guarded by mu
 	shared  map[ownAddress]*sharedTarget // guarded by mu
 	swept   time.Time                    // guarded by mu
 	retired bool                         // another table has taken over; guarded by mu
 }
 
 func newOwnTargets(client *upstream.Client) *ownTargets {
-	return &ownTargets{client: client, of: map[string][]*ownTarget{}, shared: map[ownAddress]*sharedTarget{}}
+	return &ownTargets{client: client, of: map[string]*held{}, shared: map[ownAddress]*sharedTarget{}}
 }
 
 // ownAddress is a base URL of credentials, beside their provider's own target.
@@ -57,6 +57,13 @@ type ownTarget struct {
 	*upstream.Target
 	name ownName
 	last atomic.Int64 // call of the tenant, in Unix nanoseconds
+}
+
+// held is what one tenant holds. Its idle connections count together, whatever
+// they lead to: descriptors are for everybody.
+type held struct {
+	targets []*ownTarget
+	idle    *upstream.Idle
 }
 
 // sharedTarget is a target and how many tenants hold it.
@@ -108,16 +115,21 @@ func (o *ownTargets) hold(name ownName, now time.Time, make func() *upstream.Tar
 		o.shared[name.ownAddress] = shared
 	}
 	shared.holders++
-	t := &ownTarget{Target: shared.Target, name: name}
+	mine := o.of[name.tenant]
+	if mine == nil {
+		mine = &held{idle: &upstream.Idle{}}
+		o.of[name.tenant] = mine
+	}
+	t := &ownTarget{Target: shared.Within(mine.idle), name: name}
 	t.last.Store(now.UnixNano())
-	o.of[name.tenant] = append(o.of[name.tenant], t)
+	mine.targets = append(mine.targets, t)
 	o.byName.Store(name, t)
 	return t.Target
 }
 
 // makeRoom lets go of a tenant's target if it holds one too many.
 func (o *ownTargets) makeRoom(tenant string) (left []*upstream.Target) {
-	all := o.of[tenant]
+	all := o.of[tenant].targets
 	if len(all) <= maxOwnTargets {
 		return nil
 	}
@@ -140,7 +152,8 @@ func (o *ownTargets) sweep(now time.Time) (left []*upstream.Target) {
 
 // drop lets go of targets of a tenant, and gives those that nobody holds then.
 func (o *ownTargets) drop(tenant string, which func(*ownTarget) bool) (left []*upstream.Target) {
-	o.of[tenant] = slices.DeleteFunc(o.of[tenant], func(t *ownTarget) bool {
+	mine := o.of[tenant]
+	mine.targets = slices.DeleteFunc(mine.targets, func(t *ownTarget) bool {
 		if !which(t) {
 			return false
 		}
@@ -148,11 +161,11 @@ func (o *ownTargets) drop(tenant string, which func(*ownTarget) bool) (left []*u
 		shared := o.shared[t.name.ownAddress]
 		if shared.holders--; shared.holders == 0 {
 			delete(o.shared, t.name.ownAddress)
-			left = append(left, t.Target)
+			left = append(left, shared.Target)
 		}
 		return true
 	})
-	if len(o.of[tenant]) == 0 {
+	if len(mine.targets) == 0 {
 		delete(o.of, tenant)
 	}
 	return left
@@ -172,11 +185,15 @@ func (o *ownTargets) handOver(next *ownTargets, goesOn func(beside *upstream.Tar
 		}
 	}
 	for tenant, all := range o.of {
-		for _, t := range all {
+		mine := &held{idle: all.idle}
+		for _, t := range all.targets {
 			if goesOn(t.name.beside) {
-				next.of[tenant] = append(next.of[tenant], t)
+				mine.targets = append(mine.targets, t)
 				next.byName.Store(t.name, t)
 			}
+		}
+		if len(mine.targets) > 0 {
+			next.of[tenant] = mine
 		}
 	}
 	next.swept = o.swept

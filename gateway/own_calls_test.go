@@ -57,3 +57,41 @@ func TestCallsToEndlessNames(t *testing.T) {
 		t.Errorf("the call in flight: %d %s", a.status, a.body)
 	}
 }
+
+// TestIdleConnectionsOfOneTenant: calls that come many at a time to many base
+// URLs of a tenant leave no more connections open than those to one provider may:
+// descriptors are for everybody.
+func TestIdleConnectionsOfOneTenant(t *testing.T) {
+	const atOnce, names, kept = 128, 10, 1024
+	h := newHouse(t, func(o *options) {
+		o.egress = []string{"127.0.0.0/8"}
+		o.limits.FirstByte = time.Minute
+	})
+	var all sync.WaitGroup // have come
+	provider := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		all.Done()
+		all.Wait()
+		w.Header().Set("Content-Type", "application/json")
+		fmt.Fprint(w, `{"object":"chat.completion","choices":[]}`)
+	}))
+	defer provider.Close()
+	for i := range names {
+		h.storeAt("own", fmt.Sprintf("%s/%d/v1", provider.URL, i), "sk-own")
+		all.Add(atOnce)
+		var calls sync.WaitGroup
+		for range atOnce {
+			calls.Go(func() {
+				if a := h.do("POST", "/main/v1/chat/completions", chatBody("gpt-4o", false), "Ownkey-Credential", "own"); a.status != http.StatusOK {
+					t.Errorf("%d %s %v", a.status, a.body, a.err)
+				}
+			})
+		}
+		calls.Wait()
+		if t.Failed() {
+			return
+		}
+	}
+	if n := h.client.Idle(); n > kept || n < kept/2 {
+		t.Errorf("%d connections are kept, want up to %d", n, kept)
+	}
+}

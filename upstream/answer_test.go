@@ -53,7 +53,7 @@ type outcome struct {
 // outcomeOf makes one attempt that is answered so.
 func outcomeOf(method string, answer, cuts []byte) (o outcome) {
 	peer := &scripted{answer: answer, cuts: cuts}
-	target, now := &Target{Limits: testLimits}, time.Now()
+	target, now := &Target{Limits: testLimits, pool: &pool{}}, time.Now()
 	target.pool.put(newConn(peer, peer, now.Add(time.Hour)), now)
 	target.pool.idle[0].reused = false // nothing is sent again: there is nowhere to
 	var a Attempt

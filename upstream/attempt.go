@@ -282,5 +282,6 @@ func (a *Attempt) End(now time.Time) {
 		c.close()
 		return
 	}
+	c.counts = a.target.idle
 	a.target.pool.put(c, now)
 }

@@ -30,6 +30,7 @@ type conn struct {
 	idleAt time.Time // when it was put into the pool
 	until  time.Time // when it is too old for another request
 	before int64     // bytes sent on it before the present request
+	counts *Idle     // where it counts while it is in the pool; nil for nowhere
 }
 
 // newConn takes over a connection and the socket below it. until is when it

@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/crash"
@@ -19,6 +20,25 @@ const (
 	// maxIdlePerTarget bounds the connections kept for one target.
 	maxIdlePerTarget = 1024
 )
+
+// Idle counts the idle connections of somebody at several targets, and bounds
+// them as those of one target are. The zero value is ready; nil bounds nothing. It
+// is safe for concurrent use.
+type Idle struct{ n atomic.Int64 }
+
+func (i *Idle) take() bool {
+	if i == nil || i.n.Add(1) <= maxIdlePerTarget {
+		return true
+	}
+	i.n.Add(-1)
+	return false
+}
+
+func (i *Idle) give() {
+	if i != nil {
+		i.n.Add(-1)
+	}
+}
 
 // Client owns the targets that attempts are made at, and closes connections
 // that nobody has used for a while. It is safe for concurrent use.
@@ -83,7 +103,7 @@ func (c *Client) each(f func(*pool)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for t := range c.targets {
-		f(&t.pool)
+		f(t.pool)
 	}
 }
 
@@ -136,6 +156,7 @@ func (p *pool) pop() *conn {
 	c := p.idle[n-1]
 	p.idle[n-1] = nil
 	p.idle = p.idle[:n-1]
+	c.counts.give()
 	return c
 }
 
@@ -143,7 +164,7 @@ func (p *pool) pop() *conn {
 func (p *pool) put(c *conn, now time.Time) {
 	c.idleAt, c.reused = now, true
 	p.mu.Lock()
-	full := p.closed || len(p.idle) >= maxIdlePerTarget || !now.Before(c.until)
+	full := p.closed || len(p.idle) >= maxIdlePerTarget || !now.Before(c.until) || !c.counts.take()
 	if !full {
 		p.idle = append(p.idle, c)
 	}
@@ -165,6 +186,7 @@ func (p *pool) expire(before time.Time) {
 	p.idle = append(p.idle[:0], p.idle[n:]...)
 	p.mu.Unlock()
 	for _, c := range old {
+		c.counts.give()
 		c.close()
 	}
 }
@@ -175,6 +197,7 @@ func (p *pool) shut() {
 	p.idle, p.closed = nil, true
 	p.mu.Unlock()
 	for _, c := range idle {
+		c.counts.give()
 		c.close()
 	}
 }

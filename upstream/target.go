@@ -44,7 +44,8 @@ type Target struct {
 	control control // judges the address of each dial; nil takes any
 	place   place
 	proxy   *proxy // that leads there; nil for none
-	pool    pool
+	pool    *pool
+	idle    *Idle // bounds what is put into pool; nil for pool's own bound alone
 }
 
 // NewTarget makes a target of a base URL such as "https://api.openai.com/v1",
@@ -58,6 +59,7 @@ func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, egress *Egress, 
 		Host:     strings.ToLower(base.Host),
 		BasePath: basePath(base),
 		Limits:   limits,
+		pool:     &pool{},
 	}
 	if base.Scheme == "https" {
 		t.TLS = tlsConfig(base.Hostname(), roots)
@@ -68,6 +70,15 @@ func (c *Client) NewTarget(base *url.URL, roots *x509.CertPool, egress *Egress, 
 	t.place, t.proxy = newPlace(t.HostPort), c.proxies.to(base)
 	c.add(t)
 	return t
+}
+
+// Within gives t for somebody whose idle connections are bounded together with
+// those at other targets. It is t in all else, with t's connections, and ends
+// with it.
+func (t *Target) Within(idle *Idle) *Target {
+	bounded := *t
+	bounded.idle = idle
+	return &bounded
 }
 
 // throughTunnel reports whether t's proxy only carries bytes. A host in clear
