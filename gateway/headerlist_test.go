@@ -172,3 +172,35 @@ func TestRedirectsComeBack(t *testing.T) {
 		t.Errorf("what was created: %d %v", a.status, a.header)
 	}
 }
+
+// TestHeadersForUsAlone: what Connection names stays here, in both directions
+// (RFC 9110, section 7.6.1), in any case and on any of its lines.
+func TestHeadersForUsAlone(t *testing.T) {
+	got := make(chan http.Header, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got <- r.Header.Clone()
+		w.Header()["Connection"] = []string{"keep-alive, OPENAI-model", "x-Request-Id"}
+		for _, name := range []string{"Openai-Model", "X-Request-Id", "Openai-Version"} {
+			w.Header().Set(name, "v")
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte("{}"))
+	}))
+	defer server.Close()
+	h := newHouse(t, func(o *options) { o.provider = server.URL + "/v1" })
+	_, r := h.dial("GET /main/v1/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + h.token +
+		"\r\nConnection: keep-alive, idempotency-KEY\r\nIdempotency-Key: v\r\nConnection: close\r\nOpenai-Beta: v\r\n\r\n")
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	sent := <-got
+	if sent.Get("Idempotency-Key") != "" || sent.Get("Openai-Beta") != "v" {
+		t.Errorf("to the provider: %v", sent)
+	}
+	back := response.Header
+	if back.Get("Openai-Model") != "" || back.Get("X-Request-Id") != "" || back.Get("Openai-Version") != "v" {
+		t.Errorf("to the client: %v", back)
+	}
+}

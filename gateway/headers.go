@@ -57,15 +57,16 @@ func appendField(dst []byte, name, value string) []byte {
 }
 
 // copyAnswerHeader copies the provider's headers that pass: never Set-Cookie,
-// never anything unknown. A value that contains the credential is dropped,
-// whatever its name. Content-Type and the framing are handled apart, and so is
+// never anything unknown, and nothing that Connection names, which was meant for us
+// alone. A value that contains the credential is dropped, whatever its name. Content-Type and the framing are handled apart, and so is
 // location, which needs more thought.
 func copyAnswerHeader(dst, src *fasthttp.ResponseHeader, pass *HeaderList, holds func(value []byte) bool) (location []byte) {
 	if ct := src.ContentType(); len(ct) > 0 && !holds(ct) {
 		dst.SetContentTypeBytes(ct)
 	}
+	hops := src.PeekAll(fasthttp.HeaderConnection)
 	for name, value := range src.All() {
-		if holds(value) {
+		if holds(value) || len(hops) > 0 && lists(hops, string(name)) {
 			continue
 		}
 		if pass.has(name) {
