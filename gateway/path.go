@@ -9,7 +9,7 @@ import (
 
 var (
 	errSpelling = refuse(codeInvalidRequest, "the path: it may hold printable ASCII and complete escapes (%2F) only, "+
-		"no backslash, no #, no encoded control character, no . or .. beside an encoded slash, and no encoded slash behind a semicolon; send it percent-encoded (RFC 3986)")
+		"no backslash, no #, no encoded control character, no . or .. beside an encoded slash or a semicolon, and no encoded slash behind a semicolon; send it percent-encoded (RFC 3986)")
 	errPath = refuse(codeNotFound, "no such path; use /v1/... or /{provider}/v1/...")
 )
 
@@ -141,13 +141,15 @@ func removeDotSegments(path []byte) []byte {
 }
 
 // hidesDots reports whether a server that takes %2F for a slash, or cuts a
-// segment's parameters (;x) off, would find a dot segment.
+// segment's parameters (;x, or %3Bx behind a proxy that decodes it) off, would
+// find a dot segment.
 func hidesDots(path []byte) bool {
 	if !bytes.Contains(path, []byte("..")) && !bytes.Contains(path, []byte("/.")) && !bytes.Contains(path, []byte("%2F.")) {
 		return false
 	}
 	for segment := range bytes.SplitSeq(bytes.ReplaceAll(path, []byte("%2F"), []byte("/")), []byte("/")) {
 		segment, _, _ = bytes.Cut(segment, []byte(";"))
+		segment, _, _ = bytes.Cut(segment, []byte("%3B"))
 		if s := string(segment); s == "." || s == ".." {
 			return true
 		}
@@ -176,7 +178,7 @@ func hidesSlash(path []byte) bool {
 }
 
 // lenient is how the most forgiving server reads a canonical path: an encoded
-// slash is one, letters have no case, parameters of a segment and a slash at the
+// slash is one, and so is an encoded semicolon, letters have no case, parameters of a segment and a slash at the
 // end do not count. A call is judged by it, whatever the provider makes of the
 // path: one that somebody would take for a chat is counted as a chat.
 func lenient(path []byte) []byte {
@@ -187,8 +189,13 @@ func lenient(path []byte) []byte {
 	parameters := false
 	for i := 0; i < len(path); i++ {
 		c := path[i]
-		if c == '%' && string(path[i:i+3]) == "%2F" {
-			c, i = '/', i+2
+		if c == '%' {
+			switch string(path[i : i+3]) {
+			case "%2F":
+				c, i = '/', i+2
+			case "%3B":
+				c, i = ';', i+2
+			}
 		}
 		switch {
 		case c == '/':

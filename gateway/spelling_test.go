@@ -52,7 +52,7 @@ func TestSpellingsAreJudgedAlike(t *testing.T) {
 		}
 	}
 	// These are another path to the double, and the same to some providers.
-	for _, target := range []string{"/v1/Chat/completions", "/v1/chat/completions/", "/v1/chat%2Fcompletions", "/v1/chat;x=y/completions", "/v1/v1/chat/completions"} {
+	for _, target := range []string{"/v1/Chat/completions", "/v1/chat/completions/", "/v1/chat%2Fcompletions", "/v1/chat;x=y/completions", "/v1/chat%3bx=y/completions", "/v1/v1/chat/completions"} {
 		n++
 		h.send("POST", target, chatBody("gpt-4o", true))
 		records := h.records(n)
@@ -61,7 +61,7 @@ func TestSpellingsAreJudgedAlike(t *testing.T) {
 		}
 	}
 	before := len(h.provider.Requests())
-	for _, target := range []string{"/v1/chat\\completions", "/v1/%zz", "/v1/a%5Cb", "/v1/a%2F..%2Fb", "/v1/chat/completions#x", "/v1/a%00"} {
+	for _, target := range []string{"/v1/chat\\completions", "/v1/%zz", "/v1/a%5Cb", "/v1/a%2F..%2Fb", "/v1/..%3Bx/a", "/v1/.%3B/a", "/v1/chat/completions#x", "/v1/a%00"} {
 		if a := h.send("POST", target, chatBody("gpt-4o", false)); a.status != 400 || a.code() != "invalid_request" || !strings.Contains(a.body, "path") {
 			t.Errorf("%s: %d %s", target, a.status, a.body)
 		}
@@ -88,7 +88,7 @@ func TestMemoryIsNotForwarded(t *testing.T) {
 		t.Errorf("a bucket with a slash in its name: %d %s", a.status, a.body)
 	}
 	for _, target := range []string{
-		"/v1/v1/buckets/default/memories", "/v1/Buckets/default/memories", "/v1/buckets%2Fdefault%2Fmemories", "/v1/buckets;x/default/memories",
+		"/v1/v1/buckets/default/memories", "/v1/Buckets/default/memories", "/v1/buckets%2Fdefault%2Fmemories", "/v1/buckets;x/default/memories", "/v1/buckets%3Bx/default/memories",
 		"/v1/buckets/x/v1/memories", "/v1/buckets/x/v1/chat/completions", "/v1/query/v1/chat/completions",
 	} {
 		if a := h.send("POST", target, memory); a.status != 404 {
