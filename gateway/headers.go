@@ -18,9 +18,9 @@ import (
 // connection. What Connection names was meant for us alone (RFC 9110, section
 // 7.6.1).
 func appendRequestHeader(dst []byte, h *fasthttp.RequestHeader, pass *HeaderList, json bool) []byte {
-	hops := h.PeekAll(fasthttp.HeaderConnection)
+	hops := hopNames(h.PeekAll(fasthttp.HeaderConnection))
 	for name, value := range h.All() {
-		if len(hops) > 0 && lists(hops, string(name)) {
+		if _, hop := hops[string(name)]; hop {
 			continue
 		}
 		if pass.has(name) {
@@ -37,6 +37,25 @@ func appendRequestHeader(dst []byte, h *fasthttp.RequestHeader, pass *HeaderList
 // The version is the one that Anthropic's API reference names (2026-11);
 // others pass over it.
 const ownRequestHeader = "Content-Type: application/json\r\nAccept: application/json, text/event-stream\r\nAnthropic-Version: 2023-06-01\r\nAccept-Encoding: identity\r\n"
+
+// hopNames gives the headers that Connection names, in canonical form; nil where
+// it says only whether the connection stays open, as nearly always. They are
+// looked up by each header of a head that may hold thousands of both.
+func hopNames(values [][]byte) (names map[string]struct{}) {
+	for _, value := range values {
+		for one := range bytes.SplitSeq(value, []byte(",")) {
+			one = bytes.TrimSpace(one)
+			if len(one) == 0 || strings.EqualFold(string(one), "keep-alive") || strings.EqualFold(string(one), "close") {
+				continue
+			}
+			if names == nil {
+				names = map[string]struct{}{}
+			}
+			names[string(fasthttp.AppendNormalizedHeaderKeyBytes(nil, one))] = struct{}{}
+		}
+	}
+	return names
+}
 
 func appendLine(dst, name, value []byte) []byte {
 	dst = append(dst, name...)
@@ -64,9 +83,9 @@ func copyAnswerHeader(dst, src *fasthttp.ResponseHeader, pass *HeaderList, holds
 	if ct := src.ContentType(); len(ct) > 0 && !holds(ct) {
 		dst.SetContentTypeBytes(ct)
 	}
-	hops := src.PeekAll(fasthttp.HeaderConnection)
+	hops := hopNames(src.PeekAll(fasthttp.HeaderConnection))
 	for name, value := range src.All() {
-		if holds(value) || len(hops) > 0 && lists(hops, string(name)) {
+		if _, hop := hops[string(name)]; hop || holds(value) {
 			continue
 		}
 		if pass.has(name) {
