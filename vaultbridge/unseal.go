@@ -168,32 +168,49 @@ func (t *Transit) decrypt(key string, batch []*pending) ([]byte, error) {
 	defer stop()
 	body, ids, limit := batchBody(batch)
 	t.journal(batch, false)
+	raw, err := hedged(t.hedgeDelay(), func() ([]byte, error) {
+		return t.data.post(ctx, t.path("decrypt", key), body, UnsealHeader, ids, limit)
+	}, func() {
+		t.meters.hedges.Inc()
+		t.journal(batch, true)
+	}, func() ([]byte, error) {
+		return t.data.post(ctx, t.path("decrypt", key), body, UnsealHeader, ids+","+HedgeMark, limit)
+	})
+	if err != nil {
+		return nil, t.failed(err)
+	}
+	return raw, nil
+}
+
+// hedged gives the answer of first; after a delay it calls late and asks second
+// as well, and gives the earlier answer that is no error. The slower of two
+// answers is wiped: it has the same secrets, and nobody waits for it.
+func hedged(delay time.Duration, first func() ([]byte, error), late func(), second func() ([]byte, error)) ([]byte, error) {
 	type answer struct {
 		raw []byte
 		err error
 	}
 	answers := make(chan answer, 2)
-	ask := func(ids string) {
+	ask := func(call func() ([]byte, error)) {
 		defer crash.Exit()
-		raw, err := t.data.post(ctx, t.path("decrypt", key), body, UnsealHeader, ids, limit)
+		raw, err := call()
 		answers <- answer{raw, err}
 	}
-	go ask(ids)
+	go ask(first)
 	asked := 1
-	hedge := time.NewTimer(t.hedgeDelay())
+	hedge := time.NewTimer(delay)
 	defer hedge.Stop()
 	for {
 		select {
 		case <-hedge.C:
 			asked++
-			t.meters.hedges.Inc()
-			t.journal(batch, true)
-			go ask(ids + "," + HedgeMark)
+			late()
+			go ask(second)
 			continue
 		case a := <-answers:
 			if a.err != nil && asked == 2 {
-				if second := <-answers; second.err == nil {
-					return second.raw, nil
+				if other := <-answers; other.err == nil {
+					return other.raw, nil
 				}
 			} else if asked == 2 {
 				go func() { // the slower one
@@ -201,10 +218,7 @@ func (t *Transit) decrypt(key string, batch []*pending) ([]byte, error) {
 					clear((<-answers).raw)
 				}()
 			}
-			if a.err != nil {
-				return nil, t.failed(a.err)
-			}
-			return a.raw, nil
+			return a.raw, a.err
 		}
 	}
 }
