@@ -59,7 +59,8 @@ func borrowBuffer(n int) *[]byte {
 
 // returnBuffer wipes a buffer and keeps it for another body.
 func returnBuffer(b *[]byte) {
-	clear(*b)
+	var turns pace.Turns
+	turns.Clear(*b)
 	*b = (*b)[:0]
 	if class, size := bufferClass(cap(*b)); class < len(bodyBuffers) && size == cap(*b) {
 		bodyBuffers[class].Put(b)
@@ -110,7 +111,7 @@ func (h *heldBody) hold(ctx *fasthttp.RequestCtx, limit int64, silence time.Dura
 			}
 		}
 		buf := *h.buf
-		n, err := stream.Read(buf[len(buf):cap(buf)])
+		n, err := stream.Read(buf[len(buf):min(cap(buf), len(buf)+pace.TurnBytes)])
 		*h.buf = buf[:len(buf)+n]
 		turns.Passed(n)
 		if int64(len(*h.buf)) > limit {
@@ -157,7 +158,8 @@ func (h *heldBody) grow(announced int) error {
 	h.holder.Give(h.taken)
 	h.taken = size
 	next := borrowBuffer(size)
-	*next = append(*next, *h.buf...)
+	var turns pace.Turns
+	*next = turns.Append(*next, *h.buf)
 	returnBuffer(h.buf)
 	h.buf = next
 	return nil

@@ -8,6 +8,7 @@ import (
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zlib"
 	"github.com/klauspost/compress/zstd"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/ownkey/ownkey/wire"
 )
 
@@ -41,6 +42,7 @@ func (h *heldBody) decode(encoding []byte, limit int64) error {
 		return err
 	}
 	defer closing()
+	var turns pace.Turns
 	for {
 		if len(*h.buf) == cap(*h.buf) {
 			if err := h.grow(-1); err != nil {
@@ -48,8 +50,9 @@ func (h *heldBody) decode(encoding []byte, limit int64) error {
 			}
 		}
 		buf := *h.buf
-		n, err := stream.Read(buf[len(buf):cap(buf)])
+		n, err := stream.Read(buf[len(buf):min(cap(buf), len(buf)+pace.TurnBytes)])
 		*h.buf = buf[:len(buf)+n]
+		turns.Passed(n)
 		switch {
 		case int64(len(*h.buf)) > limit:
 			return errTooLarge

@@ -106,7 +106,9 @@ func (k *Keeper) storeTurns(ctx context.Context, all []Turn) {
 		if together[at] == nil {
 			together[at], callers[at] = &Write{Bucket: t.Bucket, Dedup: DedupOff}, t.Caller
 		}
+		began := time.Now()
 		together[at].Memories = append(together[at].Memories, k.memoriesOf(t)...)
+		k.waiting.rest(time.Since(began))
 	}
 	for at, w := range together {
 		who := callers[at]
@@ -132,8 +134,8 @@ func (k *Keeper) storeTurn(ctx context.Context, who *Caller, w *Write) (err erro
 // through at a time, those of the tenants by turns: it costs a core, and the
 // others are for calls.
 func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
-	k.scrubbing.Lock()
-	defer k.scrubbing.Unlock()
+	k.computing.Lock()
+	defer k.computing.Unlock()
 	for i, said := range []struct{ role, text string }{{"user", t.User}, {"assistant", t.Assistant}} {
 		text := strings.ToValidUTF8(said.text, "")
 		if strings.TrimSpace(text) == "" {

@@ -85,9 +85,9 @@ func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, tok
 	if err != nil {
 		return err
 	}
+	m.hash, m.shape = hashOf(m.Content), shapeOf(m.Content)
 	if m.Content != old.Content {
 		m.Version++
-		m.hash = hashOf(m.Content)
 		if _, err := tx.ExecContext(ctx, "INSERT INTO versions (seq, version, content, until) VALUES (?, ?, ?, ?)", m.seq, old.Version, old.Content, now.UnixMicro()); err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, tok
 		}
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE memories SET content = ?, hash = ?, shape = ?, facts = ?, metadata = ?, pinned = ?, valid_from = ?, valid_to = ?, expires_at = ?, version = ?
-		WHERE seq = ? AND tenant = ?`, m.Content, m.hash, shapeOf(m.Content), facts, string(m.Metadata), m.Pinned,
+		WHERE seq = ? AND tenant = ?`, m.Content, m.hash, m.shape, facts, string(m.Metadata), m.Pinned,
 		micros(m.ValidFrom), micros(m.ValidTo), micros(m.ExpiresAt), m.Version, m.seq, m.tenant)
 	if err != nil {
 		return err

@@ -116,7 +116,7 @@ func (s *storing) duplicate(ctx context.Context, tx *sql.Tx, m *Memory, d Dedup)
 	if id, err := s.findOne(ctx, tx, "m.bucket_id = ? AND m.hash = ? AND m.superseded_by = ''"+s.alive, in(m.hash)...); err != nil || id != "" {
 		return Result{ID: id, Similarity: 1, Reason: ReasonContentHash}, err
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT m.id, m.content FROM memories m WHERE m.bucket_id = ? AND m.shape = ? AND m.superseded_by = ''"+s.alive+" ORDER BY m.seq LIMIT 16", in(shapeOf(m.Content))...)
+	rows, err := tx.QueryContext(ctx, "SELECT m.id, m.content FROM memories m WHERE m.bucket_id = ? AND m.shape = ? AND m.superseded_by = ''"+s.alive+" ORDER BY m.seq LIMIT 16", in(m.shape)...)
 	if err != nil {
 		return Result{}, err
 	}

@@ -115,7 +115,7 @@ type Keeper struct {
 	wakeEvents chan struct{}
 	wakeJobs   chan struct{}
 	waiting    waitingTurns
-	scrubbing  sync.Mutex // held while a captured turn is looked through for secrets
+	computing  sync.Mutex // held while a captured turn is looked through for secrets, or a long content is hashed: the other cores are for calls
 	counts     Counts
 }
 

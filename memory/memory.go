@@ -35,7 +35,8 @@ type Memory struct {
 	seq      int64
 	tenant   string
 	bucketID string
-	hash     []byte
+	hash     []byte // of the content, as it is
+	shape    []byte // of what it says: see shapeOf
 	origin   []byte
 }
 

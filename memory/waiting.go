@@ -128,6 +128,25 @@ func (w *waitingTurns) close(most time.Duration) (dropped int) {
 	return dropped
 }
 
+// Bounds of a rest behind a turn: it is four times as long as the work was, so that
+// a tenant's turns take a fifth of a core. Turns of a chat take less than a
+// millisecond, and wait for nothing.
+const (
+	leastRest = 4 * time.Millisecond
+	mostRest  = 250 * time.Millisecond
+)
+
+// rest lets calls have the processor behind work on a turn, unless the gateway
+// waits for its end.
+func (w *waitingTurns) rest(worked time.Duration) {
+	w.mu.Lock()
+	closed := w.closed
+	w.mu.Unlock()
+	if pause := min(mostRest, 4*worked); pause >= leastRest && !closed {
+		time.Sleep(pause)
+	}
+}
+
 // over reports whether the time to store what waits is over.
 func (w *waitingTurns) over() bool {
 	w.mu.Lock()

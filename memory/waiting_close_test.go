@@ -41,7 +41,7 @@ func TestClosingDoesNotWaitForEver(t *testing.T) {
 // through, and no other.
 func TestEndBreaksABatchOff(t *testing.T) {
 	b := newBed(t)
-	b.scrubbing.Lock() // so that the first turn of a batch takes long
+	b.computing.Lock() // so that the first turn of a batch takes long
 	for range 10 {
 		if !b.Capture(turnOf("acme", "Ada keeps bees.")) {
 			t.Fatal("dropped")
@@ -50,9 +50,27 @@ func TestEndBreaksABatchOff(t *testing.T) {
 	closed := make(chan struct{})
 	go func() { b.Close(); close(closed) }()
 	b.eventually("the time is over", b.waiting.over)
-	b.scrubbing.Unlock()
+	b.computing.Unlock()
 	<-closed
 	if c := b.Counts(); c.Captured.Load() != 1 || c.CaptureDropped.Load() != 9 {
 		t.Errorf("%d are stored and %d dropped, want 1 and 9", c.Captured.Load(), c.CaptureDropped.Load())
+	}
+}
+
+// TestLongWorkRests: a tenant whose turns take long leaves most of a core to
+// others, and nobody waits for that when the gateway ends.
+func TestLongWorkRests(t *testing.T) {
+	var w waitingTurns
+	rested := func(worked time.Duration) time.Duration {
+		began := time.Now()
+		w.rest(worked)
+		return time.Since(began)
+	}
+	if d := rested(20 * time.Millisecond); d < 80*time.Millisecond {
+		t.Errorf("behind 20 ms it rested for %v, want 80 ms", d)
+	}
+	w.closed = true
+	if d := rested(10 * time.Second); d >= mostRest {
+		t.Errorf("at the end it rested for %v", d)
 	}
 }

@@ -104,9 +104,23 @@ func (k *Keeper) prepare(w *Write, now time.Time) error {
 		if m.ObservedAt.IsZero() {
 			m.ObservedAt = m.CreatedAt
 		}
-		m.hash, m.Version, m.Bucket = hashOf(m.Content), 1, w.Bucket
+		m.Version, m.Bucket = 1, w.Bucket
+		k.identify(m)
 	}
 	return nil
+}
+
+// longContent is from where on a content's hashes take more than a millisecond.
+const longContent = 8 << 10
+
+// identify finds what a content is recognised by, before the store is locked for
+// it: that of a long one takes longer than all the rest.
+func (k *Keeper) identify(m *Memory) {
+	if len(m.Content) > longContent {
+		k.computing.Lock()
+		defer k.computing.Unlock()
+	}
+	m.hash, m.shape = hashOf(m.Content), shapeOf(m.Content)
 }
 
 // storing is one call of Store.
@@ -237,7 +251,7 @@ func (s *storing) insert(ctx context.Context, tx *sql.Tx, m *Memory) error {
 			return err
 		}
 	}
-	r, err := s.insertion.ExecContext(ctx, m.tenant, m.ID, m.bucketID, m.Content, m.hash, shapeOf(m.Content), m.origin, m.Role, m.Speaker, m.Session, facts, string(m.Metadata),
+	r, err := s.insertion.ExecContext(ctx, m.tenant, m.ID, m.bucketID, m.Content, m.hash, m.shape, m.origin, m.Role, m.Speaker, m.Session, facts, string(m.Metadata),
 		m.Pinned, micros(m.CreatedAt), micros(m.ObservedAt), micros(m.ValidFrom), micros(m.ValidTo), micros(m.ExpiresAt), m.Supersedes, m.Version)
 	if err != nil {
 		return err

@@ -1,17 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
 	"os"
-	"os/exec"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -82,22 +85,47 @@ const (
 	loadTime  = "OWNKEY_LOAD_TIME"
 )
 
-// loadApart is load by a process of its own: a client in the attacker's would wait
-// for the attacker's goroutines, too.
-func (b *bed) loadApart(during time.Duration) (*results, error) {
+// loadApart begins a load by a process of its own: a client in the attacker's would
+// wait for the attacker's goroutines, too. wait gives its results.
+func (b *bed) loadApart(during time.Duration) (wait func() (*results, error), err error) {
 	own, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	child := exec.Command(own, "load")
+	var out bytes.Buffer
+	child := first(own, "load")
 	child.Env = append(os.Environ(), loadURL+"="+b.ready.BaseURL, loadToken+"="+b.ready.Token, loadTime+"="+during.String())
-	child.Stderr = os.Stderr
-	text, err := child.Output()
-	if err != nil {
-		return nil, fmt.Errorf("the second tenant's client: %w", err)
+	child.Stdout, child.Stderr = &out, os.Stderr
+	if err := child.Start(); err != nil {
+		return nil, err
 	}
-	r := &results{}
-	return r, json.Unmarshal(text, r)
+	return func() (*results, error) {
+		if err := child.Wait(); err != nil {
+			return nil, fmt.Errorf("the second tenant's client: %w", err)
+		}
+		r := &results{}
+		return r, json.Unmarshal(out.Bytes(), r)
+	}, nil
+}
+
+// lowest gives this process the lowest priority, with what it starts from now on:
+// an attacker's clients and its provider have machines of their own.
+func lowest() error {
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return err
+	}
+	for _, t := range threads {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			return err
+		}
+		const nice = 19
+		if err := syscall.Setpriority(syscall.PRIO_PROCESS, id, nice); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return err
+		}
+	}
+	return nil
 }
 
 // loadHere is the other side of loadApart.

@@ -25,17 +25,27 @@ func minute(b *bed, _ []string) error {
 	}
 	_ = b.load(minuteRate, 3*time.Second, b.ready.Token)
 	work := b.watch()
-	alone, err := b.loadApart(quietTime)
+	wait, err := b.loadApart(quietTime)
+	if err != nil {
+		return err
+	}
+	alone, err := wait()
 	if err != nil {
 		return err
 	}
 	fmt.Printf("alone, %d requests/s: %s; resident %d MiB; %s\n", minuteRate, alone, b.resident()>>20, work())
+	if wait, err = b.loadApart(57 * time.Second); err != nil {
+		return err
+	}
+	if err := lowest(); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	done := make(chan map[string]map[int]int, 1)
 	go func() { done <- attacker.Run(ctx) }()
 	work = b.watch()
-	beside, err := b.loadApart(55 * time.Second)
+	beside, err := wait()
 	during, busy := b.resident(), work()
 	counts := <-done
 	if err != nil {

@@ -76,6 +76,7 @@ const (
 type Server struct {
 	o       Options
 	linger  bounds
+	drops   drops
 	small   sync.Pool // *bufio.Reader of smallHeadBytes
 	large   sync.Pool // *bufio.Reader of o.MaxHeadBytes
 	writers sync.Pool // *bufio.Writer

@@ -2,6 +2,7 @@ package front
 
 import (
 	"crypto/tls"
+	"sync"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/pace"
@@ -48,9 +49,8 @@ func (c *Conn) linger(most bounds) {
 		return
 	}
 	dropped := make([]byte, 16<<10)
-	var pace pace.Pace // requests come first: what is dropped here costs no tenant a place
 	for left := most.bytes; left > 0; {
-		pace.Step()
+		c.s.drops.step()
 		now := time.Now()
 		if !now.Before(until) || c.raw.SetReadDeadline(earlier(until, now.Add(most.silence))) != nil {
 			return
@@ -60,6 +60,19 @@ func (c *Conn) linger(most bounds) {
 			return
 		}
 	}
+}
+
+// drops keeps the dropping of all connections together to a fifth of a core:
+// requests come first, however many are refused amid their bodies.
+type drops struct {
+	mu   sync.Mutex // held while the others have the core
+	pace pace.Pace
+}
+
+func (d *drops) step() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pace.Step()
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"runtime"
 	"slices"
 	"time"
 
@@ -32,6 +33,9 @@ type Store struct {
 	db     *db.DB
 	pruned time.Time // of the sink's goroutine, like models
 	models modelNames
+	// asking has a place for each question that is answered now: half of the
+	// processors are for calls.
+	asking chan struct{}
 }
 
 // Open brings the schema in a database up to date.
@@ -43,7 +47,7 @@ func Open(ctx context.Context, d *db.DB) (*Store, error) {
 	if err := d.Migrate(ctx, files, "meter_migrations"); err != nil {
 		return nil, err
 	}
-	return &Store{db: d}, nil
+	return &Store{db: d, asking: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2))}, nil
 }
 
 // Checkpoint implements drain.Sink.

@@ -32,6 +32,12 @@ func sumOf(column string) string { return "CAST(total(" + column + ") AS INTEGER
 // or credential over all tenants they are ordered by tenant and key, one tenant
 // after the other, so that a page costs what is on it.
 func (s *Store) Usage(ctx context.Context, q usage.Question) ([]usage.Row, error) {
+	select {
+	case s.asking <- struct{}{}:
+		defer func() { <-s.asking }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("cannot read usage: %w", ctx.Err())
+	}
 	q = q.Whole()
 	var all []usage.Row
 	var err error
