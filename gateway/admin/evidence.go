@@ -52,6 +52,11 @@ func (s *server) getEvidence(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return unreadable(err)
 	}
+	if report.Calls == 0 {
+		if err := s.known(q.Tenant); err != nil {
+			return err
+		}
+	}
 	var b bytes.Buffer
 	if err := report.Write(&b, format); err != nil {
 		return err
@@ -96,6 +101,11 @@ func (s *server) daily(w http.ResponseWriter, r *http.Request) error {
 	rows, err := s.Evidence.Daily(r.Context(), q)
 	if err != nil {
 		return unreadable(err)
+	}
+	if len(rows) == 0 {
+		if err := s.known(q.Tenant); err != nil {
+			return err
+		}
 	}
 	next := ""
 	if len(rows) > limit {

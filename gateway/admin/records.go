@@ -62,21 +62,25 @@ func (s *server) records(w http.ResponseWriter, r *http.Request) error {
 	}
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // it takes as long as there are rows
-	if err := s.print(w, r, &l); err != nil {
+	out := listed{w: w}
+	if err := s.print(&out, r, &l); err != nil {
 		if r.Context().Err() == nil { // else the client has left
 			s.Log.Error().Err(err).Msg("cannot list records")
 		}
 		panic(http.ErrAbortHandler) // a list that is cut must not look whole
 	}
+	if !out.any && l.book != bookQuarantine {
+		return s.known(l.tenant)
+	}
 	return nil
 }
 
-func (s *server) print(w http.ResponseWriter, r *http.Request, l *listing) (err error) {
+func (s *server) print(out *listed, r *http.Request, l *listing) (err error) {
 	if l.book == bookQuarantine {
-		return s.printQuarantine(w)
+		return s.printQuarantine(out.w)
 	}
-	out, books, ctx := listed{w: w}, s.Usage.Books, r.Context()
-	printer := meter.NewPrinter(&out)
+	books, ctx := s.Usage.Books, r.Context()
+	printer := meter.NewPrinter(out)
 	if l.has("unseals") {
 		err = books.ListUnseals(ctx, l.tenant, l.from, l.to, func(u *meter.Unseal) error { printer.Print(u); return out.err })
 	}
@@ -97,12 +101,13 @@ func (s *server) print(w http.ResponseWriter, r *http.Request, l *listing) (err 
 // the printer's own way is a line on standard error, for each row that is left.
 type listed struct {
 	w   io.Writer
+	any bool // there was a line
 	err error
 }
 
 // Write writes, unless that has failed before.
 func (l *listed) Write(line []byte) (int, error) {
-	if l.err == nil {
+	if l.any = true; l.err == nil {
 		_, l.err = l.w.Write(line)
 	}
 	return len(line), nil
