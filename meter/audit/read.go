@@ -98,7 +98,11 @@ type vaultLine struct {
 // AddVaultLog reads an audit log of Vault's.
 func (b *Books) AddVaultLog(r io.Reader) error {
 	path := []byte(b.prefix)
+	lines, entries := false, false
 	err := eachLine(r, func(line []byte) error {
+		if lines = true; !entries {
+			entries = isEntry(line)
+		}
 		if !bytes.Contains(line, path) {
 			return nil // most lines of a busy Vault
 		}
@@ -111,10 +115,23 @@ func (b *Books) AddVaultLog(r io.Reader) error {
 		}
 		return nil
 	})
+	if err == nil && lines && !entries {
+		err = errNotAudit
+	}
 	if err != nil {
 		return fmt.Errorf("cannot read Vault's audit log: %w", err)
 	}
 	return nil
+}
+
+// errNotAudit is a file without one entry: with it, all that we did would seem to
+// have happened behind Vault's back.
+var errNotAudit = errors.New("it is none: no line is an entry with type, time and request; give the file that vault audit enable file file_path=… names")
+
+// isEntry reports whether a line is an entry of an audit log.
+func isEntry(line []byte) bool {
+	var l vaultLine
+	return json.Unmarshal(line, &l) == nil && (l.Type == "request" || l.Type == "response") && !l.Time.IsZero() && l.Request.Path != ""
 }
 
 const (
