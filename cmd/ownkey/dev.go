@@ -201,8 +201,16 @@ func (c *DevCmd) config() (*config.Config, error) {
 	}
 	for _, s := range c.Credential {
 		name, secret, ok := strings.Cut(s, "=")
-		if _, known := cfg.AllProviders()[name]; !ok || secret == "" || !known {
-			return nil, fmt.Errorf("--credential: want NAME=SECRET with the NAME of a provider (%s is none; add one with --provider)", name)
+		_, known := cfg.AllProviders()[name]
+		switch {
+		case !ok: // it may be a secret, so it is not shown
+			return nil, usageError{errors.New("--credential: want NAME=SECRET, such as openai=sk-...; there is no =")}
+		case !known && !config.ValidProviderName(name):
+			return nil, usageError{errors.New("--credential: want NAME=SECRET with the NAME of a provider, such as openai, before the first =")}
+		case !known:
+			return nil, usageError{fmt.Errorf("--credential: there is no provider %s; add it with --provider %s=URL", name, name)}
+		case secret == "":
+			return nil, usageError{fmt.Errorf("--credential %s=: the secret is missing behind the =", name)}
 		}
 	}
 	return &cfg, nil
