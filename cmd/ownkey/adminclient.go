@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -21,6 +22,9 @@ type AdminFlags struct {
 	AdminToken string `name:"admin-token" env:"OWNKEY_ADMIN_TOKEN" placeholder:"TOKEN" help:"Token of the admin plane; better from the environment."`
 	JSON       bool   `name:"json" help:"Print the answer as JSON."`
 }
+
+// errNothing is of a change that changes nothing.
+var errNothing = usageError{errors.New("nothing to change: name what to change as a flag (see --help)")}
 
 const adminTimeout = time.Minute
 
@@ -70,6 +74,9 @@ func (f *AdminFlags) exchange(method, path string, body io.Reader) (answer []byt
 func (f *AdminFlags) stream(method, path string, body io.Reader, limit time.Duration, read func(io.Reader) error) error {
 	if f.AdminToken == "" {
 		return usageError{errors.New("no admin token; set OWNKEY_ADMIN_TOKEN or --admin-token")}
+	}
+	if base, err := url.Parse(f.AdminURL); err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" {
+		return usageError{fmt.Errorf("--admin-url (OWNKEY_ADMIN_URL) %s: want http://HOST:PORT or https://HOST:PORT, such as http://127.0.0.1:8081", f.AdminURL)}
 	}
 	request, err := http.NewRequestWithContext(context.Background(), method, strings.TrimRight(f.AdminURL, "/")+"/admin/v1"+path, body)
 	if err != nil {

@@ -204,6 +204,9 @@ func (c *TenantUpdateCmd) Run() error {
 		change["memory"] = memory
 	}
 	c.addTo(change)
+	if len(change) == 0 {
+		return errNothing
+	}
 	printed, err := c.call("PATCH", "/tenants/"+url.PathEscape(c.ID), change, nil)
 	if err != nil || printed {
 		return err

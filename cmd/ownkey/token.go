@@ -3,10 +3,14 @@ package main
 import (
 	"cmp"
 	"encoding/json"
+	"errors"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // TokenCmd manages tokens.
@@ -41,9 +45,9 @@ type tokenAnswer struct {
 // TokenCreateCmd makes a token.
 type TokenCreateCmd struct {
 	AdminFlags
-	Tenant  string        `required:"" help:"The tenant's id."`
-	Label   string        `default:"default" help:"What the token is for."`
-	Expires time.Duration `help:"Lifetime, such as 720h; for ever when not given."`
+	Tenant  string   `required:"" help:"The tenant's id."`
+	Label   string   `default:"default" help:"What the token is for."`
+	Expires lifetime `placeholder:"TIME" help:"Lifetime, such as 30d, 12h or 2 weeks; for ever when not given."`
 	PermissionFlags
 	LimitFlags
 }
@@ -90,7 +94,7 @@ func addLists(in map[string]any, lists map[string][]string) {
 func (c *TokenCreateCmd) Run() error {
 	in := map[string]any{"label": c.Label}
 	if c.Expires > 0 {
-		in["expires_at"] = time.Now().Add(c.Expires).UTC().Format(time.RFC3339)
+		in["expires_at"] = time.Now().Add(time.Duration(c.Expires)).UTC().Format(time.RFC3339)
 	}
 	c.PermissionFlags.addTo(in)
 	c.LimitFlags.addTo(in)
@@ -98,6 +102,9 @@ func (c *TokenCreateCmd) Run() error {
 	printed, err := c.call("POST", "/tenants/"+url.PathEscape(c.Tenant)+"/tokens", in, &t)
 	if err != nil || printed {
 		return err
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) { // whoever reads it by a program wants the token alone
+		progress("id %s, for ownkey token update, stop and revoke; the token is shown this once:", t.ID)
 	}
 	printf("%s\n", t.Token)
 	return nil
@@ -144,6 +151,9 @@ func (c *TokenUpdateCmd) Run() error {
 	in := map[string]any{}
 	c.PermissionFlags.addTo(in)
 	c.LimitFlags.addTo(in)
+	if len(in) == 0 {
+		return errNothing
+	}
 	return c.change("PATCH", c.Tenant, c.ID, "", in, "updated")
 }
 
@@ -171,6 +181,9 @@ func (c *TokenResumeCmd) Run() error {
 
 // change makes a call about one token and says what was done.
 func (f *AdminFlags) change(method, tenant, id, verb string, in any, done string) error {
+	if strings.HasPrefix(id, "ok_") {
+		return usageError{errors.New("give the token's id, not the token: ownkey token list shows it (and the token itself has now been an argument, which other users of this machine may have seen)")}
+	}
 	printed, err := f.call(method, "/tenants/"+url.PathEscape(tenant)+"/tokens/"+url.PathEscape(id)+verb, in, nil)
 	if err != nil || printed {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"regexp"
@@ -61,3 +62,23 @@ var whenMapper = kong.TypeMapper(reflect.TypeFor[time.Time](), kong.MapperFunc(f
 	target.Set(reflect.ValueOf(t))
 	return nil
 }))
+
+// lifetime is how long something is valid, as people write it.
+type lifetime time.Duration
+
+// UnmarshalText reads what Go's durations and --from take: 720h, 30d, 2 weeks.
+func (l *lifetime) UnmarshalText(text []byte) error {
+	s := strings.ToLower(strings.TrimSpace(string(text)))
+	d, err := time.ParseDuration(s)
+	if m := ago.FindStringSubmatch(s); err != nil && m != nil && m[3] == "" {
+		var n int
+		if n, err = strconv.Atoi(m[1]); time.Duration(n) < 100*365*24*time.Hour/agoUnits[m[2]] {
+			d = time.Duration(n) * agoUnits[m[2]]
+		}
+	}
+	if err != nil || d < time.Second {
+		return errors.New("want a time from now, such as 30d, 12h or 2 weeks")
+	}
+	*l = lifetime(d)
+	return nil
+}

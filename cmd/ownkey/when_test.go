@@ -23,3 +23,18 @@ func TestTimesAsPeopleWriteThem(t *testing.T) {
 		}
 	}
 }
+
+func TestLifetimesAsPeopleWriteThem(t *testing.T) {
+	for text, want := range map[string]time.Duration{"720h": 720 * time.Hour, "30d": 720 * time.Hour, "2 weeks": 336 * time.Hour, "1h30m": 90 * time.Minute, "1 day": 24 * time.Hour, "45s": 45 * time.Second} {
+		var got lifetime
+		if err := got.UnmarshalText([]byte(text)); err != nil || time.Duration(got) != want {
+			t.Errorf("%s: %v %v, want %v", text, time.Duration(got), err, want)
+		}
+	}
+	for _, text := range []string{"", "0", "0d", "-5h", "30", "tomorrow", "2 hours ago", "1 month", "999999 weeks", "1ms"} {
+		var got lifetime
+		if err := got.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is taken as %v", text, time.Duration(got))
+		}
+	}
+}

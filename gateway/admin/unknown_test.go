@@ -12,7 +12,6 @@ import (
 // TestUnknownTenantIsSaid: a call about a tenant that is not there says so, and
 // gives no empty answer that looks like one of a tenant without calls.
 func TestUnknownTenantIsSaid(t *testing.T) {
-
 	p := newPlaneWith(t, func(o *admin.Options) {
 		o.Evidence, o.Platform = o.Usage.Books.(*sqlite.Store), func() evidence.Scan { return evidence.Scan{} }
 	})
