@@ -16,6 +16,20 @@ type Finding struct {
 	Check  string `json:"check"`
 	OK     bool   `json:"ok"`
 	Detail string `json:"detail"`
+	// Untested: there was nothing to look at. It is no failure, and proves nothing.
+	Untested bool `json:"untested,omitempty"`
+}
+
+// ErrUntested is of a check that had nothing to look at.
+var ErrUntested = errors.New("not tested")
+
+// NewFinding is what a check has found; err, if there is one, is its detail.
+func NewFinding(check, detail string, err error) Finding {
+	f := Finding{Check: check, OK: err == nil || errors.Is(err, ErrUntested), Detail: detail, Untested: errors.Is(err, ErrUntested)}
+	if !f.OK {
+		f.Detail = err.Error()
+	}
+	return f
 }
 
 // probe is a tenant that can not exist (names begin with a letter or digit).
@@ -67,11 +81,7 @@ func temptations(mount string) []string {
 func (t *Transit) Examine(ctx context.Context, keys []string) []Finding {
 	findings := make([]Finding, 0, 8)
 	add := func(check string, err error, detail string) {
-		f := Finding{Check: check, OK: err == nil, Detail: detail}
-		if err != nil {
-			f.Detail = err.Error()
-		}
-		findings = append(findings, f)
+		findings = append(findings, NewFinding(check, detail, err))
 	}
 	add("vault answers", t.health(ctx), t.o.Address)
 	skew, err := t.skew(ctx)
@@ -89,12 +99,15 @@ func (t *Transit) Examine(ctx context.Context, keys []string) []Finding {
 			fmt.Sprintf("%d duties, %d other paths refused", len(duties(t.o.Mount)[s.identity]), len(temptations(t.o.Mount))-s.overlap(t.o.Mount)))
 	}
 	if t.admin == nil {
-		add("admin identity", nil, "none configured: this gateway can not seal, rotate or look further")
+		add("admin identity", ErrUntested, "none configured: this gateway can not seal, rotate or look further")
 		return findings
 	}
 	add("audit device is on", t.examineAudit(ctx), "every call is logged; "+UnsealHeader+" in clear")
 	add("key of fingerprints", t.examineFingerprintKey(ctx), fingerprintKey+" is of type hmac")
 	unfit := t.examineKeys(ctx, keys)
+	if unfit == nil && len(keys) == 0 {
+		unfit = ErrUntested
+	}
 	add("keys of tenants", unfit, fmt.Sprintf("%d keys: %s, derived, not exportable", len(keys), keyType))
 	return findings
 }
@@ -109,7 +122,7 @@ const leastLife = 14 * 24 * time.Hour
 func (s *session) life(now time.Time) (detail string, err error) {
 	at := s.ends.Load()
 	if at == 0 {
-		return "its end is not known: it was not made with ownkey vault policy", nil
+		return "its end is not known: it was not made with ownkey vault policy", ErrUntested
 	}
 	ends := time.Unix(at, 0).UTC()
 	detail = fmt.Sprintf("it ends on %s, in %d days", ends.Format(time.DateOnly), int(ends.Sub(now)/(24*time.Hour)))

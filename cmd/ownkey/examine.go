@@ -34,10 +34,7 @@ func (a *app) examine(ctx context.Context) []vaultbridge.Finding {
 	defer done()
 	findings := []vaultbridge.Finding{{Check: "stores belong together", OK: true, Detail: "installation " + a.installation.ID()}}
 	add := func(check, detail string, err error) {
-		if err != nil {
-			detail = err.Error()
-		}
-		findings = append(findings, vaultbridge.Finding{Check: check, OK: err == nil, Detail: detail})
+		findings = append(findings, vaultbridge.NewFinding(check, detail, err))
 	}
 	for _, d := range []struct {
 		file string
@@ -79,7 +76,7 @@ func quickCheck(ctx context.Context, d *db.DB) error {
 func (a *app) openOne(ctx context.Context, keyring string) (detail string, err error) {
 	c := a.firstOf(keyring)
 	if c == nil {
-		return "there is none", nil
+		return "there is none", vaultbridge.ErrUntested
 	}
 	if err := a.gateway.OpensCredential(ctx, c); err != nil {
 		return "", fmt.Errorf("%s of tenant %s: %w", c.ID, c.TenantID, err)

@@ -175,6 +175,9 @@ func TestDoctorLooksAtStores(t *testing.T) {
 			t.Errorf("doctor does not say that all is well with %q:\n%s", check, out)
 		}
 	}
+	if !strings.Contains(out, "--    keyring local: a master key file") {
+		t.Errorf("doctor says to have tested a file that it has not looked at:\n%s", out)
+	}
 	s.stop()
 	data := filepath.Join(s.dir, "data")
 	change(t, filepath.Join(data, databaseFile), "UPDATE credentials SET sealed = 'ownkey:v1:AAAA', revision = revision + 1000000") // no key opens it

@@ -96,9 +96,10 @@ func (c *DoctorCmd) Run() error {
 	var a struct {
 		OK       bool `json:"ok"`
 		Findings []struct {
-			Check  string `json:"check"`
-			OK     bool   `json:"ok"`
-			Detail string `json:"detail"`
+			Check    string `json:"check"`
+			OK       bool   `json:"ok"`
+			Detail   string `json:"detail"`
+			Untested bool   `json:"untested"`
 		} `json:"findings"`
 	}
 	printed, err := c.call("GET", "/doctor", nil, &a)
@@ -107,8 +108,11 @@ func (c *DoctorCmd) Run() error {
 	}
 	for _, f := range a.Findings {
 		mark := "ok  "
-		if !f.OK {
+		switch {
+		case !f.OK:
 			mark = "FAIL"
+		case f.Untested:
+			mark = "--  "
 		}
 		printf("%s  %s: %s\n", mark, f.Check, f.Detail)
 	}

@@ -89,10 +89,8 @@ func (s *server) doctor(w http.ResponseWriter, r *http.Request) error {
 	for _, k := range s.Ring.All() {
 		transit, ok := k.(*vaultbridge.Transit)
 		if !ok {
-			findings = append(findings, vaultbridge.Finding{
-				Check: "keyring " + k.Name(), OK: true,
-				Detail: "a master key file on this machine: whoever has it and the database has every credential",
-			})
+			findings = append(findings, vaultbridge.NewFinding("keyring "+k.Name(),
+				"a master key file on this machine: whoever has it and the database has every credential", vaultbridge.ErrUntested))
 			continue
 		}
 		keys, err := s.keysOf(r, k.Name())
