@@ -304,11 +304,11 @@ func TestAdminVerbs(t *testing.T) {
 	p.want("", "credential", "delete", "--yes", "--tenant", "acme", "--provider", "openai")
 	p.want("", "tenant", "delete", "acme", "--yes")
 	for want, args := range map[string][]string{
-		"not_found":       {"token", "list", "--tenant", "acme"},
-		"not_supported":   {"tenant", "delete", "dev", "--shred", "--yes"},
-		"the NAME":        {"dev", "--credential", "nobody=x"},
-		"secret is empty": {"credential", "put", "--tenant", "dev", "--provider", "openai"},
-		"ownkey --help":   {"tenant", "crate"},
+		"not_found":          {"token", "list", "--tenant", "acme"},
+		"not_supported":      {"tenant", "delete", "dev", "--shred", "--yes"},
+		"no provider nobody": {"dev", "--credential", "nobody=x"},
+		"secret is empty":    {"credential", "put", "--tenant", "dev", "--provider", "openai"},
+		"ownkey --help":      {"tenant", "crate"},
 	} {
 		if out, status := p.verb("", args...); status == 0 || !strings.Contains(out, want) {
 			t.Errorf("ownkey %v: %d %s, want %q", args, status, out, want)
