@@ -197,9 +197,12 @@ func (r *Record) Columns(v Visitor) {
 	v.Flag("cache_hit", &r.CacheHit)
 	v.Enum("error_cause", (*uint8)(&r.ErrorCause), ErrorCauseNames)
 	if _, ok := v.(ledgerVisitor); ok {
-		v.Count("counted_tokens", &r.Counted)
+		r.ledgerColumns(v)
 	}
 }
+
+// ledgerColumns are those that ClickHouse does not have.
+func (r *Record) ledgerColumns(v Visitor) { v.Count("counted_tokens", &r.Counted) }
 
 // Interrupt makes what was known of a request that was open when its process
 // died its record.

@@ -44,6 +44,15 @@ type ledgerVisitor interface {
 	ledger()
 }
 
+// LedgerColumns visits the columns of a row as the ledger holds it, and SQLite,
+// which keeps it so. v is not one of this package.
+func LedgerColumns(r Row, v Visitor) {
+	r.Columns(v)
+	if q, ok := r.(*Record); ok {
+		q.ledgerColumns(v)
+	}
+}
+
 func (*encoder) ledger() {}
 func (*decoder) ledger() {}
 func (line) ledger()     {}

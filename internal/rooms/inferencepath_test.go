@@ -130,7 +130,7 @@ func touches(t *testing.T) string {
 // columnsOf lists a row's columns with their kinds.
 func columnsOf(r meter.Row) string {
 	l := &columnLister{}
-	r.Columns(l)
+	meter.LedgerColumns(r, l)
 	return strings.Join(l.names, ", ")
 }
 

@@ -165,5 +165,7 @@ func (d *dayOf) rows(most int) []reconcile.Daily {
 
 // Columns are those of a row about a call, for evidence.
 func (s *Store) Columns(context.Context) ([]evidence.Column, error) {
-	return shapeOf(&meter.Record{}), nil
+	var all shape
+	meter.LedgerColumns(&meter.Record{}, &all)
+	return all, nil
 }

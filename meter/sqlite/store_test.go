@@ -1,7 +1,9 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -303,4 +305,29 @@ func BenchmarkTake(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "rows/s")
+}
+
+// TestColumnsAreThoseOfTheRow: evidence lists every column that a stored row has.
+func TestColumnsAreThoseOfTheRow(t *testing.T) {
+	s := open(t)
+	columns, err := s.Columns(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var printed bytes.Buffer
+	r := request(1)
+	r.Counted = meter.Count{N: 7, Set: true}
+	meter.NewPrinter(&printed).Print(r)
+	var row map[string]any
+	if err := json.Unmarshal(printed.Bytes(), &row); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range columns {
+		delete(row, c.Name)
+	}
+	for name := range row {
+		if name != "message" && name != "level" && name != "time" {
+			t.Errorf("a row has %s, which evidence does not list", name)
+		}
+	}
 }
