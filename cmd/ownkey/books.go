@@ -40,6 +40,7 @@ type books struct {
 	spent   *spent.Book // between the ledger and the store
 	drain   *drain.Drain
 	begin   func()                 // lets the drain begin; may be called again
+	began   <-chan struct{}        // closed by it
 	trouble *prometheus.CounterVec // of the ledger, by kind
 	told    atomic.Int64           // when its disk was told of, Unix ns
 }
@@ -89,7 +90,7 @@ func openBooks(ctx context.Context, a *app, lines io.Writer) (b *books, err erro
 		return b, err
 	}
 	hold := make(chan struct{})
-	b.begin = sync.OnceFunc(func() { close(hold) })
+	b.begin, b.began = sync.OnceFunc(func() { close(hold) }), hold
 	if b.drain, err = drain.Start(ctx, drain.Options{Journal: b.journal, Sink: b.spent, Quarantine: b.aside, Log: a.log, Lines: lines, Shown: func() bool { return logLevel.Sample(zerolog.InfoLevel) }, Interval: b.interval(), Hold: hold}); err != nil {
 		return b, err
 	}
@@ -296,14 +297,25 @@ func (b *books) flush(ctx context.Context) error {
 // left waits in the ledger.
 const closeTime = 5 * time.Second
 
+// hurry hands on what waits, unless the start has failed before anything was
+// handed on at all.
+func (b *books) hurry(ctx context.Context) {
+	select {
+	case <-b.began:
+	default:
+		return
+	}
+	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
+	defer done()
+	if err := b.drain.Flush(ctx); err != nil {
+		b.app.log.Warn().Err(err).Msg("stopping with records in the ledger; the next start hands them on")
+	}
+}
+
 func (b *books) close(ctx context.Context) error {
 	var errs []error
 	if b.drain != nil {
-		ctx, done := context.WithTimeout(context.WithoutCancel(ctx), closeTime)
-		if err := b.drain.Flush(ctx); err != nil {
-			b.app.log.Warn().Err(err).Msg("stopping with records in the ledger; the next start hands them on")
-		}
-		done()
+		b.hurry(ctx)
 		b.drain.Close()
 	}
 	if b.remote != nil {
