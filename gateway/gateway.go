@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -128,6 +129,11 @@ type Gateway struct {
 	responses    responses
 }
 
+// randPool is for request ids: they are no secrets, and a system call for each is a
+// waste. It is for the process, and not to be turned on again while another gateway
+// of the process makes ids.
+var randPool = sync.OnceFunc(uuid.EnableRandPool)
+
 // New makes a gateway. Serve starts it, Shutdown ends it.
 func New(o Options) *Gateway {
 	g := &Gateway{
@@ -141,7 +147,7 @@ func New(o Options) *Gateway {
 	}
 	g.watcher = newWatcher(func() bool { return g.table.Load().cutRevoked }, g.revoked)
 	g.metrics = newMetrics(o.Metrics)
-	uuid.EnableRandPool() // request ids are no secrets; a system call for each is a waste
+	randPool()
 	var proxied func(net.Addr) bool
 	if o.ProxyProtocol {
 		proxied = o.Proxies.Peer

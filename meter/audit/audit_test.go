@@ -324,20 +324,24 @@ func TestTheTimeOfACallIsBounded(t *testing.T) {
 // TestFileThatIsNoAuditLog: another file is refused, not read as a Vault that saw
 // nothing; an audit log of other calls, or of none yet, is taken.
 func TestFileThatIsNoAuditLog(t *testing.T) {
-	for text, good := range map[string]bool{
-		"": true, "\n": true,
-		decrypted(1, "acme", "u", 1): true,
-		`{"type":"request","time":"2026-11-01T00:00:00Z","request":{"path":"sys/health"}}` + "\n":                    true,
-		"\x00\x00" + `{"type":"response","time":"2026-11-01T00:00:00Z","request":{"path":"auth/token/lookup-self"}}`: true,
-		`{"level":"info","message":"request"}` + "\n":                                                                false,
-		requested(2, "r", "acme", "u"):                        false,
-		"2026-11-01 Vault server started!\n==> log follows\n": false,
-		"{}\n[]\n":     false,
-		"\x1f\x8b\x08": false,
+	for _, f := range []struct {
+		text string
+		good bool
+	}{
+		{"", true},
+		{"\n", true},
+		{decrypted(1, "acme", "u", 1), true},
+		{`{"type":"request","time":"2026-11-01T00:00:00Z","request":{"path":"sys/health"}}` + "\n", true},
+		{"\x00\x00" + `{"type":"response","time":"2026-11-01T00:00:00Z","request":{"path":"auth/token/lookup-self"}}`, true},
+		{`{"level":"info","message":"request"}` + "\n", false},
+		{requested(2, "r", "acme", "u"), false},
+		{"2026-11-01 Vault server started!\n==> log follows\n", false},
+		{"{}\n[]\n", false},
+		{"\x1f\x8b\x08", false},
 	} {
-		err := New("transit", Window{noon, noon.Add(time.Hour)}).AddVaultLog(strings.NewReader(text))
-		if (err == nil) != good || err != nil && !strings.Contains(err.Error(), "no line is an entry") {
-			t.Errorf("%q: %v", text, err)
+		err := New("transit", Window{noon, noon.Add(time.Hour)}).AddVaultLog(strings.NewReader(f.text))
+		if (err == nil) != f.good || err != nil && !strings.Contains(err.Error(), "no line is an entry") {
+			t.Errorf("%q: %v", f.text, err)
 		}
 	}
 }
