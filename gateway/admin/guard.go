@@ -32,7 +32,10 @@ func (s *server) guard(next http.Handler) http.Handler {
 		began := time.Now()
 		actor, known := s.knows(r)
 		defer func() {
-			if recover() != nil {
+			bug := recover()
+			if bug == http.ErrAbortHandler {
+				defer panic(bug) // the connection is cut, so that what was sent does not look whole
+			} else if bug != nil {
 				s.Log.Error().Strs("at", crash.Places()).Str("call", r.Pattern).Msg("admin call failed by a bug")
 				if answer.status == 0 {
 					writeError(answer, errors.New("a bug"))
