@@ -3,7 +3,6 @@ package claims
 import (
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -32,7 +31,7 @@ const wayOut = "Find the test that would fail if the block were false, or write 
 	"A block that claims nothing has <!-- tests: none, REASON -->. Then run: go test ./internal/claims -update"
 
 // TestEachClaimNamesItsTest: no block of the pages is without a test or a
-// reason, and each test that is named exists.
+// reason, and make test runs each test that is named.
 func TestEachClaimNamesItsTest(t *testing.T) {
 	tests := existing(t)
 	var b strings.Builder
@@ -53,7 +52,7 @@ func TestEachClaimNamesItsTest(t *testing.T) {
 			for _, name := range c.tests {
 				switch files := tests[name]; len(files) {
 				case 0:
-					t.Errorf("%s:%d: there is no test %s; name the one that asserts this claim now, or change the claim", page, c.line, name)
+					t.Errorf("%s:%d: make test runs no test %s; name the one that asserts this claim now, or change the claim", page, c.line, name)
 				case 1:
 				default:
 					t.Errorf("%s:%d: %s is in %v: write the directory before it, as in %s.%s", page, c.line, name, files, filepath.Dir(files[0]), name)
@@ -78,42 +77,6 @@ func TestEachClaimNamesItsTest(t *testing.T) {
 	if have, err := os.ReadFile(list); err != nil || string(have) != b.String() {
 		t.Errorf("docs/claims.md is not what the pages say (%v); run: go test ./internal/claims -update", err)
 	}
-}
-
-// existing finds the files of every test of the repository, by the test's name
-// and by its directory and name, and every script of the suites, by its path.
-func existing(t *testing.T) map[string][]string {
-	t.Helper()
-	function := regexp.MustCompile(`(?m)^func ((?:Test|Fuzz|Benchmark)\w*)\(`)
-	all := map[string][]string{}
-	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		name := filepath.ToSlash(strings.TrimPrefix(path, root))
-		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." || d.Name() == "node_modules") {
-			return filepath.SkipDir
-		}
-		switch {
-		case strings.HasPrefix(name, "conformance/") && (strings.HasSuffix(name, ".py") || strings.HasSuffix(name, ".mjs")):
-			all[name] = []string{name}
-		case strings.HasSuffix(name, "_test.go"):
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			for _, m := range function.FindAllStringSubmatch(string(text), -1) {
-				all[m[1]] = append(all[m[1]], name)
-				full := filepath.ToSlash(filepath.Dir(name)) + "." + m[1]
-				all[full] = append(all[full], name)
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return all
 }
 
 var link = regexp.MustCompile(`!?\[([^\]]*)\]\([^)]*\)`)
