@@ -47,6 +47,10 @@ func (d *deletion) where() (condition string, args []any) {
 	return "m.bucket_id = ? AND m.seq <= ?" + condition, append([]any{d.bucketID, d.upto}, args...)
 }
 
+// maxDeletions is how many deletions of many memories one bucket may have under
+// way: each is a condition of what is read of the bucket meanwhile.
+const maxDeletions = 16
+
 // deletions are those that were begun and not finished.
 type deletions struct {
 	mu      sync.Mutex
@@ -65,17 +69,30 @@ func (d *deletions) add(one *deletion, run bool) {
 	d.running[one] = run
 }
 
-// waiting gives one that nobody carries out, for the caller to do it.
-func (d *deletions) waiting() *deletion {
+// waiting gives those that nobody carries out, for the caller to do all of them.
+func (d *deletions) waiting() (all []*deletion) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, one := range d.all {
 		if !d.running[one] {
 			d.running[one] = true
-			return one
+			all = append(all, one)
 		}
 	}
-	return nil
+	return all
+}
+
+// many reports whether a bucket has as many under way as it may have.
+func (d *deletions) many(bucket bucketKey) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for _, one := range d.all {
+		if one.bucket == bucket {
+			n++
+		}
+	}
+	return n >= maxDeletions
 }
 
 // leave ends the caller's work on one: it is done, or waits for somebody else.
@@ -155,6 +172,9 @@ func (k *Keeper) deleteOne(ctx context.Context, b *bucket, who *Caller, id strin
 // after an error some may be there still, and are deleted later; after
 // ErrErasePending none is, and it is as Delete says.
 func (k *Keeper) DeleteAll(ctx context.Context, who *Caller, bucket string, f *Filter, dry bool) (int64, error) {
+	if err := f.check(); err != nil {
+		return 0, err
+	}
 	if dry {
 		condition, args := f.where()
 		var n int64
@@ -193,6 +213,10 @@ func (k *Keeper) deleteMany(ctx context.Context, who *Caller, bucket string, f *
 	b, err := k.begin(cancelled, who.Tenant, bucket)
 	if err != nil {
 		return 0, err
+	}
+	if k.deleting.many(b.key) {
+		k.end(b)
+		return 0, ErrBusy
 	}
 	d := &deletion{who: *who, bucket: b.key, at: time.Now(), filter: *f, whole: whole}
 	if err = k.write(ctx, func(tx *sql.Tx) error { return d.writeDown(ctx, tx) }); err == nil {

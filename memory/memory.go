@@ -112,6 +112,9 @@ const (
 	maxMetadataBytes = 16 << 10
 	maxFacts         = 64
 	maxFactBytes     = 2000
+	// maxMetadataDepth is how deep metadata may be nested: SQLite, which looks for
+	// members, reads 1,000 levels.
+	maxMetadataDepth = 100
 	// MaxBatch is how many memories one call may store: one transaction.
 	MaxBatch = 1000
 )
@@ -150,6 +153,8 @@ func (m *Memory) check(prefix string, now time.Time) error {
 		return invalid("metadata", "must not be longer than "+strconv.Itoa(maxMetadataBytes)+" bytes")
 	case len(m.Metadata) > 0 && (m.Metadata[0] != '{' || !json.Valid(m.Metadata)):
 		return invalid("metadata", "must be a JSON object")
+	case tooDeep(m.Metadata):
+		return invalid("metadata", "must not be nested deeper than "+strconv.Itoa(maxMetadataDepth)+" levels")
 	case !memoryID.MatchString(m.ID):
 		return invalid("id", "must be at most "+strconv.Itoa(maxIDBytes)+" letters and digits of ASCII, and - _ .; leave it out to get a new one")
 	case len(m.Facts) > maxFacts:
@@ -158,6 +163,13 @@ func (m *Memory) check(prefix string, now time.Time) error {
 		return invalid("expires_at", "must lie in the future")
 	case !m.ValidTo.IsZero() && !m.ValidFrom.IsZero() && !m.ValidFrom.Before(m.ValidTo):
 		return invalid("valid_to", "must lie after valid_from")
+	}
+	for field, t := range map[string]time.Time{
+		"created_at": m.CreatedAt, "observed_at": m.ObservedAt, "valid_from": m.ValidFrom, "valid_to": m.ValidTo, "expires_at": m.ExpiresAt,
+	} {
+		if !writable(t) {
+			return invalid(field, wantedTime)
+		}
 	}
 	for _, t := range []struct {
 		field, value string
@@ -176,6 +188,41 @@ func (m *Memory) check(prefix string, now time.Time) error {
 		}
 	}
 	return nil
+}
+
+// Check says what would be wrong with storing a memory of a file, whenever that
+// is: an [*InvalidError]. What has expired is passed over then, and is not wrong.
+func (m *Memory) Check() error { return m.check("", time.Time{}) }
+
+// wantedTime is what a time must be.
+const wantedTime = "must be a time of the years 1 to 9999 in UTC"
+
+// writable reports whether a time, or none, can be written as RFC 3339 has it:
+// near the year's ends a zone may lead out of what four digits can say.
+func writable(t time.Time) bool {
+	year := t.UTC().Year()
+	return year >= 1 && year <= 9999
+}
+
+// tooDeep reports whether valid JSON is nested deeper than metadata may be.
+func tooDeep(raw json.RawMessage) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(raw); i++ {
+		switch c := raw[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > maxMetadataDepth {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
 }
 
 // Tokens estimates how many tokens a text costs, rather too many than too few:

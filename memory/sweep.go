@@ -3,6 +3,7 @@ package memory
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/ownkey/ownkey/internal/crash"
@@ -34,25 +35,19 @@ func (k *Keeper) expire() {
 func (k *Keeper) sweep(ctx context.Context) error {
 	k.sweeping.Lock()
 	defer k.sweeping.Unlock()
-	erase := false
-	for d := k.deleting.waiting(); d != nil; d = k.deleting.waiting() {
-		erase = true
-		if _, err := k.carryOut(ctx, d); err != nil {
-			return err
-		}
+	waiting := k.deleting.waiting()
+	errs := make([]error, 0, len(waiting)+3) // what fails for one tenant keeps nothing of another's back
+	for _, d := range waiting {
+		_, err := k.carryOut(ctx, d)
+		errs = append(errs, err)
 	}
 	now := time.Now()
 	expired, err := k.deleteExpired(ctx, now)
-	if err == nil {
-		err = k.followTenants(ctx)
-	}
-	if err == nil {
-		err = k.forgetAnswers(ctx, "at < ?", now.Add(-keptAnswers).UnixMicro())
-	}
-	if expired || erase {
+	errs = append(errs, err, k.followTenants(ctx), k.forgetAnswers(ctx, "at < ?", now.Add(-keptAnswers).UnixMicro()))
+	if expired || len(waiting) > 0 {
 		_ = k.erase(ctx) // it counts what is late
 	}
-	return storeError(err)
+	return storeError(errors.Join(errs...))
 }
 
 // deleteExpired deletes memories whose time is over.
@@ -65,12 +60,14 @@ func (k *Keeper) deleteExpired(ctx context.Context, now time.Time) (some bool, e
 		all = append(all, d)
 		return err
 	}, "SELECT b.tenant, b.name, b.id, max(m.seq) FROM memories m JOIN buckets b ON b.id = m.bucket_id WHERE m.expires_at > 0 AND m.expires_at <= ? GROUP BY b.id", now.UnixMicro())
-	for i := 0; err == nil && i < len(all); i++ {
-		k.deleting.add(all[i], true)
-		_, err = k.carryOut(ctx, all[i])
-		k.deleting.leave(all[i], true) // it is found again
+	errs := append(make([]error, 0, len(all)+1), err)
+	for _, d := range all {
+		k.deleting.add(d, true)
+		_, err = k.carryOut(ctx, d)
+		k.deleting.leave(d, true) // it is found again
+		errs = append(errs, err)
 	}
-	return len(all) > 0, err
+	return len(all) > 0, errors.Join(errs...)
 }
 
 // followTenants deletes what belongs to tenants that are no more, and notices
@@ -83,14 +80,15 @@ func (k *Keeper) followTenants(ctx context.Context) error {
 		tenants = append(tenants, t)
 		return err
 	}, "SELECT tenant FROM holdings")
-	for i := 0; err == nil && i < len(tenants); i++ {
-		if k.o.Tenants(tenants[i]) {
-			err = k.followModel(ctx, tenants[i])
+	errs := append(make([]error, 0, len(tenants)+1), err)
+	for _, t := range tenants {
+		if k.o.Tenants(t) {
+			errs = append(errs, k.followModel(ctx, t))
 		} else {
-			err = k.deleteTenant(ctx, tenants[i])
+			errs = append(errs, k.deleteTenant(ctx, t))
 		}
 	}
-	return err
+	return errors.Join(errs...)
 }
 
 // deleteTenant deletes all that a tenant has here. The caller holds sweeping.
