@@ -116,7 +116,7 @@ func appendStandings(dst []byte, all []admission.Standing) []byte {
 		dst = append(dst, ";scope="...)
 		dst = append(dst, s.Scope...)
 		dst = append(dst, ";limit="...)
-		dst = strconv.AppendInt(dst, s.Most, 10)
+		dst = strconv.AppendFloat(dst, s.Most, 'f', -1, 64)
 		dst = append(dst, ";remaining="...)
 		dst = strconv.AppendInt(dst, s.Left, 10)
 		dst = append(dst, ";reset="...)

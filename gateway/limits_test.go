@@ -56,6 +56,16 @@ func TestLimitsRefuse(t *testing.T) {
 			t.Errorf("an answer has no item %s: %d %q", item, a.status, got)
 		}
 	}
+	for rate, item := range map[float64]string{0.1: "limit=0.1;remaining=0;", 2.5: "limit=2.5;remaining=1;"} { // as it was set, not what may come at once
+		token := h.mint("acme", directory.NewToken{Label: "fraction", Limits: directory.Limits{RequestsPerSecond: rate, TokensPerDay: 1e15}})
+		for range 3 {
+			a := h.chat("gpt-4o-mini", "Authorization", "Bearer "+token)
+			if got := a.header.Get("Ownkey-Ratelimit"); !strings.Contains(got, "requests_per_second;scope=token;"+item) || a.status == 200 && !strings.Contains(got, "limit=1000000000000000;") {
+				t.Errorf("a rate of %v is shown as %q", rate, got)
+			}
+			item, _, _ = strings.Cut(item, "remaining")
+		}
+	}
 	const small = `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}`
 	f("rate", directory.Limits{RequestsPerSecond: 0.05}, small, 429, "rate_limited")
 	f("tokens", directory.Limits{TokensPerMinute: 100}, small, 429, "rate_limited")

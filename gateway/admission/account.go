@@ -43,15 +43,16 @@ type level struct {
 	at   time.Time
 }
 
-// fill brings the level up to now.
+// fill brings the level up to now. Calls come out of order: one from before the
+// last one adds nothing, and what came since then does not count again.
 func (l *level) fill(perSecond, most float64, now time.Time) {
 	if l.at.IsZero() {
-		l.left = most
+		l.left, l.at = most, now
 	} else if passed := now.Sub(l.at); passed > 0 {
 		l.left += passed.Seconds() * perSecond
+		l.at = now
 	}
 	l.left = min(l.left, most)
-	l.at = now
 }
 
 // until is how long it takes until n is there.
@@ -59,10 +60,38 @@ func (l *level) until(n, perSecond float64) time.Duration {
 	return max(0, time.Duration((n-l.left)/perSecond*float64(time.Second)))
 }
 
-// period is what was spent on a day, or in a month.
-type period struct {
+// span is what was spent on a day, or in a month.
+type span struct {
 	at     int64 // which: days since 1970, or months since year 0
 	tokens int64
+}
+
+// period is the span that is counted now. The one before is kept: calls end out of
+// order at midnight, and a clock that was ahead is set back.
+type period struct {
+	span
+	before span
+}
+
+// move goes on to a span, or back to the one before.
+func (b *period) move(at int64) {
+	switch at {
+	case b.at:
+	case b.before.at:
+		b.span, b.before = b.before, b.span
+	default:
+		b.span, b.before = span{at: at}, b.span
+	}
+}
+
+// restore adds what was spent before this process began.
+func (b *period) restore(s span) {
+	switch {
+	case b.at == s.at || b.at == 0:
+		b.span = span{s.at, meter.Add(b.tokens, s.tokens)}
+	case b.before.at == s.at || b.before.at == 0:
+		b.before = span{s.at, meter.Add(b.before.tokens, s.tokens)}
+	}
 }
 
 // monthOf counts months of the day.
@@ -89,12 +118,12 @@ func (a *account) enter(p *Pass, scope string, l *directory.Limits, now time.Tim
 		a.requests.fill(l.RequestsPerSecond, burst(l), now)
 		if a.requests.left < 1 {
 			after := a.requests.until(1, l.RequestsPerSecond)
-			p.note(Standing{RequestsPerSecond, scope, int64(burst(l)), 0, a.requests.until(burst(l), l.RequestsPerSecond)})
+			p.note(Standing{RequestsPerSecond, scope, l.RequestsPerSecond, 0, a.requests.until(burst(l), l.RequestsPerSecond)})
 			return &Refusal{Limit: RequestsPerSecond, Scope: scope, After: after}
 		}
 	}
 	if l.RequestsInFlight > 0 && a.inFlight >= l.RequestsInFlight {
-		p.note(Standing{RequestsInFlight, scope, l.RequestsInFlight, 0, whenFull})
+		p.note(Standing{RequestsInFlight, scope, float64(l.RequestsInFlight), 0, whenFull})
 		return &Refusal{Limit: RequestsInFlight, Scope: scope, After: whenFull}
 	}
 	if why := a.budgets(p, scope, l, now); why != nil {
@@ -102,7 +131,7 @@ func (a *account) enter(p *Pass, scope string, l *directory.Limits, now time.Tim
 	}
 	if l.RequestsPerSecond > 0 {
 		a.requests.left--
-		p.note(Standing{RequestsPerSecond, scope, int64(burst(l)), int64(a.requests.left), a.requests.until(burst(l), l.RequestsPerSecond)})
+		p.note(Standing{RequestsPerSecond, scope, l.RequestsPerSecond, int64(a.requests.left), a.requests.until(burst(l), l.RequestsPerSecond)})
 	}
 	a.inFlight++
 	if scope == ScopeTenant && a.inFlight == 1 {
@@ -135,7 +164,7 @@ func (b *period) judge(p *Pass, name, scope string, most int64, reset time.Durat
 	if most == 0 {
 		return nil
 	}
-	p.note(Standing{name, scope, most, max(0, most-b.tokens), reset})
+	p.note(Standing{name, scope, float64(most), max(0, most-b.tokens), reset})
 	if b.tokens >= most {
 		return &Refusal{Limit: name, Scope: scope, After: reset}
 	}
@@ -156,15 +185,8 @@ func (a *account) recall(l *Limiter, scope string) bool {
 		from = before.tenants
 	}
 	b := from[a.id]
-	if a.day.at == 0 {
-		a.day.at, a.month.at = b.day.at, b.month.at
-	}
-	if a.day.at == b.day.at {
-		a.day.tokens = meter.Add(a.day.tokens, b.day.tokens)
-	}
-	if a.month.at == b.month.at {
-		a.month.tokens = meter.Add(a.month.tokens, b.month.tokens)
-	}
+	a.day.restore(b.day)
+	a.month.restore(b.month)
 	a.counted = true
 	return true
 }
@@ -172,12 +194,9 @@ func (a *account) recall(l *Limiter, scope string) bool {
 // spend adds to the day and the month. A sum stays at the end of its range: a
 // budget that is spent stays spent.
 func (a *account) spend(tokens int64, now time.Time) {
-	if day := spent.DayOf(now); a.day.at != day {
-		a.day = period{at: day}
-		if month := monthOf(day); a.month.at != month {
-			a.month = period{at: month}
-		}
-	}
+	day := spent.DayOf(now)
+	a.day.move(day)
+	a.month.move(monthOf(day))
 	a.day.tokens = meter.Add(a.day.tokens, tokens)
 	a.month.tokens = meter.Add(a.month.tokens, tokens)
 }
@@ -188,7 +207,7 @@ func (a *account) reserve(p *Pass, scope string, l *directory.Limits, tokens int
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if stream && l.Streams > 0 && a.streams >= l.Streams {
-		p.note(Standing{Streams, scope, l.Streams, 0, whenFull})
+		p.note(Standing{Streams, scope, float64(l.Streams), 0, whenFull})
 		return &Refusal{Limit: Streams, Scope: scope, After: whenFull}
 	}
 	if most := float64(l.TokensPerMinute); most > 0 {
@@ -197,11 +216,11 @@ func (a *account) reserve(p *Pass, scope string, l *directory.Limits, tokens int
 		need := min(float64(tokens), most)
 		if a.tokens.left < need {
 			after := a.tokens.until(need, perSecond)
-			p.note(Standing{TokensPerMinute, scope, l.TokensPerMinute, int64(max(0, a.tokens.left)), a.tokens.until(most, perSecond)})
+			p.note(Standing{TokensPerMinute, scope, float64(l.TokensPerMinute), int64(max(0, a.tokens.left)), a.tokens.until(most, perSecond)})
 			return &Refusal{Limit: TokensPerMinute, Scope: scope, After: after}
 		}
 		a.tokens.left -= float64(tokens)
-		p.note(Standing{TokensPerMinute, scope, l.TokensPerMinute, int64(max(0, a.tokens.left)), a.tokens.until(most, perSecond)})
+		p.note(Standing{TokensPerMinute, scope, float64(l.TokensPerMinute), int64(max(0, a.tokens.left)), a.tokens.until(most, perSecond)})
 	}
 	if stream {
 		a.streams++

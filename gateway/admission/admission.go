@@ -132,7 +132,7 @@ func (l *Limiter) Close() {
 // restored is what was spent before this process began.
 type restored struct{ tokens, tenants map[string]spentBefore }
 
-type spentBefore struct{ day, month period }
+type spentBefore struct{ day, month span }
 
 // Restore tells what was spent before, up to a month back. Rows of what this
 // process has counted itself must not be among them.
@@ -173,7 +173,9 @@ type Pass struct {
 // Standing is how much of a limit is left.
 type Standing struct {
 	Limit, Scope string
-	Most, Left   int64
+	// Most is the limit as it was set: of requests a second, it may be a fraction.
+	Most float64
+	Left int64
 	// Reset is how long it takes until all of it is there again.
 	Reset time.Duration
 }

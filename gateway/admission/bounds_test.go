@@ -73,8 +73,8 @@ func TestStandingsAndRefusalsAreExact(t *testing.T) {
 		{
 			directory.Limits{RequestsPerSecond: 0.5},
 			[]int64{0},
-			Standing{Most: 1, Left: 0, Reset: 2 * second},
-			Standing{Most: 1, Reset: 2 * second},
+			Standing{Most: 0.5, Left: 0, Reset: 2 * second},
+			Standing{Most: 0.5, Reset: 2 * second},
 			RequestsPerSecond, 2 * second, false,
 		},
 		{
