@@ -306,6 +306,9 @@ func TestDryQuery(t *testing.T) {
 	if a.header.Get("Ownkey-Memory-Billed") != "false" || h.retrievals() != 0 || len(h.provider.Requests()) != 0 {
 		t.Errorf("%v, %d retrievals", a.header, h.retrievals())
 	}
+	if a := h.do("POST", "/v1/query", `{"query":"Who keeps bees?","options":{"skip_synthesis":true}}`); a.header.Get("Ownkey-Memory-Billed") != "true" || h.retrievals() != 1 {
+		t.Errorf("the same question behind its dry run: %v, %d retrievals", a.header, h.retrievals())
+	}
 	if a := h.do("POST", "/v1/query", `{"query":"Who keeps bees?"}`, "Ownkey-Memory-Dry-Run", "yes"); a.status != 400 || !strings.Contains(a.body, "Ownkey-Memory-Dry-Run") {
 		t.Errorf("%d %s", a.status, a.body)
 	}

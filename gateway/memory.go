@@ -242,7 +242,7 @@ func (r *request) asker() memory.Caller {
 func (r *request) recall(m *remembering) (err error) {
 	m.recalled, err = r.g.memory.Keeper.Recall(&memory.Recall{
 		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Session: m.session,
-		TopK: m.topK, MaxTokens: m.maxTokens, Timeout: r.table.recall.Timeout,
+		TopK: m.topK, MaxTokens: m.maxTokens, Timeout: r.table.recall.Timeout, Dry: m.dry,
 	})
 	switch {
 	case errors.Is(err, memory.ErrTimeout):

@@ -125,7 +125,8 @@ func TestWhatIsNotBilled(t *testing.T) {
 	}{
 		{"off by default", nil, "off", "", 0, false},
 		{"off", []string{"Ownkey-Memory", "off"}, "off", "", 0, false},
-		{"a dry run", []string{"Ownkey-Memory", "recall", "Ownkey-Memory-Dry-Run", "true", "Ownkey-Memory-Top-K", "7"}, "hit", "false", 0, false},
+		{"a dry run", []string{"Ownkey-Memory", "recall", "Ownkey-Memory-Dry-Run", "true"}, "hit", "false", 0, false},
+		{"a dry run of a bucket that is not there", []string{"Ownkey-Memory", "recall", "Ownkey-Memory-Dry-Run", "true", "Ownkey-Bucket", "other"}, "empty", "false", 0, false},
 		{"the first time", []string{"Ownkey-Memory", "recall"}, "hit", "true", 1, true},
 		{"the same again", []string{"Ownkey-Memory", "recall"}, "hit", "false", 1, true},
 		{"an empty bucket", []string{"Ownkey-Memory", "recall", "Ownkey-Bucket", "other"}, "empty", "true", 2, false},

@@ -25,18 +25,24 @@ func (k *Keeper) household(tenant string) *household {
 	return h
 }
 
-// asked reports whether a question was put a moment ago to a bucket that does
-// not exist, and remembers it: such a bucket has no place to keep answers in.
-func (h *household) asked(q *Question, bucket string) bool {
+// asked adds to found whether a question was put a moment ago to a bucket that
+// does not exist: such a bucket has no place to keep answers in.
+func (h *household) asked(q *Question, bucket string, found *Found) {
 	key := keyOf(q, bucket, false)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if slices.Contains(h.empty[:], key) {
-		return true
+	if !slices.Contains(h.empty[:], key) {
+		found.Cached = false
+		found.fresh = append(found.fresh, fresh{answered: answered{key: key}})
 	}
+}
+
+// remember keeps a question to a bucket that does not exist.
+func (h *household) remember(key uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.empty[h.next%recentAnswers] = key
 	h.next++
-	return false
 }
 
 // Marker is how this gateway's blocks for a tenant begin and end.

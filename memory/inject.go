@@ -20,6 +20,7 @@ type Recall struct {
 	TopK      int
 	MaxTokens int // of the whole block
 	Timeout   time.Duration
+	Dry       bool // as a question's
 }
 
 // Recalled is what a recall gave.
@@ -55,7 +56,7 @@ func (k *Keeper) Recall(r *Recall) (Recalled, error) {
 	began := time.Now()
 	ctx, done := context.WithTimeout(k.background, r.Timeout)
 	defer done()
-	found, err := k.Search(ctx, &Question{
+	found, err := k.search(ctx, &Question{
 		Tenant: r.Tenant, Token: r.Token, Buckets: r.Buckets, Text: string(r.Question.Reveal()), K: r.TopK, Session: r.Session,
 	})
 	if err != nil {
@@ -63,6 +64,9 @@ func (k *Keeper) Recall(r *Recall) (Recalled, error) {
 	}
 	if time.Since(began) > r.Timeout {
 		return Recalled{}, ErrTimeout
+	}
+	if !r.Dry {
+		k.remember(r.Tenant, &found)
 	}
 	out := Recalled{BucketID: found.BucketID, Billable: !found.Cached}
 	k.writeBlock(&out, r, append(found.Pinned, worthwhile(found.Hits)...))

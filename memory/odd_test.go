@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ownkey/ownkey/wire"
 )
 
 // oddFilters are filters of deletions that SQLite does not take, whatever is
@@ -153,5 +155,43 @@ func TestTimesThatCannotBeWritten(t *testing.T) {
 		if _, err := json.Marshal(page[i].ObservedAt); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestOnlyAnswersThatWereGivenAreRemembered: a question whose answer was left out
+// because it was late counts when it is asked again, and so does one that was only
+// tried.
+func TestOnlyAnswersThatWereGivenAreRemembered(t *testing.T) {
+	b := newBed(t)
+	b.store("acme", "default", "Ada keeps bees.")
+	b.find("acme", "default", "boats") // into memory
+	question := []byte("Who keeps bees?")
+	recall := func(timeout time.Duration, dry bool) (Recalled, error) {
+		return b.Recall(&Recall{Tenant: "acme", Buckets: []string{"default", "none"}, Question: wire.NewText(&question), TopK: 8, MaxTokens: 800, Timeout: timeout, Dry: dry})
+	}
+	if _, err := recall(time.Nanosecond, false); !errors.Is(err, ErrTimeout) {
+		t.Fatal(err)
+	}
+	for i, want := range []struct{ dry, billable bool }{{true, true}, {true, true}, {false, true}, {true, false}, {false, false}} {
+		if got, err := recall(time.Minute, want.dry); err != nil || got.Billable != want.billable {
+			t.Errorf("time %d, dry %v: billable is %v, %v", i, want.dry, got.Billable, err)
+		}
+	}
+}
+
+// TestAnswersOfAFormerStateAreNotKept: what was found before a change is not
+// remembered after it.
+func TestAnswersOfAFormerStateAreNotKept(t *testing.T) {
+	b := newBed(t)
+	b.store("acme", "default", "Ada keeps bees.")
+	q := Question{Tenant: "acme", Buckets: []string{"default"}, Text: "bees", K: 9}
+	found, err := b.search(context.Background(), &q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.store("acme", "default", "Ben keeps bees, too.")
+	b.remember("acme", &found)
+	if got := b.find("acme", "default", "bees"); len(got) != 2 {
+		t.Errorf("found %q", got)
 	}
 }

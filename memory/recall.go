@@ -28,6 +28,8 @@ type Question struct {
 	// Session is a conversation whose turns the asker has before it; they are
 	// not found.
 	Session string
+	// Dry asks what would be found: the same question afterwards was not asked yet.
+	Dry bool
 }
 
 // Hit is a memory that was found.
@@ -55,36 +57,66 @@ type Found struct {
 	// Cached: the same was asked a moment ago and nothing has changed since. It
 	// is not billed again.
 	Cached bool
+
+	asked *bucket // the last one that exists
+	fresh []fresh // what is remembered when the answer is given
+}
+
+// fresh is an answer that its bucket did not remember.
+type fresh struct {
+	answers *answers
+	state   int64 // of the bucket's answers when it was found
+	answered
 }
 
 // Search finds what bears on a question in a tenant's buckets. A bucket that
 // does not exist holds nothing. ctx bounds how long it waits for a bucket that
 // is not in memory: ErrTimeout.
 func (k *Keeper) Search(ctx context.Context, q *Question) (Found, error) {
+	found, err := k.search(ctx, q)
+	if err == nil && !q.Dry {
+		k.remember(q.Tenant, &found)
+	}
+	return found, err
+}
+
+// search is Search, of which nothing is remembered.
+func (k *Keeper) search(ctx context.Context, q *Question) (Found, error) {
 	found := Found{Cached: true}
 	vector := k.questionVector(ctx, q)
-	var asked *bucket
 	for _, name := range q.Buckets {
 		b, r, err := k.ready(ctx, q.Tenant, name)
 		if errors.Is(err, ErrNotFound) {
-			found.Cached = k.household(q.Tenant).asked(q, name) && found.Cached
+			k.household(q.Tenant).asked(q, name, &found)
 			continue
 		}
 		if err != nil {
 			return Found{}, err
 		}
-		asked = b
+		found.asked = b
 		found.BucketID = cmp.Or(found.BucketID, r.id)
 		if err := r.search(q, name, vector, &found); err != nil {
 			return Found{}, err
 		}
 	}
-	k.makeRoom(asked) // the answers that buckets remember count, too
 	if len(q.Buckets) > 1 {
 		slices.SortStableFunc(found.Hits, func(a, b Hit) int { return cmp.Compare(b.Relevance, a.Relevance) })
 	}
 	found.Hits = found.Hits[:min(q.K, len(found.Hits))]
 	return found, nil
+}
+
+// remember keeps what was found, so that the same question is known again: it is
+// called when the answer is given, and the question counts.
+func (k *Keeper) remember(tenant string, found *Found) {
+	for i := range found.fresh {
+		if f := &found.fresh[i]; f.answers != nil {
+			f.answers.keep(f)
+		} else {
+			k.household(tenant).remember(f.key)
+		}
+	}
+	k.makeRoom(found.asked) // the answers that buckets remember count, too
 }
 
 // search adds what one bucket has.
@@ -96,8 +128,7 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 	if q.PerBucket != nil {
 		most = min(most, q.PerBucket(bucket))
 	}
-	candidates, cached := r.candidates(q, vector, now)
-	found.Cached = found.Cached && cached
+	candidates := r.candidates(q, vector, now, found)
 	var best *candidate
 	for i := range candidates {
 		c := &candidates[i]
@@ -163,7 +194,8 @@ type answers struct {
 	kept   [recentAnswers]answered
 	next   int
 	bytes  int64
-	closed bool // nothing is kept any more
+	state  int64 // another one after each change of the bucket
+	closed bool  // nothing is kept any more
 }
 
 var answerSeed = maphash.MakeSeed()
@@ -180,14 +212,15 @@ func keyOf(q *Question, bucket string, meaning bool) uint64 {
 
 // candidates gives the best of a bucket, whether by words or by meaning. The
 // caller holds mu.
-func (r *resident) candidates(q *Question, vector []float32, now time.Time) (all []candidate, cached bool) {
+func (r *resident) candidates(q *Question, vector []float32, now time.Time, to *Found) []candidate {
 	key := keyOf(q, "", vector != nil)
-	if all, ok := r.answers.find(key); ok {
-		return all, true
+	known, state, ok := r.answers.find(key)
+	if ok {
+		return known
 	}
 	query := index.Query{Text: q.Text, K: q.K, Allow: func(doc int) bool { return r.admits(doc, q, now) }, Cosines: r.vectors.cosines(vector)}
 	found := r.index.Search(&query)
-	all = make([]candidate, 0, len(found.Hits))
+	all := make([]candidate, 0, len(found.Hits))
 	for _, h := range found.Hits {
 		c := candidate{doc: h.Doc, score: h.Score, parts: h.Parts, relevance: relevance(&h, found.Ideal)}
 		if query.Cosines != nil {
@@ -196,8 +229,9 @@ func (r *resident) candidates(q *Question, vector []float32, now time.Time) (all
 		}
 		all = append(all, c)
 	}
-	r.answers.keep(key, all)
-	return all, false
+	to.Cached = false
+	to.fresh = append(to.fresh, fresh{&r.answers, state, answered{key, all}})
+	return all
 }
 
 // relevance is a score as a share of what it could be.
@@ -208,26 +242,27 @@ func relevance(h *index.Hit, ideal float32) float32 {
 	return min(1, (h.Parts.Words+h.Parts.Neighbors)/ideal)
 }
 
-func (a *answers) find(key uint64) ([]candidate, bool) {
+func (a *answers) find(key uint64) (all []candidate, state int64, ok bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for i := range a.kept {
 		if one := &a.kept[i]; one.key == key && one.candidates != nil {
-			return one.candidates, true
+			return one.candidates, a.state, true
 		}
 	}
-	return nil, false
+	return nil, a.state, false
 }
 
-func (a *answers) keep(key uint64, all []candidate) {
+// keep keeps an answer, unless the bucket was changed since it was found.
+func (a *answers) keep(f *fresh) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.closed {
+	if a.closed || a.state != f.state {
 		return
 	}
 	at := &a.kept[a.next%recentAnswers]
-	a.count(int64(cap(all)-cap(at.candidates)) * int64(unsafe.Sizeof(candidate{})))
-	*at = answered{key, all}
+	a.count(int64(cap(f.candidates)-cap(at.candidates)) * int64(unsafe.Sizeof(candidate{})))
+	*at = f.answered
 	a.next++
 }
 
@@ -248,5 +283,6 @@ func (a *answers) end(forGood bool) {
 	defer a.mu.Unlock()
 	a.count(-a.bytes)
 	a.kept = [recentAnswers]answered{}
+	a.state++
 	a.closed = a.closed || forGood
 }

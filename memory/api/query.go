@@ -120,7 +120,7 @@ func (q *query) check(c *call) error {
 		return err
 	}
 	o.ResponseSchema = notNull(o.ResponseSchema)
-	q.question = memory.Question{Tenant: c.Caller.Tenant, Token: c.Caller.Token, Buckets: q.in.Buckets, Text: q.in.Query, K: topK, PerBucket: perBucket, AsOf: timeOf(o.AsOf)}
+	q.question = memory.Question{Tenant: c.Caller.Tenant, Token: c.Caller.Token, Buckets: q.in.Buckets, Text: q.in.Query, K: topK, PerBucket: perBucket, AsOf: timeOf(o.AsOf), Dry: q.dry}
 	return nil
 }
 
