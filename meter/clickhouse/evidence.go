@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -30,9 +31,13 @@ func (s *Store) query(ctx context.Context, text string, bound []any, scan func(d
 
 // Calls implements evidence.Store.
 func (s *Store) Calls(ctx context.Context, tenant string, from, to time.Time) (all []evidence.Calls, err error) {
-	err = s.query(ctx, `SELECT provider, provider_organization, credential, fingerprint, toInt64(key_version), toInt64(count()), min(started_at), max(started_at)
-		FROM `+s.client.schema.name("requests")+" FINAL WHERE tenant = ? AND "+inRange("started_at")+" AND attempt > 0 GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
-		[]any{tenant, from.UTC().Format(timeFormat), to.UTC().Format(timeFormat)}, func(rows driver.Rows) error {
+	those := s.client.schema.name("requests") + " FINAL WHERE tenant = ? AND " + inRange("started_at") + " AND attempt > 0"
+	of := []any{tenant, from.UTC().Format(timeFormat), to.UTC().Format(timeFormat)}
+	named := "SELECT provider, provider_organization FROM " + those + " AND provider_organization != '' GROUP BY 1, 2 ORDER BY min((started_at, toString(event_id))) LIMIT ? BY provider"
+	bound := slices.Concat(of, []any{evidence.MaxOrganizations}, []any{evidence.OtherOrganizations}, of)
+	err = s.query(ctx, "WITH named AS ("+named+`) SELECT provider, if(provider_organization = '' OR (provider, provider_organization) IN named, provider_organization, ?) AS o,
+		credential, fingerprint, toInt64(key_version), toInt64(count()), min(started_at), max(started_at) FROM `+those+" GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5",
+		bound, func(rows driver.Rows) error {
 			var c evidence.Calls
 			err := rows.Scan(&c.Provider, &c.Organization, &c.CredentialID, &c.Fingerprint, &c.KeyVersion, &c.Calls, &c.First, &c.Last)
 			all = append(all, c)

@@ -42,6 +42,16 @@ func TestSameRowsSameAnswers(t *testing.T) {
 	rows := batch(0, 2000)
 	for i, r := range rows.Requests {
 		r.Start = r.Start.AddDate(0, 0, i%3/2) // some on the day after
+		if r.TenantID == "tenant-1" {
+			r.ProviderOrganization = fmt.Sprint("org-", i/2) // more than a report names
+		}
+	}
+	for _, u := range slices.Clone(rows.Unseals) {
+		if u.Hedge {
+			first := *u
+			first.EventID, first.At, first.Hedge = meter.NewEventID(), u.At.Add(-20*time.Millisecond), false
+			rows.Unseals = append(rows.Unseals, &first)
+		}
 	}
 	slices.SortStableFunc(rows.Requests, func(a, b *meter.Record) int { return a.Start.Compare(b.Start) })
 	b.take(rows)
@@ -91,7 +101,18 @@ func TestSameRowsSameAnswers(t *testing.T) {
 			t.Errorf("%s: %v %v\n%+v\n%+v", what, err, oerr, x, y)
 		}
 	}
-	compare("calls", func(s evidenceStore) (any, error) { return s.Calls(t.Context(), "tenant-1", start, to) })
+	calls := func(s evidenceStore) (any, error) { return s.Calls(t.Context(), "tenant-1", start, to) }
+	compare("calls", calls)
+	names, others := map[string]bool{}, int64(0)
+	all, _ := calls(embedded)
+	for _, c := range all.([]evidence.Calls) {
+		if names[c.Organization] = true; c.Organization == evidence.OtherOrganizations {
+			others += c.Calls
+		}
+	}
+	if len(names) != evidence.MaxOrganizations+1 || others == 0 {
+		t.Errorf("%d organizations are named, %d calls are of others", len(names), others)
+	}
 	compare("unseals", func(s evidenceStore) (any, error) { return s.UnsealCounts(t.Context(), "tenant-0", start, to) })
 	for _, limit := range []int{1, 2, 3, 7, 1000} {
 		for _, tenant := range []string{"", "tenant-2"} {

@@ -17,10 +17,20 @@ import (
 	"time"
 )
 
+const (
+	// MaxOrganizations is how many a report names of a provider. A tenant has one
+	// or a few; one that owns its provider can name another in each answer.
+	MaxOrganizations = 100
+	// OtherOrganizations is what calls under further names are counted as. No
+	// provider's name is so: an id has no parentheses.
+	OtherOrganizations = "(other)"
+)
+
 // Store has the records.
 type Store interface {
 	// Calls gives a row for each combination of a tenant's calls that reached a
-	// provider and began in [from, to).
+	// provider and began in [from, to). It names the MaxOrganizations that came
+	// first of each provider; calls under others are of OtherOrganizations.
 	Calls(ctx context.Context, tenant string, from, to time.Time) ([]Calls, error)
 	// UnsealCounts gives a row for each credential and keyring of the unseals
 	// in [from, to).
@@ -149,9 +159,7 @@ func Answer(ctx context.Context, s Store, q Question) (*Report, error) {
 	for _, u := range r.Credentials {
 		expected[u.ID] = u.Expected
 	}
-	for _, c := range calls {
-		r.count(c, expected[c.CredentialID])
-	}
+	r.count(calls, expected)
 	slices.SortFunc(r.Providers, func(a, b Provider) int { return cmp.Compare(a.Provider, b.Provider) })
 	for _, p := range r.Providers {
 		slices.SortFunc(p.Organizations, func(a, b Organization) int {
@@ -161,21 +169,32 @@ func Answer(ctx context.Context, s Store, q Question) (*Report, error) {
 	return r, nil
 }
 
-// count adds calls to their provider and organization.
-func (r *Report) count(c Calls, expected string) {
-	i := slices.IndexFunc(r.Providers, func(p Provider) bool { return p.Provider == c.Provider })
-	if i < 0 {
-		i = len(r.Providers)
-		r.Providers = append(r.Providers, Provider{Provider: c.Provider})
+// count adds calls to their providers and organizations.
+func (r *Report) count(calls []Calls, expected map[string]string) {
+	providers := map[string]int{}
+	organizations := map[[2]string]int{}
+	for _, c := range calls {
+		i, ok := providers[c.Provider]
+		if !ok {
+			i = len(r.Providers)
+			providers[c.Provider] = i
+			r.Providers = append(r.Providers, Provider{Provider: c.Provider})
+		}
+		p := &r.Providers[i]
+		j, ok := organizations[[2]string{c.Provider, c.Organization}]
+		if !ok {
+			j = len(p.Organizations)
+			organizations[[2]string{c.Provider, c.Organization}] = j
+			p.Organizations = append(p.Organizations, Organization{Name: c.Organization, First: c.First, Last: c.Last})
+		}
+		p.Calls += c.Calls
+		r.add(&p.Organizations[j], c, expected[c.CredentialID])
 	}
-	p := &r.Providers[i]
-	j := slices.IndexFunc(p.Organizations, func(o Organization) bool { return o.Name == c.Organization })
-	if j < 0 {
-		j = len(p.Organizations)
-		p.Organizations = append(p.Organizations, Organization{Name: c.Organization, First: c.First, Last: c.Last})
-	}
-	o := &p.Organizations[j]
-	p.Calls, o.Calls, r.Calls = p.Calls+c.Calls, o.Calls+c.Calls, r.Calls+c.Calls
+}
+
+// add adds calls to their organization, and to the sums of all.
+func (r *Report) add(o *Organization, c Calls, expected string) {
+	o.Calls, r.Calls = o.Calls+c.Calls, r.Calls+c.Calls
 	if c.First.Before(o.First) {
 		o.First = c.First
 	}
@@ -194,10 +213,12 @@ func (r *Report) count(c Calls, expected string) {
 // used lists the credentials of the calls and unseals.
 func used(calls []Calls, unseals []Unseals, stored []Credential) []Used {
 	all := []Used{}
+	places := map[string]int{}
 	at := func(id, provider string) *Used {
-		i := slices.IndexFunc(all, func(u Used) bool { return u.ID == id })
-		if i < 0 {
+		i, ok := places[id]
+		if !ok {
 			i = len(all)
+			places[id] = i
 			all = append(all, Used{ID: id, Provider: provider, Label: unknownLabel, Calls: []Calls{}, Unseals: []Unseals{}})
 		}
 		return &all[i]
@@ -211,13 +232,17 @@ func used(calls []Calls, unseals []Unseals, stored []Credential) []Used {
 		u.Unseals = append(u.Unseals, n)
 	}
 	for i := range all {
+		all[i].Expected, all[i].Rule = most(all[i].Calls)
+	}
+	for _, c := range stored {
+		i, ok := places[c.ID]
+		if !ok {
+			continue
+		}
 		u := &all[i]
-		u.Expected, u.Rule = most(u.Calls)
-		if j := slices.IndexFunc(stored, func(c Credential) bool { return c.ID == u.ID }); j >= 0 {
-			u.Label, u.Provider = stored[j].Label, stored[j].Provider
-			if stored[j].Organization != "" {
-				u.Expected, u.Rule = stored[j].Organization, RuleStored
-			}
+		u.Label, u.Provider = c.Label, c.Provider
+		if c.Organization != "" {
+			u.Expected, u.Rule = c.Organization, RuleStored
 		}
 	}
 	slices.SortFunc(all, func(a, b Used) int {
@@ -230,7 +255,7 @@ func used(calls []Calls, unseals []Unseals, stored []Credential) []Used {
 func most(calls []Calls) (name, rule string) {
 	sums := map[string]int64{}
 	for _, c := range calls {
-		if c.Organization != "" {
+		if c.Organization != "" && c.Organization != OtherOrganizations {
 			sums[c.Organization] += c.Calls
 		}
 	}

@@ -33,11 +33,12 @@ func (s *Store) Calls(ctx context.Context, tenant string, from, to time.Time) ([
 		span
 	}
 	found := map[evidence.Calls]*sum{}
+	named := organizations{}
 	err := s.ListRequests(ctx, tenant, from, to, func(r *meter.Record) error {
 		if r.Attempt == 0 {
 			return nil
 		}
-		key := evidence.Calls{Provider: r.Provider, Organization: r.ProviderOrganization, CredentialID: r.CredentialID, Fingerprint: r.Fingerprint, KeyVersion: r.KeyVersion}
+		key := evidence.Calls{Provider: r.Provider, Organization: named.of(r), CredentialID: r.CredentialID, Fingerprint: r.Fingerprint, KeyVersion: r.KeyVersion}
 		if found[key] == nil {
 			found[key] = &sum{}
 		}
@@ -57,22 +58,63 @@ func (s *Store) Calls(ctx context.Context, tenant string, from, to time.Time) ([
 	return all, err
 }
 
+// organizations are the names of each provider that a report has.
+type organizations map[string]map[string]bool
+
+// of gives the name that a call is counted under.
+func (o organizations) of(r *meter.Record) string {
+	names, name := o[r.Provider], r.ProviderOrganization
+	switch {
+	case name == "" || names[name]:
+		return name
+	case len(names) == evidence.MaxOrganizations:
+		return evidence.OtherOrganizations
+	case names == nil:
+		names = map[string]bool{}
+		o[r.Provider] = names
+	}
+	names[name] = true
+	return name
+}
+
+// lately are the ids of unseals that came lately, by which the second row of a
+// hedged one is known. The second is asked for within seconds of the first: far
+// fewer than maxLately of a tenant's come between them, and a tenant's month is
+// not held in memory.
+type lately struct{ now, before map[string]bool }
+
+const maxLately = 10_000
+
+// isNew says whether an id did not come lately.
+func (l *lately) isNew(id string) bool {
+	if l.now[id] || l.before[id] {
+		return false
+	}
+	if l.now == nil || len(l.now) == maxLately {
+		l.now, l.before = map[string]bool{}, l.now
+	}
+	l.now[id] = true
+	return true
+}
+
 // UnsealCounts implements evidence.Store.
 func (s *Store) UnsealCounts(ctx context.Context, tenant string, from, to time.Time) ([]evidence.Unseals, error) {
 	type key struct{ credential, keyring string }
 	type sum struct {
-		ids    map[string]bool
-		hedges int64
+		unseals, hedges int64
 		span
 	}
 	found := map[key]*sum{}
+	var ids lately
 	err := s.ListUnseals(ctx, tenant, from, to, func(u *meter.Unseal) error {
 		k := key{u.CredentialID, u.Keyring}
 		if found[k] == nil {
-			found[k] = &sum{ids: map[string]bool{}}
+			found[k] = &sum{}
 		}
 		n := found[k]
-		n.ids[u.ID] = true
+		if ids.isNew(u.ID) {
+			n.unseals++
+		}
 		if u.Hedge {
 			n.hedges++
 		}
@@ -81,7 +123,7 @@ func (s *Store) UnsealCounts(ctx context.Context, tenant string, from, to time.T
 	})
 	all := make([]evidence.Unseals, 0, len(found))
 	for k, n := range found {
-		all = append(all, evidence.Unseals{CredentialID: k.credential, Keyring: k.keyring, Unseals: int64(len(n.ids)), Hedges: n.hedges, First: n.first, Last: n.last})
+		all = append(all, evidence.Unseals{CredentialID: k.credential, Keyring: k.keyring, Unseals: n.unseals, Hedges: n.hedges, First: n.first, Last: n.last})
 	}
 	slices.SortFunc(all, func(a, b evidence.Unseals) int {
 		return cmp.Or(strings.Compare(a.CredentialID, b.CredentialID), strings.Compare(a.Keyring, b.Keyring))

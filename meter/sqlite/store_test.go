@@ -331,3 +331,23 @@ func TestColumnsAreThoseOfTheRow(t *testing.T) {
 		}
 	}
 }
+
+// TestLatelyIsBounded: the second row of a hedged unseal is not counted again, and
+// a month of unseals is not held.
+func TestLatelyIsBounded(t *testing.T) {
+	var ids lately
+	unseals := 0
+	for i := range 20 * maxLately {
+		for _, id := range []string{fmt.Sprint(i), fmt.Sprint(i - 100)} { // the second row comes a hundred rows later
+			if ids.isNew(id) {
+				unseals++
+			}
+		}
+		if held := len(ids.now) + len(ids.before); held > 2*maxLately {
+			t.Fatalf("%d ids are held", held)
+		}
+	}
+	if want := 20*maxLately + 100; unseals != want {
+		t.Errorf("%d unseals, want %d", unseals, want)
+	}
+}
