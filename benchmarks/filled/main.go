@@ -1,7 +1,9 @@
-// Filled prints what work on full stores costs as they grow: a Markdown table of
-// sizes doubled, and the ratio of the last doubling.
+// Filled prints what work on full stores costs as they grow: for each store a
+// Markdown table of sizes doubled, the ratio of the last doubling, and the
+// processor's time and bytes at the largest size.
 //
-//	go run ./benchmarks/filled
+//	go run ./benchmarks/filled                 # all stores, half an hour
+//	go run ./benchmarks/filled bucket invoice  # these
 package main
 
 import (
@@ -9,105 +11,84 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"time"
-
-	"github.com/ownkey/ownkey/internal/db"
-	"github.com/ownkey/ownkey/internal/fill"
+	"slices"
+	"strings"
 )
 
-// sizes are the numbers of tenants; all else goes with them.
-var sizes = []int{2_500, 5_000, 10_000}
-
-// rounds of each measurement, of which the shortest counts.
-const rounds = 5
-
-// bed is a full store.
-type bed struct {
-	ctx      context.Context
-	dir      string
-	database *db.DB
-	figures  []figure
+// store is one that is filled, and the work on it.
+type store struct {
+	name string
+	of   string // what its size counts
+	most int    // the largest size, of which a half and a quarter are measured too
+	work func(b *bed, n int) error
 }
 
-// figure is what something took.
-type figure struct {
-	what string
-	took time.Duration
+var stores = []store{
+	{"directory", "tokens of a tenth as many tenants", 1_000_000, directoryOf},
+	{"bucket", "memories in a bucket", 300_000, bucketOf},
+	{"usage", "tenants' month of sums by hour", 10_000, usageOf},
+	{"evidence", "calls of a tenant, each under another organization", 200_000, evidenceOf},
+	{"invoice", "memory events over 24 months", 2_000_000, invoiceOf},
+	{"backlog", "requests waiting in the ledger", 1_200_000, backlogOf},
 }
 
-// measure notes the shortest of some rounds of work.
-func (b *bed) measure(what string, rounds int, work func() error) error {
-	best := time.Duration(1<<63 - 1)
-	for range rounds {
-		began := time.Now()
-		if err := work(); err != nil {
-			return fmt.Errorf("%s: %w", what, err)
-		}
-		best = min(best, time.Since(began))
-	}
-	b.figures = append(b.figures, figure{what, best})
-	return nil
-}
-
-// on runs work with a database of its own.
-func (b *bed) on(name string, work func() error) error {
-	database, err := db.Open(b.ctx, filepath.Join(b.dir, name))
-	if err != nil {
-		return err
-	}
-	b.database = database
-	return errors.Join(work(), database.Close())
-}
-
-// at measures everything with so many tenants.
-func at(ctx context.Context, tenants int) ([]figure, error) {
+// at measures the work on a store of a size.
+func (s *store) at(ctx context.Context, n int) ([]figure, error) {
 	dir, err := os.MkdirTemp("", "ownkey-filled-")
 	if err != nil {
 		return nil, err
 	}
 	b := &bed{ctx: ctx, dir: dir}
-	err = errors.Join(
-		b.on("directory.db", func() error { return b.directory(tenants, 10*tenants) }),
-		b.on("memory.db", func() error { return b.memories(2 * tenants) }),
-		b.on("usage.db", func() error {
-			return b.usage(fill.Size{Tenants: max(1, tenants/50), Tokens: 10, Hours: 24, From: time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, -2)})
-		}),
-	)
+	err = s.work(b, n)
 	return b.figures, errors.Join(err, os.RemoveAll(dir))
 }
 
-func run() error {
+// print measures a store at its sizes and prints them.
+func (s *store) print(ctx context.Context) error {
+	sizes := []int{s.most / 4, s.most / 2, s.most}
 	var all [][]figure
-	for _, size := range sizes {
-		figures, err := at(context.Background(), size)
+	for _, n := range sizes {
+		figures, err := s.at(ctx, n)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s of %d: %w", s.name, n, err)
 		}
 		all = append(all, figures)
 	}
-	fmt.Print("| work |")
-	for _, size := range sizes {
-		fmt.Printf(" %d tenants |", size)
+	fmt.Printf("\n| %s: %s |", s.name, s.of)
+	for _, n := range sizes {
+		fmt.Printf(" %d |", n)
 	}
-	fmt.Print(" last doubling |\n| --- |")
-	for range len(sizes) + 1 {
-		fmt.Print(" ---: |")
-	}
-	fmt.Println()
-	last := len(all) - 1
+	fmt.Println(" last doubling | processor |\n| --- |" + strings.Repeat(" ---: |", len(sizes)+2))
+	last := len(sizes) - 1
 	for i, first := range all[0] {
 		fmt.Printf("| %s |", first.what)
 		for _, figures := range all {
-			fmt.Printf(" %v |", figures[i].took.Round(time.Microsecond))
+			fmt.Printf(" %s |", figures[i])
 		}
-		fmt.Printf(" %.1f |\n", float64(all[last][i].took)/float64(all[last-1][i].took))
+		fmt.Printf(" %.1f | %s |\n", all[last][i].value()/all[last-1][i].value(), all[last][i].processor())
+	}
+	return nil
+}
+
+func run(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if !slices.ContainsFunc(stores, func(s store) bool { return s.name == name }) {
+			return fmt.Errorf("there is no store %q", name)
+		}
+	}
+	for _, s := range stores {
+		if len(names) > 0 && !slices.Contains(names, s.name) {
+			continue
+		}
+		if err := s.print(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 func main() {
-	if err := run(); err != nil {
+	if err := run(context.Background(), os.Args[1:]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -2,6 +2,7 @@ package fill
 
 import (
 	"context"
+	"time"
 
 	"github.com/ownkey/ownkey/internal/db"
 )
@@ -21,6 +22,25 @@ func Directory(ctx context.Context, database *db.DB, tenants, tokens int) error 
 			" SELECT printf('%012d', i), printf('tenant-%06d', i % ?2), 'l', zeroblob(32), '[\"*\"]', '[\"*\"]', 'off', 'default', 1, 0, revision FROM n, counter", []any{tokens, tenants}},
 	} {
 		if _, err := database.Write.ExecContext(ctx, statement.text, statement.bound...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sums writes sums by hour and their latencies into a store of records: of each
+// tenant ten hours of each day, with a token, in turn one of five, and one of
+// five models.
+func Sums(ctx context.Context, database *db.DB, tenants, days int, from time.Time) error {
+	const hours = "WITH RECURSIVE t(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM t WHERE i + 1 < ?1)," +
+		" h(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM h WHERE i + 1 < ?2)," +
+		" sums(tenant, hour, token, credential, provider, model) AS (SELECT printf('tenant-%06d', t.i), ?3 + 3600 * (24 * (h.i / 10) + h.i % 10)," +
+		" printf('tenant-%06d-token-%06d', t.i, h.i % 5), printf('tenant-%06d-credential', t.i), 'openai', 'model-' || (h.i % 5) FROM t, h)"
+	for _, insert := range []string{
+		hours + " INSERT INTO requests_1h SELECT *, 9, 1, 0, 1, 5, 100, 200, 0, 0, 0, 0, 900, 9000, 0, 0, 5, 50, 200, 0, 0 FROM sums",
+		hours + " INSERT INTO latency_1h SELECT *, 'total', 200, 8 FROM sums",
+	} {
+		if _, err := database.Write.ExecContext(ctx, insert, tenants, 10*days, from.Unix()); err != nil {
 			return err
 		}
 	}
