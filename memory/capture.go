@@ -134,7 +134,7 @@ func (k *Keeper) storeTurn(ctx context.Context, who *Caller, w *Write) (err erro
 // through at a time, those of the tenants by turns: it costs a core, and the
 // others are for calls.
 func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
-	k.computing.Lock()
+	k.computing.Lock(t.Caller.Tenant)
 	defer k.computing.Unlock()
 	for i, said := range []struct{ role, text string }{{"user", t.User}, {"assistant", t.Assistant}} {
 		text := strings.ToValidUTF8(said.text, "")

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/ownkey/ownkey/internal/pace"
 	"github.com/puzpuzpuz/xsync/v4"
 )
 
@@ -115,7 +116,7 @@ type Keeper struct {
 	wakeEvents chan struct{}
 	wakeJobs   chan struct{}
 	waiting    waitingTurns
-	computing  sync.Mutex // held while a captured turn is looked through for secrets, or a long content is hashed: the other cores are for calls
+	computing  pace.Fair // held while a captured turn is looked through for secrets, or a long content is hashed: the other cores are for calls
 	counts     Counts
 }
 

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -41,7 +42,7 @@ func TestClosingDoesNotWaitForEver(t *testing.T) {
 // through, and no other.
 func TestEndBreaksABatchOff(t *testing.T) {
 	b := newBed(t)
-	b.computing.Lock() // so that the first turn of a batch takes long
+	b.computing.Lock("acme") // so that the first turn of a batch takes long
 	for range 10 {
 		if !b.Capture(turnOf("acme", "Ada keeps bees.")) {
 			t.Fatal("dropped")
@@ -72,5 +73,31 @@ func TestLongWorkRests(t *testing.T) {
 	w.closed = true
 	if d := rested(10 * time.Second); d >= mostRest {
 		t.Errorf("at the end it rested for %v", d)
+	}
+}
+
+// TestLongContentsGoByTurns: a long content is hashed when no other tenant's is,
+// and whoever waits for that keeps nobody from storing.
+func TestLongContentsGoByTurns(t *testing.T) {
+	b := newBed(t)
+	b.computing.Lock("another")
+	long := make(chan error, 1)
+	go func() {
+		_, err := b.Store(t.Context(), &Caller{Tenant: "acme"}, &Write{Bucket: "b", Memories: []Memory{{Content: strings.Repeat("long ", longContent/4)}}})
+		long <- err
+	}()
+	for range 20 {
+		if _, err := b.Store(t.Context(), &Caller{Tenant: "acme"}, &Write{Bucket: "b", Memories: []Memory{{Content: "short"}}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case err := <-long:
+		t.Errorf("it was stored while another tenant's was looked through: %v", err)
+	default:
+	}
+	b.computing.Unlock()
+	if err := <-long; err != nil {
+		t.Error(err)
 	}
 }

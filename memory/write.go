@@ -50,7 +50,7 @@ const keptAnswers = 24 * time.Hour
 func (k *Keeper) Store(ctx context.Context, who *Caller, w *Write) ([]Result, error) {
 	fault.At("memory.store")
 	now := time.Now().UTC()
-	if err := k.prepare(w, now); err != nil {
+	if err := k.prepare(who.Tenant, w, now); err != nil {
 		return nil, err
 	}
 	b, err := k.begin(ctx, who.Tenant, w.Bucket)
@@ -77,7 +77,7 @@ func (k *Keeper) Store(ctx context.Context, who *Caller, w *Write) ([]Result, er
 }
 
 // prepare checks what is to be stored and fills in what was left out.
-func (k *Keeper) prepare(w *Write, now time.Time) error {
+func (k *Keeper) prepare(tenant string, w *Write, now time.Time) error {
 	if err := CheckBucket(w.Bucket); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (k *Keeper) prepare(w *Write, now time.Time) error {
 			m.ObservedAt = m.CreatedAt
 		}
 		m.Version, m.Bucket = 1, w.Bucket
-		k.identify(m)
+		k.identify(tenant, m)
 	}
 	return nil
 }
@@ -115,9 +115,9 @@ const longContent = 8 << 10
 
 // identify finds what a content is recognised by, before the store is locked for
 // it: that of a long one takes longer than all the rest.
-func (k *Keeper) identify(m *Memory) {
+func (k *Keeper) identify(tenant string, m *Memory) {
 	if len(m.Content) > longContent {
-		k.computing.Lock()
+		k.computing.Lock(tenant)
 		defer k.computing.Unlock()
 	}
 	m.hash, m.shape = hashOf(m.Content), shapeOf(m.Content)

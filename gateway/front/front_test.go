@@ -340,6 +340,34 @@ func TestLingeringIsBounded(t *testing.T) {
 	}
 }
 
+// TestDropsShareAPace: what is dropped behind refusals is read at one pace for all
+// connections, and none goes on while another one rests.
+func TestDropsShareAPace(t *testing.T) {
+	s, address := serve(t, nil, func(s *Server) {
+		s.o.Handler = func(ctx *fasthttp.RequestCtx) { ctx.SetStatusCode(401) }
+	})
+	s.drops.mu.Lock()
+	c, r := dial(t, address, "POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+	if status, _ := get(t, r); status != 401 {
+		t.Errorf("%d", status)
+	}
+	block, sent := make([]byte, 1<<20), 0
+	for err := error(nil); err == nil; { // until the buffers of both sockets are full
+		_ = c.SetWriteDeadline(time.Now().Add(100 * time.Millisecond))
+		var n int
+		n, err = c.Write(block)
+		sent += n
+	}
+	if sent >= 50<<20 {
+		t.Errorf("%d bytes were taken while another connection rested", sent)
+	}
+	s.drops.mu.Unlock()
+	_ = c.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	if n, err := c.Write(block); err != nil {
+		t.Errorf("%d bytes went on behind it: %v", n, err)
+	}
+}
+
 // TestOldClients: HTTP/1.0 gets no chunks and no 100 Continue.
 func TestOldClients(t *testing.T) {
 	_, address := serve(t, nil, func(s *Server) {

@@ -351,3 +351,22 @@ func TestLatelyIsBounded(t *testing.T) {
 		t.Errorf("%d unseals, want %d", unseals, want)
 	}
 }
+
+// TestQuestionsLeaveCores: while as many questions are answered as may be, another
+// one waits, and leaves with who asked it.
+func TestQuestionsLeaveCores(t *testing.T) {
+	s := open(t)
+	for range cap(s.asking) {
+		s.asking <- struct{}{}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	q := usage.Question{Tenant: "acme", By: usage.ByDay, From: noon, To: noon.Add(time.Hour)}
+	if _, err := s.Usage(ctx, q); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a question beyond the bound: %v", err)
+	}
+	<-s.asking
+	if _, err := s.Usage(t.Context(), q); err != nil {
+		t.Error(err)
+	}
+}
