@@ -3,6 +3,7 @@ package directory
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"hash/crc32"
 	"os"
@@ -146,6 +147,13 @@ func TestOnlyDigestsAreStored(t *testing.T) {
 	}
 	if !bytes.Contains(all, []byte(token.ID)) {
 		t.Error("the search finds nothing at all")
+	}
+	var digest []byte
+	if err := d.db.Read.QueryRow("SELECT digest FROM tokens WHERE id = ?", token.ID).Scan(&digest); err != nil {
+		t.Fatal(err)
+	}
+	if want := sha256.Sum256([]byte(plain)); !bytes.Equal(digest, want[:]) {
+		t.Error("what is stored is not the SHA-256 of the token")
 	}
 }
 

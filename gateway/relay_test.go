@@ -112,6 +112,15 @@ func TestEveryMethodAndUploadPasses(t *testing.T) {
 	f("POST", "/v1/responses/resp_1/cancel", "")
 	f("POST", "/second/v1/embeddings", `{"model":"e","input":["a","b"]}`)
 	f("POST", "/v1/moderations", `{"input":"x"}`)
+	for _, path := range []string{
+		"/chat/completions", "/completions", "/responses", "/messages", "/embeddings", "/files", "/audio/speech", "/audio/transcriptions", "/images/generations", "/images/edits",
+		"/of/another/year",
+	} {
+		h.do("POST", "/v1"+path, `{"model":"m","input":"x"}`) // what the double makes of it is its own business
+		if all := h.provider.Requests(); all[len(all)-1].Path != "/v1"+path {
+			t.Errorf("POST /v1%s: the provider got %s last", path, all[len(all)-1].Path)
+		}
+	}
 
 	var b bytes.Buffer
 	m := multipart.NewWriter(&b)
@@ -185,21 +194,25 @@ func TestRouting(t *testing.T) {
 	if _, err := h.directory.UpdateTenant(context.Background(), "acme", directory.TenantChange{DefaultProvider: &second, Routes: &routes}); err != nil {
 		t.Fatal(err)
 	}
-	h.store("acme", "anthropic", "default", "sk-other")
 	f := func(path, model, provider, arrived string, header ...string) {
 		t.Helper()
 		a := h.do("POST", path, fmt.Sprintf(`{"model":%q,"messages":[]}`, model), header...)
 		all := h.provider.Requests()
-		if a.status != 200 || a.header.Get("Ownkey-Provider") != provider || all[len(all)-1].Model != arrived {
+		if a.header.Get("Ownkey-Error") != "" || a.header.Get("Ownkey-Provider") != provider || all[len(all)-1].Model != arrived {
 			t.Errorf("%s %s: %d from %q, arrived as %q", path, model, a.status, a.header.Get("Ownkey-Provider"), all[len(all)-1].Model)
 		}
 	}
+	f("/v1/messages", "claude-4", "main", "claude-4") // no credential for anthropic yet
+	h.store("acme", "anthropic", "default", "sk-other")
+	h.provider.Forget()
 	f("/v1/chat/completions", "gpt-4o", "main", "gpt-4o")
 	f("/v1/chat/completions", "llama-3", "second", "llama-3")
 	f("/v1/chat/completions", "second/gpt-4o", "second", "gpt-4o")
 	f("/second/v1/chat/completions", "main/gpt-4o", "second", "main/gpt-4o") // pinned: the name is the provider's own business
 	f("/v1/messages", "claude-4", "anthropic", "claude-4", "Anthropic-Version", "2023-06-01")
 	f("/v1/messages", "claude-special", "second", "claude-special", "Anthropic-Version", "2023-06-01")
+	f("/v1/messages", "claude-4", "anthropic", "claude-4") // the path says so by itself
+	f("/v1/messages", "claude-special", "second", "claude-special")
 	all := h.provider.Requests()
 	if got := all[4].Header; got.Get("X-Api-Key") != "sk-other" || got.Get("Authorization") != "" {
 		t.Errorf("Anthropic got %v", got)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -109,6 +110,42 @@ func TestRecallIsPutIntoTheCall(t *testing.T) {
 	}
 	if n := h.retrievals(); n != 1 {
 		t.Errorf("%d retrievals billed", n)
+	}
+}
+
+// TestModesOfMemory: recall puts in and keeps nothing, capture keeps and puts
+// nothing in, on does both; a call that asks for nothing gets nothing, unless
+// its token's setting says so.
+func TestModesOfMemory(t *testing.T) {
+	h := newHouse(t)
+	usual := h.mint("acme", directory.NewToken{Memory: "recall", Bucket: "of-ada"})
+	all := []struct {
+		bucket, token  string
+		headers        []string
+		recalls, keeps bool
+	}{
+		{"default", h.token, nil, false, false},
+		{"of-off", h.token, []string{"Ownkey-Memory", "off", "Ownkey-Bucket", "of-off"}, false, false},
+		{"of-recall", h.token, []string{"Ownkey-Memory", "recall", "Ownkey-Bucket", "of-recall"}, true, false},
+		{"of-capture", h.token, []string{"Ownkey-Memory", "capture", "Ownkey-Bucket", "of-capture"}, false, true},
+		{"of-on", h.token, []string{"Ownkey-Memory", "on", "Ownkey-Bucket", "of-on"}, true, true},
+		{"of-ada", usual, nil, true, false},
+	}
+	for _, f := range all {
+		if a := h.do("POST", "/v1/buckets/"+f.bucket+"/memories", `{"content":"Ada keeps bees on the roof of `+f.bucket+`."}`); a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		a := h.do("POST", "/v1/chat/completions", question, append([]string{"Authorization", "Bearer " + f.token}, f.headers...)...)
+		if sent := h.sentBody(); a.status != 200 || strings.Contains(sent, "on the roof of "+f.bucket) != f.recalls || !f.recalls && sent != question {
+			t.Errorf("%s: %d, sent %s", f.bucket, a.status, sent)
+		}
+	}
+	h.do("POST", "/v1/chat/completions", question, "Ownkey-Memory", "capture", "Ownkey-Bucket", "last")
+	h.keeps("last", "user: Who keeps bees?") // turns are kept in their order, so those before it are
+	for _, f := range all {
+		if kept := slices.Contains(h.kept(f.bucket), "user: Who keeps bees?"); kept != f.keeps {
+			t.Errorf("%s: the turn was kept: %v", f.bucket, kept)
+		}
 	}
 }
 

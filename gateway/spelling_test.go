@@ -95,6 +95,11 @@ func TestMemoryIsNotForwarded(t *testing.T) {
 			t.Errorf("%s: %d %s", target, a.status, a.body)
 		}
 	}
+	for _, target := range []string{"/v1/usage", "/v1//usage?by=model", "/v1/%75sage", "/v1/x/../usage", "/v1/Usage", "/v1/usage/"} {
+		if a := h.send("GET", target, ""); a.status != 200 {
+			t.Errorf("%s: %d %s", target, a.status, a.body)
+		}
+	}
 	if all := h.provider.Requests(); len(all) > 0 {
 		t.Errorf("the provider got %s %s", all[0].Method, all[0].Path)
 	}
