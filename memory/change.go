@@ -43,6 +43,7 @@ func (k *Keeper) Update(ctx context.Context, who *Caller, bucket, id string, c *
 	if err := m.check("", now); err != nil {
 		return Memory{}, err
 	}
+	k.identify(&m)
 	if err := k.write(ctx, func(tx *sql.Tx) error { return k.saveChange(ctx, tx, &old, &m, who.Token, now) }); err != nil {
 		return Memory{}, err
 	}
@@ -85,7 +86,6 @@ func (k *Keeper) saveChange(ctx context.Context, tx *sql.Tx, old, m *Memory, tok
 	if err != nil {
 		return err
 	}
-	m.hash, m.shape = hashOf(m.Content), shapeOf(m.Content)
 	if m.Content != old.Content {
 		m.Version++
 		if _, err := tx.ExecContext(ctx, "INSERT INTO versions (seq, version, content, until) VALUES (?, ?, ?, ?)", m.seq, old.Version, old.Content, now.UnixMicro()); err != nil {

@@ -1,9 +1,12 @@
 package memory
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"database/sql"
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -71,20 +74,28 @@ func words(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// similarity is the share of words that two texts have in common: 1 for the
-// same words as often.
-func similarity(a, b string) float64 {
-	left := map[string]int{}
-	for _, w := range words(normalized(a)) {
-		left[w]++
+// bag are the words of a text, and how often each stands there.
+type bag struct {
+	counts map[string]int
+	all    int
+}
+
+func bagOf(text string) bag {
+	b := bag{counts: map[string]int{}}
+	for _, w := range words(normalized(text)) {
+		b.counts[w]++
+		b.all++
 	}
-	common, all := 0, 0
-	for _, n := range left {
-		all += n
-	}
-	for _, w := range words(normalized(b)) {
-		if left[w] > 0 {
-			left[w]--
+	return b
+}
+
+// similarity is the share of words that a text has in common with those of a bag:
+// 1 for the same words as often.
+func (b *bag) similarity(text string) float64 {
+	met := map[string]int{}
+	common, all := 0, b.all
+	for _, w := range words(normalized(text)) {
+		if met[w]++; met[w] <= b.counts[w] {
 			common++
 		} else {
 			all++
@@ -96,9 +107,106 @@ func similarity(a, b string) float64 {
 	return float64(common) / float64(all)
 }
 
-// duplicate finds the memory that m would be a second copy of; a result with an
-// empty id if there is none. One that is about to be deleted is no copy.
-func (s *storing) duplicate(ctx context.Context, tx *sql.Tx, m *Memory, d Dedup) (Result, error) {
+// near is a memory whose text is so similar that another one would be merged into
+// it, if it is there still: one of the store, or an earlier one of the same call.
+type near struct {
+	id         string // empty for one of the call
+	at         int
+	similarity float64
+}
+
+// maxNear is how many texts of the same shape one is compared with.
+const maxNear = 16
+
+// dedup is how a memory of the call is merged.
+func (s *storing) dedup(m *Memory) Dedup {
+	switch {
+	case m.Supersedes != "":
+		return DedupOff
+	case s.w.Dedup == "" && m.Session != "":
+		return DedupOff
+	case s.w.Dedup == "":
+		return DedupStrict
+	}
+	return s.w.Dedup
+}
+
+// compare finds what each memory is similar to. It takes longer than all the rest
+// where texts are long, so it is done before the store is locked: the bucket's
+// turn, which the caller has, keeps others from changing what is compared.
+func (s *storing) compare(ctx context.Context) error {
+	merges := func(m Memory) bool { return s.dedup(&m) != DedupOff }
+	if !slices.ContainsFunc(s.w.Memories, merges) {
+		return nil
+	}
+	bucketID, err := s.k.bucketID(ctx, s.who.Tenant, s.w.Bucket)
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	s.near = make([][]near, len(s.w.Memories))
+	earlier := map[string][]int{} // memories of the call by shape
+	for i := range s.w.Memories {
+		m := &s.w.Memories[i]
+		if s.dedup(m) == DedupOff {
+			continue
+		}
+		found, err := s.compareStored(ctx, m, bucketID)
+		if err != nil {
+			return err
+		}
+		shape := string(m.shape)
+		for _, at := range earlier[shape] {
+			if other := &s.w.Memories[at]; !bytes.Equal(other.hash, m.hash) {
+				found = s.judge(found, m, other.Content, near{at: at})
+			}
+		}
+		if len(earlier[shape]) < maxNear {
+			earlier[shape] = append(earlier[shape], i)
+		}
+		slices.SortStableFunc(found, func(a, b near) int { return cmp.Compare(b.similarity, a.similarity) })
+		s.near[i] = found
+	}
+	return nil
+}
+
+// compareStored compares a memory with those of the store that have its shape. One
+// with the same hash is found by that.
+func (s *storing) compareStored(ctx context.Context, m *Memory, bucketID string) (found []near, err error) {
+	if bucketID == "" { // the bucket is made by this call
+		return nil, nil
+	}
+	err = each(ctx, s.k.o.Read, func(rows *sql.Rows) error {
+		var id, content string
+		var hash []byte
+		err := rows.Scan(&id, &hash, &content)
+		if err == nil && !bytes.Equal(hash, m.hash) {
+			found = s.judge(found, m, content, near{id: id})
+		}
+		return err
+	}, "SELECT id, hash, content FROM memories WHERE bucket_id = ? AND shape = ? AND superseded_by = '' ORDER BY seq LIMIT ?", bucketID, m.shape, maxNear)
+	return found, unavailable(err)
+}
+
+// judge adds a memory with a content to those that m is similar to, if it is.
+func (s *storing) judge(to []near, m *Memory, content string, n near) []near {
+	if len(m.Content)+len(content) > longContent {
+		s.k.computing.Lock()
+		defer s.k.computing.Unlock()
+	}
+	if s.bag.of != m {
+		s.bag.of, s.bag.bag = m, bagOf(m.Content)
+	}
+	if n.similarity = s.bag.similarity(content); n.similarity >= s.dedup(m).least() {
+		to = append(to, n)
+	}
+	return to
+}
+
+// duplicate finds the memory that the one at a place of the call would be a second
+// copy of; a result with an empty id if there is none. One that is about to be
+// deleted is no copy.
+func (s *storing) duplicate(ctx context.Context, tx *sql.Tx, at int) (Result, error) {
+	m := &s.w.Memories[at]
 	in := func(value any) []any { return append([]any{s.bucketID, value}, s.aliveArgs...) }
 	if len(m.origin) > 0 {
 		if id, err := s.findOne(ctx, tx, "m.bucket_id = ? AND m.origin = ?"+s.alive, in(m.origin)...); err != nil || id != "" {
@@ -110,28 +218,26 @@ func (s *storing) duplicate(ctx context.Context, tx *sql.Tx, m *Memory, d Dedup)
 			}
 		}
 	}
-	if d == DedupOff || m.Supersedes != "" {
+	if s.dedup(m) == DedupOff {
 		return Result{}, nil
 	}
 	if id, err := s.findOne(ctx, tx, "m.bucket_id = ? AND m.hash = ? AND m.superseded_by = ''"+s.alive, in(m.hash)...); err != nil || id != "" {
 		return Result{ID: id, Similarity: 1, Reason: ReasonContentHash}, err
 	}
-	rows, err := tx.QueryContext(ctx, "SELECT m.id, m.content FROM memories m WHERE m.bucket_id = ? AND m.shape = ? AND m.superseded_by = ''"+s.alive+" ORDER BY m.seq LIMIT 16", in(m.shape)...)
-	if err != nil {
-		return Result{}, err
-	}
-	defer rows.Close() //nolint:errcheck // Err tells
-	best := Result{}
-	for rows.Next() {
-		var id, content string
-		if err := rows.Scan(&id, &content); err != nil {
-			return Result{}, err
+	for _, n := range s.near[at] {
+		id := n.id
+		if id == "" {
+			if s.results[n.at].Merged { // what it was merged into was compared, too
+				continue
+			}
+			id = s.results[n.at].ID
 		}
-		if s := similarity(content, m.Content); s >= d.least() && s > best.Similarity {
-			best = Result{ID: id, Similarity: s, Reason: ReasonSimilarity}
+		id, err := s.findOne(ctx, tx, "m.bucket_id = ? AND m.id = ? AND m.shape = ? AND m.superseded_by = ''"+s.alive, append([]any{s.bucketID, id, m.shape}, s.aliveArgs...)...)
+		if err != nil || id != "" {
+			return Result{ID: id, Similarity: n.similarity, Reason: ReasonSimilarity}, err
 		}
 	}
-	return best, rows.Err()
+	return Result{}, nil
 }
 
 // findOne gives the id of a memory m that a condition chooses, or none.

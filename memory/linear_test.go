@@ -59,7 +59,8 @@ func TestTextsAreReadInLinearTime(t *testing.T) {
 		"terms":  func(text string) { terms.Append(nil, text) },
 		"hashes": func(text string) { hashOf(text); shapeOf(text) },
 		"similarity": func(text string) {
-			similarity(text, text+" more")
+			b := bagOf(text)
+			b.similarity(text + " more")
 		},
 		"secrets": func(text string) { withoutSecrets(text) },
 		"block": func(text string) {

@@ -59,6 +59,9 @@ func (k *Keeper) Store(ctx context.Context, who *Caller, w *Write) ([]Result, er
 	}
 	defer k.end(b)
 	s := storing{k: k, who: who, w: w, now: now}
+	if err := s.compare(context.WithoutCancel(ctx)); err != nil {
+		return nil, err
+	}
 	if err := k.write(context.WithoutCancel(ctx), func(tx *sql.Tx) error { return s.run(context.WithoutCancel(ctx), tx) }); err != nil {
 		return nil, err
 	}
@@ -136,6 +139,11 @@ type storing struct {
 	added     []*Memory
 	bytes     int64
 	replayed  bool
+	near      [][]near // by place in the call: what a memory may be merged into
+	bag       struct { // of the memory that is compared
+		of *Memory
+		bag
+	}
 	insertion *sql.Stmt // of the transaction; nil until the first
 }
 
@@ -152,7 +160,7 @@ func (s *storing) run(ctx context.Context, tx *sql.Tx) error {
 		return err
 	}
 	for i := range s.w.Memories {
-		if err := s.one(ctx, tx, &s.w.Memories[i]); err != nil {
+		if err := s.one(ctx, tx, i); err != nil {
 			return err
 		}
 	}
@@ -181,17 +189,11 @@ func (s *storing) room(ctx context.Context, tx *sql.Tx) error {
 	return s.k.grow(&r, int64(len(s.w.Memories)), more)
 }
 
-func (s *storing) one(ctx context.Context, tx *sql.Tx, m *Memory) error {
-	d := s.w.Dedup
-	switch {
-	case d == "" && m.Session != "":
-		d = DedupOff
-	case d == "":
-		d = DedupStrict
-	}
+func (s *storing) one(ctx context.Context, tx *sql.Tx, at int) error {
+	m := &s.w.Memories[at]
 	found, err := s.known(ctx, tx, m)
 	if err == nil && found.ID == "" {
-		found, err = s.duplicate(ctx, tx, m, d)
+		found, err = s.duplicate(ctx, tx, at)
 	}
 	if err != nil {
 		return err
