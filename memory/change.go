@@ -43,7 +43,7 @@ func (k *Keeper) Update(ctx context.Context, who *Caller, bucket, id string, c *
 	if err := m.check("", now); err != nil {
 		return Memory{}, err
 	}
-	k.identify(&m)
+	k.identify(who.Tenant, &m)
 	if err := k.write(ctx, func(tx *sql.Tx) error { return k.saveChange(ctx, tx, &old, &m, who.Token, now) }); err != nil {
 		return Memory{}, err
 	}

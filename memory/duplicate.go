@@ -190,7 +190,7 @@ func (s *storing) compareStored(ctx context.Context, m *Memory, bucketID string)
 // judge adds a memory with a content to those that m is similar to, if it is.
 func (s *storing) judge(to []near, m *Memory, content string, n near) []near {
 	if len(m.Content)+len(content) > longContent {
-		s.k.computing.Lock()
+		s.k.computing.Lock(s.who.Tenant)
 		defer s.k.computing.Unlock()
 	}
 	if s.bag.of != m {
