@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -287,17 +288,32 @@ func TestAdminVerbs(t *testing.T) {
 	if out := p.want("", "credential", "list", "--tenant", "acme"); !strings.Contains(out, "api.openai.com:443") {
 		t.Errorf("credential list: %s", out)
 	}
-	token := strings.TrimSpace(p.want("", "token", "create", "--tenant", "acme", "--model", "gpt-4o", "--expires", "1h"))
+	token := strings.TrimSpace(p.want("", "token", "create", "--tenant", "acme", "--label", "ci", "--model", "gpt-4o*", "--expires", "30d"))
 	if status, body := p.chat(token, "claude-3", "x"); status != 403 {
 		t.Errorf("a model that is not allowed: %d %s", status, body)
 	}
+	// What people read of the list is enough for the verbs that take an id.
+	lines := strings.Split(strings.TrimSpace(p.want("", "token", "list", "--tenant", "acme")), "\n")
+	id, _, _ := strings.Cut(lines[len(lines)-1], " ")
+	p.want("", "token", "update", "--tenant", "acme", id, "--limit", "tokens_per_day=2000000")
 	var listed struct {
-		Tokens []struct{ ID string }
+		Tokens []struct {
+			ID, Label string
+			Models    []string
+			Limits    map[string]float64
+			Created   time.Time `json:"created_at"`
+			Expires   time.Time `json:"expires_at"`
+		}
 	}
 	if err := json.Unmarshal([]byte(p.want("", "token", "list", "--tenant", "acme", "--json")), &listed); err != nil || len(listed.Tokens) != 1 {
 		t.Fatalf("%v %v", listed, err)
 	}
-	p.want("", "token", "revoke", "--tenant", "acme", listed.Tokens[0].ID)
+	got := listed.Tokens[0]
+	if days := got.Expires.Sub(got.Created).Hours() / 24; got.ID != id || got.Label != "ci" || !slices.Equal(got.Models, []string{"gpt-4o*"}) ||
+		got.Limits["tokens_per_day"] != 2_000_000 || days < 29.9 || days > 30.1 {
+		t.Errorf("%+v", got)
+	}
+	p.want("", "token", "revoke", "--tenant", "acme", id)
 	if status, _ := p.chat(token, "gpt-4o", "x"); status != 401 {
 		t.Errorf("a revoked token: %d", status)
 	}
