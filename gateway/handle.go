@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"strconv"
@@ -106,6 +105,9 @@ func (r *request) serve() error {
 	if err := r.read(); err != nil {
 		return err
 	}
+	if err := r.again(); err != nil {
+		return err
+	}
 	if err := r.planMemory(); err != nil {
 		return err
 	}
@@ -177,55 +179,6 @@ func (r *request) permit() error {
 	return nil
 }
 
-// tellUsage answers what the token's tenant has used. No provider is asked.
-func (r *request) tellUsage() error {
-	if !r.ctx.IsGet() {
-		return refuse(codeNotSupported, "usage can only be read: GET /v1/usage")
-	}
-	_, query, _ := bytes.Cut(r.endpoint.forward, []byte("?"))
-	asking, done := r.whileThere()
-	status, failed, body := r.g.usage(asking, r.caller.Tenant.ID, string(query))
-	gone := asking.Err() != nil
-	if done(); gone {
-		return refuse(codeClientGone, "the client left")
-	}
-	h, outcome := &r.ctx.Response.Header, meter.OutcomeCompleted
-	r.ctx.SetStatusCode(status)
-	r.ctx.SetContentType("application/json")
-	r.ownHeaders(h)
-	if failed != "" {
-		h.Set("Ownkey-Error", failed)
-		if lasting(status) {
-			h.Set(headerShouldRetry, "false")
-		}
-		if after := answers[code(failed)].retryAfter; after != "" {
-			h.Set(fasthttp.HeaderRetryAfter, after)
-		}
-		outcome = outcomeOf(code(failed))
-	}
-	r.oweAnswer(len(body))
-	writeError(r.ctx, body)
-	r.record.Status, r.record.ErrorCode = int64(status), failed
-	r.finish(outcome)
-	return nil
-}
-
-// whileThere gives a context that ends when the client leaves, or when done is
-// called, as it must be.
-func (r *request) whileThere() (asking context.Context, done func()) {
-	asking, cancel := context.WithCancel(context.Background())
-	conn, ok := r.ctx.Conn().(*front.Conn)
-	if !ok {
-		return asking, cancel
-	}
-	w := &watched{fd: conn.FD(), gone: cancel, tenant: r.caller.Tenant.ID, token: r.caller.Token.ID}
-	r.g.watcher.add(w)
-	return asking, func() {
-		r.g.watcher.remove(w)
-		cancel()
-	}
-}
-
 // read takes in a body that has to be read, and finds its model.
 func (r *request) read() error {
 	h := &r.ctx.Request.Header
@@ -234,6 +187,9 @@ func (r *request) read() error {
 	}
 	r.form = r.readsForm()
 	if !r.form && !mustHold(h, r.endpoint.request) {
+		if err := r.setAside(0); err != nil {
+			return err
+		}
 		r.upload.ctx, r.upload.silence, r.upload.most = r.ctx, r.g.timeouts.ClientSilence, r.pass.MaxBody()
 		return nil
 	}
@@ -246,9 +202,11 @@ func (r *request) read() error {
 		return nil
 	}
 	if r.form { // it is not counted in tokens, as no upload is
-		err := wire.ReadForm(r.body.text(), h.ContentType(), &r.head)
+		if err := wire.ReadForm(r.body.text(), h.ContentType(), &r.head); err != nil {
+			return err
+		}
 		r.model = r.head.Model
-		return err
+		return r.setAside(0)
 	}
 	readHead := wire.ReadHead
 	if r.endpoint.request == wire.DialectNone {

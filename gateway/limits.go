@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/gateway/front"
 	"github.com/ownkey/ownkey/meter"
@@ -14,12 +15,8 @@ import (
 // enter applies what the caller may use, as far as the head tells. It may wait
 // for room.
 func (r *request) enter() error {
-	if r.caller.Tenant.Suspended() {
-		return errSuspended
-	}
-	if r.caller.Token.Stopped() {
-		return refuse(codeTokenStopped, "this token was stopped by an operator or by the guard against runaway spending; "+
-			"to let it go on: ownkey token resume")
+	if err := r.served(); err != nil {
+		return err
 	}
 	if why := r.g.admission.Enter(&r.pass, &r.caller, r.record.Start); why != nil {
 		return limited(why, r.record.Start)
@@ -28,6 +25,36 @@ func (r *request) enter() error {
 		return limited(why, r.record.Start)
 	}
 	return r.own()
+}
+
+// served refuses the calls of a tenant or token that an operator has stopped.
+func (r *request) served() error {
+	if r.caller.Tenant.Suspended() {
+		return errSuspended
+	}
+	if r.caller.Token.Stopped() {
+		return refuse(codeTokenStopped, "this token was stopped by an operator or by the guard against runaway spending; "+
+			"to let it go on: ownkey token resume")
+	}
+	return nil
+}
+
+// again judges the caller as it stands now. A body may come for hours, and a place
+// may be waited for: a token that has ended meanwhile begins nothing, and whatever
+// else has changed counts as it is.
+func (r *request) again() error {
+	caller, err := r.g.directory.CallerOf(r.caller.Tenant.ID, r.caller.Token.ID, time.Now())
+	if errors.Is(err, directory.ErrNotFound) {
+		return directory.ErrInvalidToken
+	}
+	if err != nil {
+		return err
+	}
+	r.caller = caller
+	if err := r.permit(); err != nil {
+		return err
+	}
+	return r.served()
 }
 
 // own charges the request's head to its tenant, if it is a large one, and
@@ -68,12 +95,29 @@ func (r *request) canceled(err error) error {
 // reserve sets aside what the call may use up: its body, and the answer that it
 // asks for.
 func (r *request) reserve() error {
-	tokens := meter.EstimateTokens(r.record.RequestBytes) + r.head.MaxTokens
+	return r.setAside(meter.EstimateTokens(r.record.RequestBytes) + r.head.MaxTokens)
+}
+
+// setAside is reserve for so many tokens. What an upload will use nobody can say
+// before: with none, it begins when nothing is owed.
+func (r *request) setAside(tokens int64) error {
 	now := time.Now()
 	if why := r.pass.Reserve(tokens, r.head.Stream, now); why != nil {
 		return limited(why, now)
 	}
 	return nil
+}
+
+// openStream takes the place of a stream, if the answer is one that the body has not
+// asked for: a form or a query has, or the provider streams unasked.
+func (r *request) openStream() error {
+	why := r.pass.Stream()
+	if why == nil {
+		return nil
+	}
+	refused := limited(why, time.Now())
+	refused.noRetry = r.billable()
+	return refused
 }
 
 // limited says which limit a client has met, and when to come again. A budget

@@ -23,6 +23,9 @@ func (r *request) serveMemory() error {
 	if err != nil {
 		return err
 	}
+	if err := r.again(); err != nil {
+		return err
+	}
 	r.record.RequestBytes, r.record.Endpoint = int64(r.body.text().Len()), endpointMemory
 	path, query, _ := bytes.Cut(r.endpoint.forward, []byte("?"))
 	h := &r.ctx.Request.Header

@@ -26,6 +26,11 @@ const heldAnswerBytes = 64 << 10
 func (r *request) answer() error {
 	from := &r.attempt.Head
 	format := formatOf(from)
+	if format == wire.FormatSSE {
+		if err := r.openStream(); err != nil {
+			return err
+		}
+	}
 	r.scanner.Reset(r.endpoint.answer, format)
 	r.scanner.SetRules(r.provider.Usage)
 	r.record.Status = int64(from.StatusCode())

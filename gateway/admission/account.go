@@ -202,13 +202,16 @@ func (a *account) spend(tokens int64, now time.Time) {
 }
 
 // reserve sets tokens aside, and the place of a stream. A request that is
-// larger than the whole limit is let in when all of it is there.
+// larger than the whole limit is let in when all of it is there. Budgets are judged
+// again: a body may come for hours.
 func (a *account) reserve(p *Pass, scope string, l *directory.Limits, tokens int64, stream bool, now time.Time) *Refusal {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if stream && l.Streams > 0 && a.streams >= l.Streams {
-		p.note(Standing{Streams, scope, float64(l.Streams), 0, whenFull})
-		return &Refusal{Limit: Streams, Scope: scope, After: whenFull}
+		return noStream(p, scope, l)
+	}
+	if why := a.budgets(p, scope, l, now); why != nil {
+		return why
 	}
 	if most := float64(l.TokensPerMinute); most > 0 {
 		perSecond := most / secondsPerMinute
@@ -226,6 +229,29 @@ func (a *account) reserve(p *Pass, scope string, l *directory.Limits, tokens int
 		a.streams++
 	}
 	return nil
+}
+
+// open takes the place of a stream.
+func (a *account) open(p *Pass, scope string, l *directory.Limits) *Refusal {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if l.Streams > 0 && a.streams >= l.Streams {
+		return noStream(p, scope, l)
+	}
+	a.streams++
+	return nil
+}
+
+func noStream(p *Pass, scope string, l *directory.Limits) *Refusal {
+	p.note(Standing{Streams, scope, float64(l.Streams), 0, whenFull})
+	return &Refusal{Limit: Streams, Scope: scope, After: whenFull}
+}
+
+// shut gives the place of a stream back.
+func (a *account) shut() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.streams--
 }
 
 // settle puts what was really used in the place of what was reserved.

@@ -184,7 +184,14 @@ type Standing struct {
 // pass.
 func (p *Pass) Standings() []Standing { return p.standings[:p.standing] }
 
+// note keeps the standing of a limit, in place of an earlier one.
 func (p *Pass) note(s Standing) {
+	for i := range p.standing {
+		if was := &p.standings[i]; was.Limit == s.Limit && was.Scope == s.Scope {
+			*was = s
+			return
+		}
+	}
 	if p.standing < len(p.standings) {
 		p.standings[p.standing] = s
 		p.standing++
@@ -245,6 +252,23 @@ func (p *Pass) Reserve(tokens int64, stream bool, now time.Time) *Refusal {
 		return why
 	}
 	p.reserved, p.stream = tokens, stream
+	return nil
+}
+
+// Stream takes the place of a stream, for a request whose answer turns out to be
+// one although Reserve has not heard of it.
+func (p *Pass) Stream() *Refusal {
+	if p.stream {
+		return nil
+	}
+	if why := p.token.open(p, ScopeToken, &p.tokenL); why != nil {
+		return why
+	}
+	if why := p.tenant.open(p, ScopeTenant, &p.tenantL); why != nil {
+		p.token.shut()
+		return why
+	}
+	p.stream = true
 	return nil
 }
 

@@ -23,12 +23,6 @@ func (l *Limiter) EnterOwn(o *Own, c *directory.Caller, tokens int64, now time.T
 	if c.Token != nil {
 		p.token, p.tokenL = l.find(l.tokens, c.Token.ID, c.Tenant.ID), c.Token.Limits.Or(defaults.Token)
 	}
-	if why := p.token.allows(p, ScopeToken, &p.tokenL, now); why != nil {
-		return why
-	}
-	if why := p.tenant.allows(p, ScopeTenant, &p.tenantL, now); why != nil {
-		return why
-	}
 	return p.Reserve(tokens, false, now)
 }
 
@@ -37,12 +31,4 @@ func (o *Own) Leave(tokens int64, now time.Time) {
 	p := &o.pass
 	p.token.settle(&p.tokenL, p.reserved, tokens, false, now)
 	p.tenant.settle(&p.tenantL, p.reserved, tokens, false, now)
-}
-
-// allows judges the budgets alone.
-func (a *account) allows(p *Pass, scope string, l *directory.Limits, now time.Time) *Refusal {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.used = now
-	return a.budgets(p, scope, l, now)
 }
