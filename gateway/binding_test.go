@@ -59,6 +59,37 @@ func TestChangedAddressesDoNotOpen(t *testing.T) {
 	}
 }
 
+// TestRowsMovedInPlaceDoNotOpen: a row whose tenant, id or provider is written
+// over, and nothing else of it, so that each is bound by itself.
+func TestRowsMovedInPlaceDoNotOpen(t *testing.T) {
+	houses := map[string]func(t *testing.T) *house{
+		"local": func(t *testing.T) *house { return newHouse(t, cacheFor(0, 0)) },
+		"vault": func(t *testing.T) *house { h, _ := newVaultHouse(t, cacheFor(0, 0)); return h },
+	}
+	for name, house := range houses {
+		t.Run(name, func(t *testing.T) {
+			h := house(t)
+			h.tenant("other")
+			tokens := map[string]string{"acme": h.token, "other": h.mint("other", directory.NewToken{})}
+			for what, f := range map[string]struct{ change, tenant, provider string }{
+				"nothing":  {"host = host", "acme", "main"},
+				"tenant":   {"tenant_id = 'other'", "other", "main"},
+				"id":       {"id = 'another'", "acme", "main"},
+				"provider": {"provider = 'second'", "acme", "second"}, // of the same address
+			} {
+				h.store("acme", "main", what, mainKey)
+				moved := what + "-moved" // the replica goes on to know a row by its old id
+				h.exec("UPDATE credentials SET label = '"+moved+"', "+f.change, "tenant_id = 'acme' AND provider = 'main' AND label = '"+what+"'")
+				h.provider.Forget()
+				a := h.chat(f.provider+"/gpt-4o", "Authorization", "Bearer "+tokens[f.tenant], "Ownkey-Credential", moved)
+				if sent := len(h.provider.Requests()); what == "nothing" && (a.status != 200 || sent != 1) || what != "nothing" && (a.status != 412 || a.code() != "credential_unusable" || sent != 0) {
+					t.Errorf("%s: %d %s, %d requests were sent", what, a.status, a.body, sent)
+				}
+			}
+		})
+	}
+}
+
 // row is the tenant's default credential of a provider, as the replica has it.
 func (h *house) row(provider string) *directory.Credential {
 	h.t.Helper()

@@ -74,7 +74,7 @@ func TestRecordSaysWhichUnsealItUsed(t *testing.T) {
 }
 
 // TestMovedCiphertextsDoNotOpen swaps the ciphertexts of two rows that differ
-// in one thing only: nothing is sent to a provider.
+// in their id and one thing more: nothing is sent to a provider.
 func TestMovedCiphertextsDoNotOpen(t *testing.T) {
 	h, _ := newVaultHouse(t, cacheFor(0, 0))
 	h.tenant("other")
