@@ -70,7 +70,7 @@ func (k *Keeper) keepFacts(ctx context.Context, m *Memory, facts []string) error
 		if full { // it is found by its text alone
 			break
 		}
-		if f = firstBytes(strings.TrimSpace(strings.ToValidUTF8(f, "")), maxFactBytes); f != "" && len(m.Facts) < maxFacts {
+		if f = firstBytes(strings.TrimSpace(strings.ToValidUTF8(f, "")), maxFactBytes); f != "" && len(m.Facts) < MaxFacts {
 			m.Facts = append(m.Facts, f)
 		}
 	}

@@ -110,11 +110,12 @@ const (
 	maxNameBytes     = 200
 	maxIDBytes       = 64
 	maxMetadataBytes = 16 << 10
-	maxFacts         = 64
 	maxFactBytes     = 2000
 	// maxMetadataDepth is how deep metadata may be nested: SQLite, which looks for
 	// members, reads 1,000 levels.
 	maxMetadataDepth = 100
+	// MaxFacts is how many facts a memory may have.
+	MaxFacts = 64
 	// MaxBatch is how many memories one call may store: one transaction.
 	MaxBatch = 1000
 )
@@ -157,8 +158,8 @@ func (m *Memory) check(prefix string, now time.Time) error {
 		return invalid("metadata", "must not be nested deeper than "+strconv.Itoa(maxMetadataDepth)+" levels")
 	case !memoryID.MatchString(m.ID):
 		return invalid("id", "must be at most "+strconv.Itoa(maxIDBytes)+" letters and digits of ASCII, and - _ .; leave it out to get a new one")
-	case len(m.Facts) > maxFacts:
-		return invalid("facts", "must not be more than "+strconv.Itoa(maxFacts))
+	case len(m.Facts) > MaxFacts:
+		return invalid("facts", "must not be more than "+strconv.Itoa(MaxFacts))
 	case !m.ExpiresAt.IsZero() && !m.ExpiresAt.After(now):
 		return invalid("expires_at", "must lie in the future")
 	case !m.ValidTo.IsZero() && !m.ValidFrom.IsZero() && !m.ValidFrom.Before(m.ValidTo):

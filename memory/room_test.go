@@ -24,7 +24,7 @@ func TestTheBytesOfATenantAreBounded(t *testing.T) {
 	const bound = 1 << 20
 	ctx, who := context.Background(), &Caller{Tenant: "acme"}
 	long := strings.Repeat("é", 1000)
-	facts := make([]string, maxFacts)
+	facts := make([]string, MaxFacts)
 	for i := range facts {
 		facts[i] = long[:maxFactBytes]
 	}

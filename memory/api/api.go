@@ -350,7 +350,10 @@ func (c *call) read(v any, strict bool) error {
 func badBody(err error) error {
 	var kind *json.UnmarshalTypeError
 	var syntax *json.SyntaxError
+	var invalid *memory.InvalidError
 	switch {
+	case errors.As(err, &invalid):
+		return invalid
 	case errors.As(err, &kind) && kind.Field != "":
 		return &memory.InvalidError{Field: kind.Field, Reason: "must be a " + kindName(kind.Type.Kind().String())}
 	case errors.As(err, &syntax):

@@ -122,31 +122,71 @@ func (a *API) importAll(ctx context.Context, c *call) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	all, err := exchange.Read(c.Body.Reveal(), format)
+	file := c.Body.Reveal()
+	n := 0
+	err = exchange.Each(file, format, func(*memory.Memory) error { n++; return nil })
 	if wrong, ok := errors.AsType[*exchange.LineError](err); ok {
 		return fail(statusBadRequest, "invalid_request", wrong.Error()+"; nothing was imported"), nil
 	}
 	if err != nil {
 		return Answer{}, err
 	}
-	if len(all) == 0 {
+	if n == 0 {
 		return Answer{}, &memory.InvalidError{Field: "body", Reason: "holds no memories"}
 	}
-	imported, merged := 0, 0
-	for len(all) > 0 {
-		n := min(len(all), memory.MaxBatch)
-		results, err := a.keeper.Import(ctx, &c.Caller, c.bucket(), all[:n])
-		if err != nil {
-			return Answer{}, err
-		}
-		all = all[n:]
-		for i := range results {
-			if results[i].Merged {
-				merged++
-			} else {
-				imported++
-			}
+	in := importing{a: a, c: c}
+	if err := exchange.Each(file, format, func(m *memory.Memory) error { return in.add(ctx, m) }); err != nil {
+		return Answer{}, err
+	}
+	if err := in.store(ctx); err != nil {
+		return Answer{}, err
+	}
+	return ok(statusOK, map[string]any{"imported": in.imported, "merged": in.merged})
+}
+
+// maxImportBytes bounds what an import stores in one transaction, so that the
+// tenants take turns at the database.
+const maxImportBytes = 1 << 20
+
+// importing is an import that is under way: a file was read once before, and what
+// of it is in hand is a batch.
+type importing struct {
+	a                *API
+	c                *call
+	batch            []memory.Memory
+	bytes            int
+	imported, merged int
+}
+
+// add takes a memory in, and stores what is in hand when it is enough.
+func (in *importing) add(ctx context.Context, m *memory.Memory) error {
+	n := len(m.Content) + len(m.Metadata)
+	if len(in.batch) == memory.MaxBatch || len(in.batch) > 0 && in.bytes+n > maxImportBytes {
+		if err := in.store(ctx); err != nil {
+			return err
 		}
 	}
-	return ok(statusOK, map[string]any{"imported": imported, "merged": merged})
+	in.batch = append(in.batch, *m)
+	in.bytes += n
+	return nil
+}
+
+func (in *importing) store(ctx context.Context) error {
+	if len(in.batch) == 0 {
+		return nil
+	}
+	results, err := in.a.keeper.Import(ctx, &in.c.Caller, in.c.bucket(), in.batch)
+	if err != nil {
+		return err
+	}
+	for i := range results {
+		if results[i].Merged {
+			in.merged++
+		} else {
+			in.imported++
+		}
+	}
+	clear(in.batch)
+	in.batch, in.bytes = in.batch[:0], 0
+	return nil
 }

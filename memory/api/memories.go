@@ -16,7 +16,7 @@ type newMemory struct {
 	Role       string          `json:"role"`
 	Speaker    string          `json:"speaker"`
 	Session    string          `json:"session"`
-	Facts      []string        `json:"facts"`
+	Facts      factList        `json:"facts"`
 	Metadata   json.RawMessage `json:"metadata"`
 	Pinned     bool            `json:"pinned"`
 	ObservedAt *time.Time      `json:"observed_at"`
@@ -72,7 +72,7 @@ func (a *API) store(ctx context.Context, c *call) (Answer, error) {
 	var in struct {
 		newMemory
 		Dedup    memory.Dedup `json:"dedup"`
-		Memories []newMemory  `json:"memories"`
+		Memories memoryList   `json:"memories"`
 	}
 	if err := c.read(&in, true); err != nil {
 		return Answer{}, err
@@ -178,7 +178,7 @@ func (a *API) update(ctx context.Context, c *call) (Answer, error) {
 	var in struct {
 		Content   *string          `json:"content"`
 		Metadata  *json.RawMessage `json:"metadata"`
-		Facts     *[]string        `json:"facts"`
+		Facts     *factList        `json:"facts"`
 		Pinned    *bool            `json:"pinned"`
 		ValidFrom *moment          `json:"valid_from"`
 		ValidTo   *moment          `json:"valid_to"`
@@ -188,7 +188,7 @@ func (a *API) update(ctx context.Context, c *call) (Answer, error) {
 		return Answer{}, err
 	}
 	m, err := a.keeper.Update(ctx, &c.Caller, c.bucket(), c.memory(), &memory.Change{
-		Content: in.Content, Metadata: in.Metadata, Facts: in.Facts, Pinned: in.Pinned,
+		Content: in.Content, Metadata: in.Metadata, Facts: (*[]string)(in.Facts), Pinned: in.Pinned,
 		ValidFrom: in.ValidFrom.time(), ValidTo: in.ValidTo.time(), ExpiresAt: in.ExpiresAt.time(),
 	})
 	if err != nil {

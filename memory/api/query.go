@@ -20,6 +20,8 @@ const (
 	contextTokens    = 6000 // of what is told to the model; a page of notes
 	maxQuestionBytes = 32 << 10
 	maxSaidBytes     = 1 << 20
+	// maxPerBucketBytes is more than numbers for as many buckets as a query names.
+	maxPerBucketBytes = 64 << 10
 )
 
 // queryOptions are the options of POST /v1/query. Unknown members are passed
@@ -40,7 +42,7 @@ type queryOptions struct {
 
 type queryBody struct {
 	Query   string       `json:"query"`
-	Buckets []string     `json:"buckets"`
+	Buckets bucketList   `json:"buckets"`
 	Stream  bool         `json:"stream"`
 	Explain bool         `json:"explain"`
 	Options queryOptions `json:"options"`
@@ -132,6 +134,9 @@ func readPerBucket(raw json.RawMessage, byDefault int) (func(string) int, error)
 	var all int
 	if json.Unmarshal(raw, &all) == nil && all > 0 {
 		return func(string) int { return all }, nil
+	}
+	if len(raw) > maxPerBucketBytes {
+		return nil, &memory.InvalidError{Field: "options.top_k_per_bucket", Reason: "must not be longer than " + strconv.Itoa(maxPerBucketBytes) + " bytes"}
 	}
 	var named map[string]int
 	if err := json.Unmarshal(raw, &named); err != nil {

@@ -94,17 +94,22 @@ func timeOf(t *time.Time) time.Time {
 	return t.UTC()
 }
 
-// Read reads a whole file before it gives anything: a file that is wrong
-// somewhere gives nothing.
-func Read(b []byte, f Format) ([]memory.Memory, error) {
+// maxLineBytes is how long a line of a file of ours may be: more than a memory of
+// the largest size, with every character escaped.
+const maxLineBytes = 2 << 20
+
+// Each calls each for the memories of a file, one after the other: it holds none
+// of them. It ends with the first that is wrong, which is a [*LineError], or with
+// the first error of each.
+func Each(b []byte, f Format, each func(m *memory.Memory) error) error {
 	b = bytes.TrimPrefix(b, []byte("\xef\xbb\xbf"))
 	if p := products[f]; p != nil {
-		return readForeign(b, p)
+		return eachForeign(b, p, each)
 	}
-	return readLines(b)
+	return eachLine(b, each)
 }
 
-func readLines(b []byte) (all []memory.Memory, err error) {
+func eachLine(b []byte, each func(m *memory.Memory) error) error {
 	n := 0
 	for raw := range bytes.SplitSeq(b, []byte{'\n'}) {
 		n++
@@ -117,21 +122,18 @@ func readLines(b []byte) (all []memory.Memory, err error) {
 		}
 		if wrong != nil {
 			wrong.Line = n
-			return nil, wrong
+			return wrong
 		}
-		all = append(all, m)
+		if err := each(&m); err != nil {
+			return err
+		}
 	}
-	return all, nil
+	return nil
 }
 
 func check(m *memory.Memory) *LineError {
-	switch {
-	case strings.TrimSpace(m.Content) == "":
-		return &LineError{Field: "content", Reason: "must be a text that is not empty"}
-	case len(m.Content) > memory.MaxContentBytes:
-		return &LineError{Field: "content", Reason: "must not be longer than " + strconv.Itoa(memory.MaxContentBytes) + " bytes"}
-	case !utf8.ValidString(m.Content):
-		return &LineError{Field: "content", Reason: "must be valid UTF-8"}
+	if wrong, ok := errors.AsType[*memory.InvalidError](m.Check()); ok {
+		return &LineError{Field: wrong.Field, Reason: wrong.Reason}
 	}
 	return nil
 }
@@ -141,6 +143,9 @@ func check(m *memory.Memory) *LineError {
 func ours(raw []byte) (memory.Memory, *LineError) {
 	if !utf8.Valid(raw) {
 		return memory.Memory{}, &LineError{Field: "content", Reason: "must be valid UTF-8"}
+	}
+	if len(raw) > maxLineBytes {
+		return memory.Memory{}, &LineError{Field: "line", Reason: "must not be longer than " + strconv.Itoa(maxLineBytes) + " bytes"}
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()

@@ -132,6 +132,14 @@ func TestFilesAreReadInLinearTime(t *testing.T) {
 	}
 }
 
+// Read gives all memories of a file, or none.
+func Read(b []byte, f Format) (all []memory.Memory, err error) {
+	if err = Each(b, f, func(m *memory.Memory) error { all = append(all, *m); return nil }); err != nil {
+		return nil, err
+	}
+	return all, nil
+}
+
 func TestWrongFiles(t *testing.T) {
 	for _, f := range []struct {
 		file   string

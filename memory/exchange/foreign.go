@@ -3,6 +3,7 @@ package exchange
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -14,6 +15,13 @@ import (
 // maxNesting is how deep lists lie in each other: entries in a document, in a
 // page, in a list of pages.
 const maxNesting = 4
+
+// maxMembers is how many members one object may have, and maxListBytes how long a
+// list of texts is that is worth keeping.
+const (
+	maxMembers   = 1000
+	maxListBytes = 64 << 10
+)
 
 // product says how another product's files are read: their names are those of
 // the products' references (2026-11), in snake_case; their TypeScript clients
@@ -40,48 +48,56 @@ var products = map[Format]*product{
 	},
 }
 
-// readForeign reads a file of another product: one JSON value, or JSON Lines of
+// eachForeign reads a file of another product: one JSON value, or JSON Lines of
 // such values.
-func readForeign(b []byte, p *product) (all []memory.Memory, err error) {
-	r := foreignFile{product: p}
+func eachForeign(b []byte, p *product, each func(m *memory.Memory) error) error {
+	r := foreignFile{product: p, each: each}
 	if json.Valid(b) {
-		if wrong := r.value(b, "", 0); wrong != nil {
-			wrong.Line = r.n
-			return nil, wrong
-		}
-		return r.all, nil
+		return r.located(r.value(b, "", 0), 0)
 	}
 	n := 0
 	for raw := range bytes.SplitSeq(b, []byte{'\n'}) {
 		n++
-		if raw = bytes.TrimSpace(raw); len(raw) == 0 {
+		if len(bytes.TrimSpace(raw)) == 0 {
 			continue
 		}
-		if wrong := r.value(raw, "", 0); wrong != nil {
-			wrong.Line = n
-			return nil, wrong
+		err := error(&LineError{Field: "line", Reason: "is not a JSON object"})
+		if json.Valid(raw) {
+			err = r.value(raw, "", 0)
+		}
+		if err != nil {
+			return r.located(err, n)
 		}
 	}
-	return r.all, nil
+	return nil
 }
 
 // foreignFile is a file that is being read.
 type foreignFile struct {
 	product *product
-	all     []memory.Memory
+	each    func(m *memory.Memory) error
 	n       int // objects seen
 }
 
-// value reads an object, a list of them, or a text.
-func (r *foreignFile) value(raw []byte, session string, depth int) *LineError {
+// located says where an error of a file is: in a line, or at an object.
+func (r *foreignFile) located(err error, line int) error {
+	if wrong, ok := errors.AsType[*LineError](err); ok {
+		if wrong.Line = line; line == 0 {
+			wrong.Line = r.n
+		}
+	}
+	return err
+}
+
+// value reads an object, a list of them, or a text. raw is valid JSON.
+func (r *foreignFile) value(raw []byte, session string, depth int) error {
 	if depth > maxNesting {
 		return &LineError{Field: "line", Reason: "lists are nested deeper than the product's own"}
 	}
-	var items []json.RawMessage
-	if json.Unmarshal(raw, &items) == nil {
-		for _, one := range items {
-			if wrong := r.value(one, session, depth+1); wrong != nil {
-				return wrong
+	if raw = bytes.TrimSpace(raw); raw[0] == '[' || string(raw) == "null" {
+		for _, one := range parts(raw) {
+			if err := r.value(one, session, depth+1); err != nil {
+				return err
 			}
 		}
 		return nil
@@ -97,13 +113,13 @@ func (r *foreignFile) value(raw []byte, session string, depth int) *LineError {
 	}
 	held := false
 	for _, name := range r.product.lists {
-		list := bytes.TrimSpace(f.members[name])
+		list := f.members[name]
 		if len(list) == 0 || list[0] != '[' {
 			continue
 		}
 		held = true
-		if wrong := r.value(list, session, depth+1); wrong != nil {
-			return wrong
+		if err := r.value(list, session, depth+1); err != nil {
+			return err
 		}
 	}
 	if held { // a page, or a conversation, and nothing else
@@ -113,7 +129,7 @@ func (r *foreignFile) value(raw []byte, session string, depth int) *LineError {
 }
 
 // one takes an object for a memory.
-func (r *foreignFile) one(f *foreign, session string) *LineError {
+func (r *foreignFile) one(f *foreign, session string) error {
 	r.n++
 	if f.wrong != nil {
 		return f.wrong
@@ -129,8 +145,10 @@ func (r *foreignFile) one(f *foreign, session string) *LineError {
 		m.Metadata = f.metadata()
 		f.wrong = check(&m)
 	}
-	r.all = append(r.all, m)
-	return f.wrong
+	if f.wrong != nil {
+		return f.wrong
+	}
+	return r.each(&m)
 }
 
 // foreign is an object of another product: members that are not read go into
@@ -145,27 +163,32 @@ type foreign struct {
 // vector stores keep the members in a payload.
 func newForeign(raw []byte) *foreign {
 	f := &foreign{members: map[string]json.RawMessage{}}
-	var text string
-	if json.Unmarshal(raw, &text) == nil {
+	switch raw[0] {
+	case '"':
 		f.members["content"] = raw
 		return f
-	}
-	var members map[string]json.RawMessage
-	if json.Unmarshal(raw, &members) != nil || members == nil {
+	case '{':
+	default:
 		f.wrong = &LineError{Field: "line", Reason: "is not a JSON object"}
 		return f
 	}
-	for name, value := range members {
-		f.members[snake(name)] = value
-	}
-	var payload map[string]json.RawMessage
-	if json.Unmarshal(f.members["payload"], &payload) == nil && payload != nil {
+	f.take(raw)
+	if payload := f.members["payload"]; len(payload) > 0 && payload[0] == '{' {
 		delete(f.members, "payload")
-		for name, value := range payload {
-			f.members[snake(name)] = value
-		}
+		f.take(payload)
 	}
 	return f
+}
+
+// take adds the members of an object.
+func (f *foreign) take(raw []byte) {
+	for name, value := range parts(raw) {
+		if len(f.members) >= maxMembers {
+			f.wrong = &LineError{Field: "line", Reason: "has an object of more than " + strconv.Itoa(maxMembers) + " members"}
+			return
+		}
+		f.members[snake(name)] = value
+	}
 }
 
 // snake writes a name as createdAt as created_at.
@@ -268,9 +291,14 @@ func (f *foreign) flag(name string) (is bool) {
 
 // metadata joins the object's own metadata with what is left of it.
 func (f *foreign) metadata() json.RawMessage {
-	var all map[string]json.RawMessage
-	if json.Unmarshal(f.members["metadata"], &all) != nil || all == nil { // null, or no object: nothing
-		all = map[string]json.RawMessage{}
+	all := map[string]json.RawMessage{}
+	if own := f.members["metadata"]; len(own) > 0 && own[0] == '{' { // null, or no object: nothing
+		of := foreign{members: all}
+		for name, value := range parts(own) {
+			if len(all) < maxMembers {
+				of.members[name] = value
+			}
+		}
 	}
 	delete(f.members, "metadata")
 	for name, raw := range f.members {
@@ -297,6 +325,8 @@ func plain(raw json.RawMessage) bool {
 		return false
 	case raw[0] != '[':
 		return true
+	case len(raw) > maxListBytes:
+		return false
 	}
 	var texts []string
 	return json.Unmarshal(raw, &texts) == nil && len(texts) > 0

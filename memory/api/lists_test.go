@@ -1,0 +1,121 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/ownkey/ownkey/internal/linear"
+	"github.com/ownkey/ownkey/memory"
+	"github.com/ownkey/ownkey/wire"
+)
+
+// do makes a call of a body.
+func (a *API) do(t *testing.T, method, path, query, body string) (status int, said string) {
+	t.Helper()
+	b := []byte(body)
+	answer := a.Answer(t.Context(), &Call{
+		Caller: memory.Caller{Tenant: "acme"}, Method: method, Path: path, Query: query, Bucket: "b", Access: everyBucket{}, Body: wire.NewText(&b), Room: &room{},
+	})
+	var out strings.Builder
+	if _, err := answer.Body.WriteTo(&out); err != nil {
+		t.Fatal(err)
+	}
+	return answer.Status, out.String()
+}
+
+// TestBodiesTakeWhatTheyAreLong: reading a body of very many very small things takes
+// a few times its bytes, in each place where a call takes a list.
+func TestBodiesTakeWhatTheyAreLong(t *testing.T) {
+	const size = 4 << 20
+	a := New(openKeeper(t, nil), func(string) string { return "" })
+	many := func(before, piece, after string) string {
+		return before + strings.Repeat(piece, size/len(piece)) + strings.TrimLeft(piece, ",") + after
+	}
+	named := func(before, after string) string { // members of different names
+		var b strings.Builder
+		b.WriteString(before)
+		for i := 0; b.Len() < size; i++ {
+			b.WriteString(`"` + strconv.Itoa(i) + `":1,`)
+		}
+		return b.String() + after
+	}
+	for name, c := range map[string]struct{ method, path, query, body string }{
+		"memories":                {http.MethodPost, "buckets/b/memories", "", many(`{"memories":[`, "{},", `{}]}`)},
+		"facts":                   {http.MethodPost, "buckets/b/memories", "", many(`{"content":"x","facts":[`, `"",`, `""]}`)},
+		"facts in a batch":        {http.MethodPost, "buckets/b/memories", "", many(`{"memories":[{"content":"x","facts":[`, `"",`, `""]}]}`)},
+		"buckets":                 {http.MethodPost, "query", "", many(`{"query":"x","buckets":[`, `"",`, `""]}`)},
+		"numbers by bucket":       {http.MethodPost, "query", "", named(`{"query":"x","options":{"top_k_per_bucket":{`, `"b":1}}}`)},
+		"texts of an import":      {http.MethodPost, "buckets/b/import", "format=mem0", many(`["",`, `"",`, `""]`)},
+		"numbers of an import":    {http.MethodPost, "buckets/b/import", "format=mem0", many(`[`, `1,`, `1]`)},
+		"nulls of an import":      {http.MethodPost, "buckets/b/import", "format=mem0", many(`[`, `null,`, `null]`)},
+		"lists of an import":      {http.MethodPost, "buckets/b/import", "format=zep", many(`[`, `[],`, `[]]`)},
+		"members of an import":    {http.MethodPost, "buckets/b/import", "format=mem0", named(`[{"memory":"x",`, `"b":1}]`)},
+		"a payload":               {http.MethodPost, "buckets/b/import", "format=mem0", named(`[{"payload":{"memory":"x",`, `"b":1}}]`)},
+		"metadata of an import":   {http.MethodPost, "buckets/b/import", "format=mem0", named(`[{"memory":"x","metadata":{`, `"b":1}}, 7]`)},
+		"a list beside a memory":  {http.MethodPost, "buckets/b/import", "format=mem0", many(`[{"memory":"x","categories":[`, `"",`, `""]}, 7]`)},
+		"facts of a line":         {http.MethodPost, "buckets/b/import", "", many(`{"content":"x","facts":[`, `"",`, `""]}`)},
+		"lines that end in wrong": {http.MethodPost, "buckets/b/import", "", many("", "{\"content\":\"x\"}\n", "x")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var status int
+			var said string
+			held := linear.Held(func() { status, said = a.do(t, c.method, c.path, c.query, c.body) })
+			if status != http.StatusBadRequest || len(said) > 300 {
+				t.Errorf("%d %.300s", status, said)
+			}
+			if held > 10*size {
+				t.Errorf("a body of %d bytes took %d", len(c.body), held)
+			}
+		})
+	}
+}
+
+// TestAWrongFileImportsNothing: what is wrong anywhere is found before the first
+// memory is stored, and said by its line.
+func TestAWrongFileImportsNothing(t *testing.T) {
+	k := openKeeper(t, nil)
+	a := New(k, func(string) string { return "" })
+	for name, last := range map[string]string{
+		"a long speaker": `{"content":"x","speaker":"` + strings.Repeat("x", 201) + `"}`,
+		"metadata":       `{"content":"x","metadata":[]}`,
+		"an id":          `{"content":"x","id":"a b"}`,
+		"times":          `{"content":"x","valid_from":"2026-01-02T00:00:00Z","valid_to":"2026-01-01T00:00:00Z"}`,
+		"a year":         `{"content":"x","observed_at":"9999-12-31T23:59:59-12:00"}`,
+	} {
+		var file strings.Builder
+		for i := range memory.MaxBatch + 5 {
+			file.WriteString(`{"content":"` + strings.Repeat("x", i%50+1) + ` bees","session":"s"}` + "\n")
+		}
+		status, said := a.do(t, http.MethodPost, "buckets/b/import", "", file.String()+last)
+		if status != http.StatusBadRequest || !strings.Contains(said, "line 1006: ") || !strings.Contains(said, "nothing was imported") {
+			t.Errorf("%s: %d %s", name, status, said)
+		}
+		if h, err := k.Holdings(t.Context(), "acme"); err != nil || h.Memories != 0 {
+			t.Errorf("%s: %+v, %v", name, h, err)
+		}
+	}
+}
+
+// TestWrongElementsAreNamed: what is wrong in a list says where.
+func TestWrongElementsAreNamed(t *testing.T) {
+	a := New(openKeeper(t, nil), func(string) string { return "" })
+	for body, want := range map[string]string{
+		`{"memories":[{"content":"x"},{"content":7}]}`: "memories[1].content: must be a string",
+		`{"memories":[{"content":"x"},{"colour":7}]}`:  "memories[1].colour: there is no such member",
+		`{"memories":[7]}`: "memories[0]: must be a JSON object",
+		`{"memories":{}}`:  "memories: must be a list",
+		`{"memories":[{"content":"x","facts":["a",7]}]}`:            "memories[0].facts[1]: must be a string",
+		`{"content":"x","facts":"a"}`:                               "facts: must be a list",
+		`{"memories":[]}`:                                           "memories: must not be empty",
+		`{"memories":[{"content":"x"}],"memories":[{"content":7}]}`: "memories[0].content: must be a string",
+	} {
+		if status, said := a.do(t, http.MethodPost, "buckets/b/memories", "", body); status != http.StatusBadRequest || !strings.Contains(said, want) {
+			t.Errorf("%s: %d %s", body, status, said)
+		}
+	}
+	if status, said := a.do(t, http.MethodPost, "buckets/b/memories", "", `{"content":"x","memories":null,"facts":null}`); status != http.StatusOK {
+		t.Errorf("nulls: %d %s", status, said)
+	}
+}
