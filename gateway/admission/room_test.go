@@ -29,9 +29,9 @@ func takeAll(h *Holder, piece int) (got int) {
 // However many tenants have taken all that they can, the next one gets a part.
 // When all give some back and take again, their parts become equal.
 func TestRoomIsShared(t *testing.T) {
-	const most = 1 << 20
 	for _, piece := range []int{1, 64, 1000, 4096} {
-		l := newLimiter(t, func(o *Options) { o.MaxBufferedBytes = most })
+		most := piece << 12
+		l := newLimiter(t, func(o *Options) { o.MaxBufferedBytes = int64(most) })
 		all, parts := []*Holder{}, []int{}
 		for i, free := 0, most; i < 5; i++ {
 			h := holder(t, l, string(rune('a'+i)))
