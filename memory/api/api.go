@@ -169,12 +169,12 @@ type call struct {
 func (a *API) Answer(ctx context.Context, c *Call) Answer {
 	in := call{Call: c}
 	var err error
-	if in.query, err = url.ParseQuery(c.Query); err != nil {
-		return failure(&memory.InvalidError{Field: "query", Reason: "is not a valid query string"})
+	if in.query, err = url.ParseQuery(c.Query); err != nil || !valid(in.query) {
+		return failure(&memory.InvalidError{Field: "query", Reason: "is not a valid query string in UTF-8"})
 	}
 	for s := range strings.SplitSeq(strings.Trim(c.Path, "/"), "/") {
-		if s, err = url.PathUnescape(s); err != nil {
-			return failure(&memory.InvalidError{Field: "path", Reason: "is not a valid path"})
+		if s, err = url.PathUnescape(s); err != nil || !utf8.ValidString(s) {
+			return failure(&memory.InvalidError{Field: "path", Reason: "is not a valid path in UTF-8"})
 		}
 		in.segments = append(in.segments, s)
 	}
@@ -185,11 +185,24 @@ func (a *API) Answer(ctx context.Context, c *Call) Answer {
 	if err := in.permitted(found.use); err != nil {
 		return failure(err)
 	}
+	if err := in.onlyKnown(found.parameters); err != nil {
+		return failure(err)
+	}
 	out, err := found.handle(ctx, &in)
 	if err != nil {
 		return failure(err)
 	}
 	return out
+}
+
+// valid reports whether all of a query string is UTF-8.
+func valid(query url.Values) bool {
+	for name, values := range query {
+		if !utf8.ValidString(name) || slices.ContainsFunc(values, func(v string) bool { return !utf8.ValidString(v) }) {
+			return false
+		}
+	}
+	return true
 }
 
 type handler func(ctx context.Context, c *call) (Answer, error)
@@ -206,6 +219,9 @@ const (
 type entry struct {
 	handle handler
 	use    use
+	// parameters are those that the call knows; one that ends with a dot is the
+	// beginning of names.
+	parameters []string
 }
 
 // forbiddenError is a bucket that the token may not use so. field is where the
@@ -242,21 +258,21 @@ func (a *API) route(c *call) (entry, bool) {
 		pattern[3] = "M"
 	}
 	found, ok := map[string]entry{
-		"GET buckets":                       {a.listBuckets, uses},
-		"POST buckets":                      {a.createBucket, uses},
-		"DELETE buckets/B":                  {a.deleteBucket, writes},
-		"POST buckets/B/memories":           {a.store, writes},
-		"GET buckets/B/memories":            {a.list, reads},
-		"DELETE buckets/B/memories":         {a.clear, writes},
-		"GET buckets/B/memories/M":          {a.get, reads},
-		"PATCH buckets/B/memories/M":        {a.update, reads | writes}, // it answers with the memory
-		"DELETE buckets/B/memories/M":       {a.delete, writes},
-		"GET buckets/B/memories/M/history":  {a.history, reads},
-		"GET buckets/B/export":              {a.export, reads},
-		"POST buckets/B/import":             {a.importAll, writes},
-		"GET buckets/B/profile":             {a.profile, reads},
-		"POST buckets/B/profile/regenerate": {a.regenerate, reads | writes},
-		"POST query":                        {a.ask, uses},
+		"GET buckets":                       {a.listBuckets, uses, []string{"limit", "offset"}},
+		"POST buckets":                      {a.createBucket, uses, nil},
+		"DELETE buckets/B":                  {a.deleteBucket, writes, nil},
+		"POST buckets/B/memories":           {a.store, writes, nil},
+		"GET buckets/B/memories":            {a.list, reads, []string{"limit", "offset"}},
+		"DELETE buckets/B/memories":         {a.clear, writes, []string{"session", "speaker", "role", "before", "after", "metadata.", "dry_run"}},
+		"GET buckets/B/memories/M":          {a.get, reads, nil},
+		"PATCH buckets/B/memories/M":        {a.update, reads | writes, nil}, // it answers with the memory
+		"DELETE buckets/B/memories/M":       {a.delete, writes, nil},
+		"GET buckets/B/memories/M/history":  {a.history, reads, nil},
+		"GET buckets/B/export":              {a.export, reads, []string{"format"}},
+		"POST buckets/B/import":             {a.importAll, writes, []string{"format"}},
+		"GET buckets/B/profile":             {a.profile, reads, nil},
+		"POST buckets/B/profile/regenerate": {a.regenerate, reads | writes, nil},
+		"POST query":                        {a.ask, uses, nil},
 	}[c.Method+" "+strings.Join(pattern, "/")]
 	return found, ok
 }
@@ -265,16 +281,19 @@ func (c *call) bucket() string { return c.segments[1] }
 
 func (c *call) memory() string { return c.segments[3] }
 
-// parameters refuses a parameter that the call does not know: what was meant to
-// narrow a deletion down must not be overlooked.
-func (c *call) parameters(known ...string) error {
-	for name := range c.query {
-		found := false
-		for _, k := range known {
-			found = found || name == k || strings.HasSuffix(k, ".") && strings.HasPrefix(name, k)
-		}
-		if !found {
+// onlyKnown refuses a parameter that the call does not know, or that stands there
+// twice: what was meant to narrow a deletion down, or to try it, must not be
+// overlooked.
+func (c *call) onlyKnown(known []string) error {
+	for name, values := range c.query {
+		if !slices.ContainsFunc(known, func(k string) bool { return name == k || strings.HasSuffix(k, ".") && strings.HasPrefix(name, k) }) {
+			if len(known) == 0 {
+				return &memory.InvalidError{Field: firstBytes(name), Reason: "there is no such parameter; this call has none"}
+			}
 			return &memory.InvalidError{Field: firstBytes(name), Reason: "there is no such parameter; known are: " + strings.Join(known, ", ")}
+		}
+		if len(values) > 1 {
+			return &memory.InvalidError{Field: firstBytes(name), Reason: "must be given once"}
 		}
 	}
 	return nil

@@ -25,9 +25,6 @@ func viewBucket(b *memory.Bucket) bucketView {
 const maxBucketPage = 1000
 
 func (a *API) listBuckets(ctx context.Context, c *call) (Answer, error) {
-	if err := c.parameters("limit", "offset"); err != nil {
-		return Answer{}, err
-	}
 	limit, err := c.number("limit", maxBucketPage, 1, maxBucketPage)
 	if err != nil {
 		return Answer{}, err
@@ -99,8 +96,5 @@ func (a *API) createBucket(ctx context.Context, c *call) (Answer, error) {
 }
 
 func (a *API) deleteBucket(ctx context.Context, c *call) (Answer, error) {
-	if err := c.parameters(); err != nil {
-		return Answer{}, err
-	}
 	return deleted(a.keeper.DeleteBucket(ctx, &c.Caller, c.bucket()), map[string]any{})
 }

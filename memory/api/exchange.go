@@ -86,9 +86,6 @@ func (e *busyError) Error() string { return e.reason + "; try again" }
 
 // export gives a bucket as JSON Lines, oldest first. It reads nothing of it yet.
 func (a *API) export(ctx context.Context, c *call) (Answer, error) {
-	if err := c.parameters("format"); err != nil {
-		return Answer{}, err
-	}
 	if f := c.query.Get("format"); f != "" && f != string(exchange.JSONL) {
 		return Answer{}, &memory.InvalidError{Field: "format", Reason: "must be jsonl"}
 	}
@@ -115,9 +112,6 @@ func (a *API) export(ctx context.Context, c *call) (Answer, error) {
 // stores nothing. An import that was broken off can be done again: what is
 // there already is not stored twice.
 func (a *API) importAll(ctx context.Context, c *call) (Answer, error) {
-	if err := c.parameters("format"); err != nil {
-		return Answer{}, err
-	}
 	format, err := exchange.ParseFormat(c.query.Get("format"))
 	if err != nil {
 		return Answer{}, err

@@ -119,3 +119,38 @@ func TestWrongElementsAreNamed(t *testing.T) {
 		t.Errorf("nulls: %d %s", status, said)
 	}
 }
+
+// TestParametersAreKnown: no call passes over a parameter, least of all a deletion
+// that was meant to be tried.
+func TestParametersAreKnown(t *testing.T) {
+	k := openKeeper(t, nil)
+	a := New(k, func(string) string { return "" })
+	got, err := k.Store(t.Context(), &memory.Caller{Tenant: "acme"}, &memory.Write{Bucket: "b", Memories: []memory.Memory{{Content: "bees", Session: "s"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := "buckets/b/memories/" + got[0].ID
+	for _, c := range []struct{ method, path, query, says string }{
+		{http.MethodDelete, one, "dry_run=true", "dry_run: there is no such parameter; this call has none"},
+		{http.MethodDelete, "buckets/b", "dry_run=true", "dry_run: there is no such parameter"},
+		{http.MethodDelete, "buckets/b/memories", "dry_run=false&dry_run=true", "dry_run: must be given once"},
+		{http.MethodDelete, "buckets/b/memories", "session=s&session=t", "session: must be given once"},
+		{http.MethodDelete, "buckets/b/memories", "Session=t", "Session: there is no such parameter"},
+		{http.MethodDelete, "buckets/b/memories", "session=%ff", "UTF-8"},
+		{http.MethodDelete, "buckets/b/memories", "metadata.%ff=a", "UTF-8"},
+		{http.MethodDelete, "buckets/b/memories/%ff", "", "UTF-8"},
+		{http.MethodPost, "buckets/b/memories", "dedup=strict", "dedup: there is no such parameter"},
+		{http.MethodPost, "query", "dry_run=true", "dry_run: there is no such parameter"},
+		{http.MethodPatch, one, "pinned=true", "pinned: there is no such parameter"},
+		{http.MethodGet, one, "version=1", "version: there is no such parameter"},
+		{http.MethodGet, one + "/history", "limit=1", "limit: there is no such parameter"},
+		{http.MethodGet, "buckets/b/memories", "cursor=1", "cursor: there is no such parameter"},
+	} {
+		if status, said := a.do(t, c.method, c.path, c.query, "{}"); status != http.StatusBadRequest || !strings.Contains(said, c.says) {
+			t.Errorf("%s %s?%s: %d %s", c.method, c.path, c.query, status, said)
+		}
+	}
+	if h, err := k.Holdings(t.Context(), "acme"); err != nil || h.Memories != 1 {
+		t.Errorf("%+v, %v", h, err)
+	}
+}

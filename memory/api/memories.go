@@ -144,9 +144,6 @@ func at(t time.Time) *time.Time {
 }
 
 func (a *API) list(ctx context.Context, c *call) (Answer, error) {
-	if err := c.parameters("limit", "offset"); err != nil {
-		return Answer{}, err
-	}
 	limit, err := c.number("limit", 20, 1, 500)
 	if err != nil {
 		return Answer{}, err
@@ -230,9 +227,6 @@ func (a *API) delete(ctx context.Context, c *call) (Answer, error) {
 
 // clear deletes what a filter chooses; without one, all.
 func (a *API) clear(ctx context.Context, c *call) (Answer, error) {
-	if err := c.parameters("session", "speaker", "role", "before", "after", "metadata.", "dry_run"); err != nil {
-		return Answer{}, err
-	}
 	f := memory.Filter{Session: c.query.Get("session"), Speaker: c.query.Get("speaker"), Role: c.query.Get("role"), Metadata: map[string]string{}}
 	for name, to := range map[string]*time.Time{"before": &f.Before, "after": &f.After} {
 		if raw := c.query.Get(name); raw != "" {
