@@ -198,3 +198,32 @@ func TestSegmentSentAgain(t *testing.T) {
 	b.want("700\t700\t700", "SELECT (SELECT count() FROM $requests), (SELECT sum(s_requests) FROM $requests_1h), (SELECT sum(s_requests) FROM $requests_1d)")
 	b.want("175\t3", "SELECT (SELECT count() FROM $unseals), (SELECT count() FROM $batches FINAL)")
 }
+
+// TestSegmentThatIsPutBackUndoesADeletion: a segment in the directory after a
+// start may have been sent, so its rows are looked for; those that were deleted
+// are taken for lost, and come back.
+func TestSegmentThatIsPutBackUndoesADeletion(t *testing.T) {
+	for _, deletion := range []string{"ALTER TABLE $requests DELETE WHERE 1 SETTINGS mutations_sync = 2", "DELETE FROM $requests WHERE 1", "TRUNCATE TABLE $requests"} {
+		t.Run(deletion, func(t *testing.T) {
+			b := newBed(t).open()
+			b.close()
+			m, head, bodies, err := (&packer{}).pack(segmentID{gateway.Gateway, gateway.Epoch, 1}, batch(0, 300), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := os.Remove(filepath.Join(b.options.Dir, markFile)); err != nil && !os.IsNotExist(err) {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(b.options.Dir, fmt.Sprintf("%016x%s", m.Seq, segmentSuffix)), append(head, bodies...), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				b.open().flush()
+				b.close()
+				b.want("300\t300", "SELECT (SELECT count() FROM $requests), (SELECT sum(s_requests) FROM $requests_1h)")
+				b.ask(deletion)
+				b.want("0\t300", "SELECT (SELECT count() FROM $requests), (SELECT sum(s_requests) FROM $requests_1h)")
+			}
+		})
+	}
+}
