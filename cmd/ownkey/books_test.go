@@ -69,6 +69,9 @@ func TestBooksOfAGateway(t *testing.T) {
 			if status, body := p.usageOf(other, "by=year"); status != 400 || !strings.Contains(body, `"param":"by"`) {
 				t.Errorf("%d %s", status, body)
 			}
+			if out := p.want("", "usage", "--tenant", "dev", "--by", "model"); !strings.Contains(out, "\nfake ") {
+				t.Errorf("%s", out)
+			}
 			if out := p.want("", "usage", "--tenant", "other", "--by", "token"); !strings.Contains(out, "agent (") {
 				t.Errorf("%s", out)
 			}

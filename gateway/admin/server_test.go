@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -306,9 +307,23 @@ func TestRewrapOverTheAPI(t *testing.T) {
 	if got := p.want("POST", "/rewrap", `{"tenant":"acme"}`, 202); got["tenant"] != "acme" {
 		t.Errorf("got %v", got)
 	}
-	for end := time.Now().Add(10 * time.Second); p.want("GET", "/rewrap", "", 200)["state"] != "done"; time.Sleep(5 * time.Millisecond) {
+	seen := map[any]bool{}
+	for end := time.Now().Add(10 * time.Second); !seen["done"]; time.Sleep(5 * time.Millisecond) {
+		seen[p.want("GET", "/rewrap", "", 200)["state"]] = true
 		if time.Now().After(end) {
 			t.Fatal("the rewrap does not end")
+		}
+	}
+	for state := range seen {
+		if !slices.Contains([]any{"rewrapping", "settling", "retiring", "done"}, state) {
+			t.Errorf("a state that docs/admin.md does not name: %v", state)
+		}
+	}
+	got := p.want("GET", "/rewrap", "", 200)
+	// The only row is of the newest version already.
+	for member, want := range map[string]any{"tenants": 1.0, "tenants_done": 1.0, "rows_done": 0.0, "rows_failed": 0.0, "trouble": ""} {
+		if got[member] != want {
+			t.Errorf("%s is %v, want %v: %v", member, got[member], want, got)
 		}
 	}
 	p.want("POST", "/rewrap", "", 202)
