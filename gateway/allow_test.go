@@ -67,7 +67,7 @@ func TestListOfModelsBoundsWhatIsCalled(t *testing.T) {
 	f("GET", "/v1/models/gpt-4o", "", true)
 	f("GET", "/v1/models/openai%2Fgpt-oss", "", true)
 	for _, call := range []string{
-		"DELETE /v1/models/ft:gpt-4o:acme", "POST /v1/models/x", "GET /v1/modelsx", "GET /v1/models%2F", "GET /v1/files", "POST /v1/batches", "POST /v1/messages/batches",
+		"DELETE /v1/models/ft:gpt-4o:acme", "POST /v1/models/x", "GET /v1/modelsx", "GET /v1/models%2F", "GET /v1/files", "GET /v1/conversations/c/items", "POST /v1/batches", "POST /v1/messages/batches",
 		"POST /v1/threads/t/runs", "POST /v1/fine_tuning/jobs", "GET /v1/organization/costs", "GET /v1/organization/users", "POST /v1/realtime/sessions",
 		"POST /v1/Chat/completions", "POST /v1/chat/completions/", "POST /v1/v1/chat/completions", "GET /v1/responses/resp_1", "POST /v1/responses/resp_1/cancel", "DELETE /v1/responses/resp_1", "GET /v1/chat/completions/c",
 	} {

@@ -60,7 +60,7 @@ func (g *Gateway) Ask(ctx context.Context, who memory.Caller, path string, body 
 	now := time.Now()
 	a.attempt.End(now)
 	a.record.TotalTime = now.Sub(a.record.Start)
-	a.record.Settle(a.record.ResponseBytes, 0)
+	a.record.Settle(a.record.RequestBytes, a.record.ResponseBytes, 0)
 	if a.entered {
 		a.own.Leave(a.record.Tokens(), now)
 	}

@@ -31,7 +31,7 @@ func (r *request) answer() error {
 			return err
 		}
 	}
-	r.scanner.Reset(r.endpoint.answer, format)
+	r.scanner.Reset(r.endpoint.answer, r.scanned(format, from))
 	r.scanner.SetRules(r.provider.Usage)
 	r.record.Status = int64(from.StatusCode())
 	r.record.Streamed = format == wire.FormatSSE

@@ -9,10 +9,12 @@ const bytesPerToken = 4
 func EstimateTokens(n int64) int64 { return (n + bytesPerToken - 1) / bytesPerToken }
 
 // Names of wire's dialects that count in their own way: Messages counts cached
-// input apart, and an answer with embeddings has no output tokens.
+// input apart, an answer with embeddings has no output tokens, and of none nobody
+// knows whether a model was asked.
 const (
 	messagesEndpoint   = "messages"
 	embeddingsEndpoint = "embeddings"
+	noEndpoint         = "none"
 )
 
 // Tokens is what the request has used up, input and output together: what its
@@ -23,30 +25,35 @@ func (r *Record) Tokens() int64 {
 	if r.Counted.Set {
 		return r.Counted.N
 	}
-	text := r.ResponseBytes
+	// Of a gateway that died, or that did not settle yet.
+	asked, text := r.RequestBytes, r.ResponseBytes
 	if r.Streamed {
 		text = 0 // its events say more
 	}
-	return Bound(r.count(text)) // of a gateway that died, or that did not settle yet
+	if r.Endpoint == noEndpoint || asked == 0 {
+		asked, text = 0, 0
+	}
+	return Bound(r.count(asked, text))
 }
 
-// Settle fixes what Tokens gives. text is how many bytes of text the answer had,
-// as far as it came; before is what an earlier request has counted for the same
-// work of the provider.
-func (r *Record) Settle(text, before int64) {
-	r.Counted = Count{Bound(r.count(text) - before), true}
+// Settle fixes what Tokens gives. Where the provider reports nothing, asked and
+// text stand in: how many bytes a model was asked, and how many bytes of text the
+// answer had, as far as it came. before is what earlier requests have counted for
+// the same work of the provider.
+func (r *Record) Settle(asked, text, before int64) {
+	r.Counted = Count{Bound(r.count(asked, text) - before), true}
 }
 
-func (r *Record) count(text int64) int64 {
+func (r *Record) count(asked, text int64) int64 {
 	in, out := Bound(r.InputTokens.N), Bound(r.OutputTokens.N)
 	if r.Endpoint == messagesEndpoint {
 		in += Bound(r.CachedTokens.N) + Bound(r.CacheWrites.N)
 	}
-	if !r.estimated() {
+	if r.whole() || r.Attempt == 0 || r.Status >= 400 || asked <= 0 && text <= 0 {
 		return in + out
 	}
 	if !r.InputTokens.Set {
-		in = EstimateTokens(Bound(r.RequestBytes))
+		in = EstimateTokens(Bound(asked))
 	}
 	if r.Endpoint == embeddingsEndpoint {
 		return in + out
@@ -58,9 +65,7 @@ func (r *Record) count(text int64) int64 {
 	return in + max(out, said)
 }
 
-// estimated reports whether what the provider reported is not all: it was asked
-// for an answer and did not say what the answer cost.
-func (r *Record) estimated() bool {
-	whole := r.UsageSource == UsageProvider && (r.OutputTokens.Set || r.Endpoint == embeddingsEndpoint)
-	return !whole && r.Attempt > 0 && r.Status < 400 && r.RequestBytes > 0 && r.Endpoint != "none"
+// whole reports whether the provider has said what all of the answer cost.
+func (r *Record) whole() bool {
+	return r.UsageSource == UsageProvider && (r.OutputTokens.Set || r.Endpoint == embeddingsEndpoint)
 }

@@ -12,7 +12,7 @@ func TestWhatIsCounted(t *testing.T) {
 			r.Endpoint = "chat_completions"
 		}
 		r.Attempt = 1
-		r.Settle(text, 0)
+		r.Settle(r.RequestBytes, text, 0)
 		if got := r.Tokens(); got != want {
 			t.Errorf("%s: got %d, want %d", name, got, want)
 		}
@@ -32,15 +32,16 @@ func TestWhatIsCounted(t *testing.T) {
 	}, 4000, 4011)
 	f("cut behind a large count", Record{RequestBytes: 4000, Streamed: true, Events: 9, UsageSource: UsagePartial, InputTokens: known(11), OutputTokens: known(500)}, 40, 511)
 	f("refused by the provider", Record{RequestBytes: 400, Status: 400}, 4000, 0)
-	f("no model", Record{RequestBytes: 400, Endpoint: "none"}, 4000, 0)
-	f("no body", Record{}, 4000, 0)
+	f("a stream of a path that nobody knows", Record{RequestBytes: 400, Endpoint: "none", Streamed: true, Events: 3}, 4000, 1100)
+	f("what goes on, read in part", Record{Streamed: true, Events: 3}, 4000, 1000)
+	f("nothing asked, nothing said", Record{Streamed: true, Events: 3}, 0, 0)
 }
 
 // TestWhatWasCountedBefore is not counted again.
 func TestWhatWasCountedBefore(t *testing.T) {
 	r := Record{Attempt: 1, UsageSource: UsageProvider, InputTokens: known(100), OutputTokens: known(20)}
 	for before, want := range map[int64]int64{0: 120, 30: 90, 120: 0, 500: 0} {
-		if r.Settle(0, before); r.Tokens() != want {
+		if r.Settle(0, 0, before); r.Tokens() != want {
 			t.Errorf("%d before: got %d, want %d", before, r.Tokens(), want)
 		}
 	}
@@ -54,5 +55,11 @@ func TestRowsOfTheDeadAreCounted(t *testing.T) {
 	}
 	if r.Streamed, r.ResponseBytes = false, 40; r.Tokens() != 110 {
 		t.Errorf("got %d, want 110", r.Tokens())
+	}
+	if r.Endpoint = "none"; r.Tokens() != 0 {
+		t.Errorf("got %d for what may be no model, want 0", r.Tokens())
+	}
+	if r.Endpoint, r.RequestBytes = "responses", 0; r.Tokens() != 0 {
+		t.Errorf("got %d for what was only read, want 0", r.Tokens())
 	}
 }

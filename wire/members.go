@@ -4,8 +4,8 @@ import "bytes"
 
 const (
 	// levels is how deep the members of interest lie:
-	// choices[0].usage.prompt_tokens_details.cached_tokens.
-	levels = 5
+	// result.message.usage.iterations[0].input_tokens.
+	levels = 6
 	// maxNameBytes bounds a kept string: a model's name.
 	maxNameBytes = 128
 	// maxCount is the largest count that is believed, some 7 * 10^10: it is the
@@ -20,6 +20,7 @@ type findings struct {
 	usage      reported
 	model      name
 	id         name // of the answer
+	deferred   bool // id is that of a request whose answer is to be fetched
 	end        ending
 	failed     bool  // a truthy member error
 	finished   bool  // a choice has its finish reason
@@ -38,13 +39,13 @@ const (
 	stateOver
 )
 
-// stateOf knows the statuses of responses and batches (OpenAI's reference,
-// 2026-11).
+// stateOf knows the statuses of responses and batches (OpenAI's and Anthropic's
+// references, 2026-11).
 func stateOf(status []byte) state {
 	switch string(status) {
-	case "queued", "in_progress", "validating", "finalizing", "cancelling":
+	case "queued", "in_progress", "validating", "finalizing", "cancelling", "canceling":
 		return stateOpen
-	case "completed", "failed", "incomplete", "cancelled", "expired":
+	case "completed", "failed", "incomplete", "cancelled", "expired", "ended":
 		return stateOver
 	}
 	return stateUnknown
@@ -92,7 +93,7 @@ func (m *members) wantsString() bool {
 	switch m.keys[m.nest.depth] {
 	case keyModel, keyID, keyStatus:
 		return m.atTopOrWrapped()
-	case keyType, keyError:
+	case keyType, keyError, keyRequestID:
 		return m.nest.depth == 1
 	case keyFinishReason:
 		return m.nest.depth == 3 && m.keys[2] == keyElement && m.keys[1] == keyChoices
@@ -108,6 +109,12 @@ func (m *members) foundString(s []byte) {
 		m.found.model.set(s)
 	case keyID:
 		m.found.id.set(s)
+		m.found.deferred = false
+	case keyRequestID: // some providers send both
+		if m.found.id.n == 0 {
+			m.found.id.set(s)
+			m.found.deferred = true
+		}
 	case keyStatus:
 		m.found.status = stateOf(s)
 	case keyType:
@@ -166,7 +173,9 @@ func (m *members) foundContainer() {
 }
 
 // atUsage reports whether the value being read is a usage object: at the top, in
-// the object that events wrap an answer in, or in a choice (Moonshot).
+// the object that events wrap an answer in, in a choice (Moonshot), in each of an
+// array of answers (Gemini's own streams that are no SSE), or in the line of a
+// batch's results (Anthropic).
 func (m *members) atUsage() bool {
 	d := m.nest.depth
 	if d > levels {
@@ -174,9 +183,9 @@ func (m *members) atUsage() bool {
 	}
 	switch m.keys[d] {
 	case keyUsage:
-		return m.atTopOrWrapped() || d == 3 && m.keys[2] == keyElement && m.keys[1] == keyChoices
+		return m.atTopOrWrapped() || d == 3 && (m.keys[2] == keyElement && m.keys[1] == keyChoices || m.keys[2] == keyMessage && m.keys[1] == keyResult)
 	case keyUsageMetadata:
-		return d == 1
+		return d == 1 || d == 2 && m.keys[1] == keyElement
 	}
 	return false
 }
@@ -213,5 +222,7 @@ func (m *members) foundNumber() {
 		m.found.usage.set(k, n)
 	case d == m.usageAt+2 && m.keys[d-1] == keyTokenDetails && (k == keyCachedTokens || k == keyReasoningTokens || k == keyCacheCreation):
 		m.found.usage.set(k, n)
+	case d == m.usageAt+3 && m.keys[d-1] == keyElement && m.keys[d-2] == keyIterations:
+		m.found.usage.setStep(k, n)
 	}
 }

@@ -14,6 +14,7 @@ const (
 	FormatOpaque Format = iota
 	FormatJSON
 	FormatSSE
+	FormatLines // a JSON value on each line: the results of a batch
 )
 
 // Scanner follows an answer while it is relayed. It sees the slices that the
@@ -32,6 +33,7 @@ type Scanner struct {
 	usage        reported
 	model        name
 	id           name
+	deferred     bool // id names a request
 	status       state
 	background   bool
 	ended        bool
@@ -99,6 +101,8 @@ func (s *Scanner) Write(p []byte) {
 	switch s.format {
 	case FormatJSON:
 		s.value(p)
+	case FormatLines:
+		s.results(p)
 	case FormatSSE:
 		s.hasCR = bytes.IndexByte(p, '\r') >= 0
 		s.lines(p)
@@ -116,6 +120,8 @@ func (s *Scanner) Finish() {
 	switch s.format {
 	case FormatJSON:
 		s.json.finish()
+	case FormatLines:
+		s.takeResult()
 	case FormatSSE:
 		if s.hasData && (s.json.whole() || s.isDone()) {
 			s.evaluate()
@@ -127,7 +133,21 @@ func (s *Scanner) Finish() {
 func (s *Scanner) Usage() Usage { return s.usage.by(s.dialect, s.rules) }
 
 // ID is the answer's own id, under the same terms as Model.
-func (s *Scanner) ID() []byte { return s.id.bytes() }
+func (s *Scanner) ID() []byte {
+	if s.deferred {
+		return nil
+	}
+	return s.id.bytes()
+}
+
+// DeferredID is the id that an answer has in place of its own: that of a request
+// whose answer is to be fetched later (xAI's deferred completions).
+func (s *Scanner) DeferredID() []byte {
+	if !s.deferred {
+		return nil
+	}
+	return s.id.bytes()
+}
 
 // Over reports whether the answer is a response or batch that says of itself
 // that the provider has ended it.
@@ -185,7 +205,7 @@ func (s *Scanner) Ended() bool {
 	switch {
 	case s.format == FormatJSON:
 		return s.json.whole()
-	case s.format == FormatOpaque, s.dialect == DialectNone, s.dialect == DialectEmbeddings:
+	case s.format == FormatOpaque, s.format == FormatLines, s.dialect == DialectNone, s.dialect == DialectEmbeddings:
 		return s.finished || s.ended
 	}
 	return s.ended || s.finished && s.finishReason
@@ -211,6 +231,33 @@ func (s *Scanner) value(p []byte) {
 	}
 }
 
+// results reads an answer with a JSON value on each line.
+func (s *Scanner) results(p []byte) {
+	for {
+		end := bytes.IndexByte(p, '\n')
+		if end < 0 {
+			s.json.write(p)
+			return
+		}
+		s.json.write(p[:end])
+		s.takeResult()
+		p = p[end+1:]
+	}
+}
+
+// takeResult adds what a line reports: each is of a call of its own. Its input has
+// the cached input in it, in which Anthropic leaves it out.
+func (s *Scanner) takeResult() {
+	if s.json.whole() {
+		u := s.json.found.usage.by(DialectMessages, s.rules)
+		s.usage.Input.add(u.Input.N + u.CachedInput.N + u.CacheWrite.N)
+		s.usage.Output.add(u.Output.N)
+		s.usage.CachedInput.add(u.CachedInput.N)
+		s.usage.CacheWrite.add(u.CacheWrite.N)
+	}
+	s.json.reset()
+}
+
 // take counts what a whole JSON value says.
 func (s *Scanner) take(f *findings) {
 	s.usage.merge(&f.usage)
@@ -218,7 +265,7 @@ func (s *Scanner) take(f *findings) {
 		s.model = f.model
 	}
 	if f.id.n > 0 {
-		s.id = f.id
+		s.id, s.deferred = f.id, f.deferred
 	}
 	if f.status != stateUnknown {
 		s.status = f.status

@@ -24,7 +24,7 @@ func FuzzScanner(f *testing.F) {
 		for i, c := range cuts {
 			sizes = append(sizes[:i], 1+int(c))
 		}
-		dialect, form := Dialect(d%6), Format(format%3)
+		dialect, form := Dialect(d%6), Format(format%4)
 		whole := scan(dialect, form, string(answer), len(answer)+1)
 		split := scan(dialect, form, string(answer), sizes...)
 		for _, when := range []string{"before", "after"} {
@@ -49,6 +49,9 @@ func FuzzScannerMembers(f *testing.F) {
 		`{"usage":{"completion_tokens":1`, `{"usage":{"completion_tokens":01}}`, `{"error":-1e+0,}`, `{"usage":{"input_tokens":18446744073709551617,"x":1e+}}`, `[{"model":"m"}]`,
 		`{"usage":{"total_tokens":2.60e+1,"prompt_tokens":2600e-2,"cache_write_tokens":1e308,"completion_tokens":0.00026E5}}`,
 		`{"choices":[{"usage":{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":3}}}],"usageMetadata":{"thoughtsTokenCount":3}}`,
+		`[{"usageMetadata":{"totalTokenCount":9}},{"usageMetadata":{"thoughtsTokenCount":3,"iterations":[{"input_tokens":2}]}}]`,
+		`{"result":{"message":{"usage":{"input_tokens":4,"iterations":[{"input_tokens":2},{"output_tokens":1}]}},"usage":{"input_tokens":9}},"request_id":"r"}`,
+		`{"message":{"usage":{"iterations":[{"input_tokens":2,"cache_read_input_tokens":7},[{"input_tokens":9}],{"output_tokens":1,"cache_creation_input_tokens":5}]}}}`,
 		`{"choices":[{"finish_reason":"stop"},{"finish_reason":null}]}`, `{"choices":{"a":{"finish_reason":"stop"}},"type":"error"}`,
 	} {
 		f.Add([]byte(s), uint8(3))
@@ -131,16 +134,17 @@ func (r *reference) scalar(tok json.Token, path string) {
 	case path == "/choices/[]/finish_reason" && isString:
 		r.finished = true
 	}
-	for _, wrap := range []string{"", "/response", "/message", "/x_groq", "/choices/[]"} {
+	for _, wrap := range []string{"", "/response", "/message", "/x_groq", "/choices/[]", "/result/message"} {
 		rest, ok := strings.CutPrefix(path, wrap+"/")
 		switch {
-		case !ok || wrap == "/choices/[]" && !strings.HasPrefix(rest, "usage/"):
+		case !ok || (wrap == "/choices/[]" || wrap == "/result/message") && !strings.HasPrefix(rest, "usage/"):
 		case (rest == "model" || rest == "modelVersion") && isString && isIdentifier(str):
 			r.model = str
 		case isNumber:
 			r.count(rest, string(number))
 		}
 	}
+	path = strings.TrimPrefix(path, "/[]") // one of an array of answers
 	if rest, ok := strings.CutPrefix(path, "/usageMetadata/"); ok && isNumber {
 		r.count("usage/"+rest, string(number))
 	}
@@ -174,6 +178,18 @@ func (r *reference) count(path, number string) {
 	n, ok := referenceCount(number)
 	if !ok {
 		return
+	}
+	if step, ok := strings.CutPrefix(path, "usage/iterations/[]/"); ok {
+		switch step {
+		case "input_tokens":
+			r.usage.steps.Input.add(n)
+		case "output_tokens":
+			r.usage.steps.Output.add(n)
+		case "cache_read_input_tokens":
+			r.usage.steps.CachedInput.add(n)
+		case "cache_creation_input_tokens", "cache_write_tokens":
+			r.usage.steps.CacheWrite.add(n)
+		}
 	}
 	switch details.Replace(path) {
 	case "usage/prompt_tokens", "usage/input_tokens", "usage/promptTokenCount":

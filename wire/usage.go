@@ -27,7 +27,28 @@ type reported struct {
 	Usage
 	total    Count
 	thoughts bool // from Gemini's own API, whose reasoning is always apart
+	// steps are the sums over usage.iterations, where Anthropic lists each sampling
+	// of a call. Its counts beside them leave out those of compaction and of advisors
+	// (its documentation, "Compaction", 2026-11).
+	steps Usage
 }
+
+// setStep adds a count of one of the iterations.
+func (r *reported) setStep(name key, n int64) {
+	switch name {
+	case keyInputTokens:
+		r.steps.Input.add(n)
+	case keyOutputTokens:
+		r.steps.Output.add(n)
+	case keyCacheRead:
+		r.steps.CachedInput.add(n)
+	case keyCacheCreation:
+		r.steps.CacheWrite.add(n)
+	}
+}
+
+// add sums up, as far as counts go.
+func (c *Count) add(n int64) { *c = Count{min(c.N+n, maxCount), true} }
 
 // set keeps a count under the member's name; unknown names are ignored. A count
 // never shrinks: reports are cumulative in every dialect, and a last event that
@@ -65,6 +86,10 @@ func (r *reported) merge(later *reported) {
 		{&r.CacheWrite, &later.CacheWrite},
 		{&r.Reasoning, &later.Reasoning},
 		{&r.total, &later.total},
+		{&r.steps.Input, &later.steps.Input},
+		{&r.steps.Output, &later.steps.Output},
+		{&r.steps.CachedInput, &later.steps.CachedInput},
+		{&r.steps.CacheWrite, &later.steps.CacheWrite},
 	} {
 		if c.from.Set {
 			c.to.raise(c.from.N)
@@ -75,9 +100,17 @@ func (r *reported) merge(later *reported) {
 
 // by gives what was reported as input and output. Where there is a total, the
 // two never add up to less: what it has beyond them is output that was not
-// listed, such as reasoning. A total without its parts is input.
+// listed, such as reasoning. A total without its parts is input. Reasoning that is
+// larger than the output cannot be a part of it.
 func (r *reported) by(d Dialect, rules UsageRules) Usage {
 	u := r.Usage
+	for _, c := range [...]struct{ to, from *Count }{
+		{&u.Input, &r.steps.Input}, {&u.Output, &r.steps.Output}, {&u.CachedInput, &r.steps.CachedInput}, {&u.CacheWrite, &r.steps.CacheWrite},
+	} {
+		if c.from.Set {
+			c.to.raise(c.from.N)
+		}
+	}
 	switch {
 	case d == DialectMessages && (u.Input.Set || u.Output.Set):
 		// The dialect has no total: cached input is counted beside the input.
@@ -91,6 +124,9 @@ func (r *reported) by(d Dialect, rules UsageRules) Usage {
 		u.Input = Count{max(0, r.total.N-u.Output.N), true}
 	case r.total.N > u.Input.N+u.Output.N:
 		u.Output = Count{r.total.N - u.Input.N, true}
+	}
+	if u.Output.Set && u.Reasoning.N > u.Output.N {
+		u.Output.N += u.Reasoning.N
 	}
 	return u
 }
@@ -121,7 +157,10 @@ const (
 	keyReasoningTokens
 	keyTotalTokens
 	keyTokenDetails // prompt_tokens_details and its kin
+	keyIterations
+	keyResult
 	keyID
+	keyRequestID
 	keyStatus
 	keyBackground
 	keyOutput
@@ -174,9 +213,15 @@ func keyOf(name []byte) key {
 		return keyTotalTokens
 	case "prompt_tokens_details", "input_tokens_details", "completion_tokens_details", "output_tokens_details":
 		return keyTokenDetails
+	case "iterations":
+		return keyIterations
+	case "result":
+		return keyResult
 	case "id":
 		return keyID
-	case "status":
+	case "request_id":
+		return keyRequestID
+	case "status", "processing_status": // Anthropic's batches
 		return keyStatus
 	case "background":
 		return keyBackground

@@ -77,11 +77,29 @@ func (b *Book) Start(ctx context.Context, w Work, counted int64, now time.Time) 
 	return nil
 }
 
+// Progress reports whether work is known that has not ended, and adds tokens to what
+// was counted for it: a part of its result was read, whose count nobody tells.
+func (b *Book) Progress(ctx context.Context, w Work, tokens int64) (known bool, err error) {
+	err = b.db.Read.QueryRowContext(ctx, "SELECT 1 FROM deferred_work"+one, w.Tenant, w.Provider, w.ID).Scan(&known)
+	if err == nil {
+		err = b.db.Write.QueryRowContext(ctx, "UPDATE deferred_work SET counted = counted + ?"+one+" RETURNING 1", tokens, w.Tenant, w.Provider, w.ID).Scan(&known)
+	}
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("cannot change work of a provider: %w", err)
+	}
+	return true, nil
+}
+
+// one finds a piece of work.
+const one = " WHERE tenant = ? AND provider = ? AND id = ?"
+
 // Finish reports whether work that has ended is to be counted now, and how many
-// tokens its beginning has counted. Of all calls for the same work one is
+// tokens were counted before. Of all calls for the same work one is
 // answered with true.
 func (b *Book) Finish(ctx context.Context, w Work) (counted int64, first bool, err error) {
-	const one = " WHERE tenant = ? AND provider = ? AND id = ?"
 	// Most results that are fetched were counted, or are not ours to count: they
 	// wait for no other writer.
 	err = b.db.Read.QueryRowContext(ctx, "SELECT counted FROM deferred_work"+one, w.Tenant, w.Provider, w.ID).Scan(&counted)

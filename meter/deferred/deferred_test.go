@@ -103,3 +103,29 @@ func TestWorkIsForgotten(t *testing.T) {
 		}
 	}
 }
+
+// TestProgressOfWork: what is read in part is not counted again at the end; work
+// that is not known makes none.
+func TestProgressOfWork(t *testing.T) {
+	ctx := context.Background()
+	b, database := open(t, filepath.Join(t.TempDir(), "ownkey.db"))
+	defer func() { _ = database.Close() }()
+	w := Work{"acme", "openai", "resp_1"}
+	progress := func(w Work, want bool) {
+		t.Helper()
+		if known, err := b.Progress(ctx, w, 100); err != nil || known != want {
+			t.Errorf("%v: known %v, want %v, %v", w, known, want, err)
+		}
+	}
+	progress(w, false)
+	if err := b.Start(ctx, w, 7, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	progress(Work{"rival", "openai", "resp_1"}, false)
+	progress(w, true)
+	progress(w, true)
+	if counted, first, err := b.Finish(ctx, w); counted != 207 || !first || err != nil {
+		t.Errorf("at the end %d were counted, %v, %v", counted, first, err)
+	}
+	progress(w, false)
+}
