@@ -80,7 +80,7 @@ func (k *Keeper) askVectors(ctx context.Context, who Caller, model string, texts
 	}
 	all := make([][]float32, len(texts))
 	for _, d := range out.Data {
-		if d.Index < 0 || d.Index >= len(all) || len(d.Embedding) == 0 {
+		if d.Index < 0 || d.Index >= len(all) || len(d.Embedding) == 0 || len(d.Embedding) > maxDims {
 			return nil, errAnswer
 		}
 		all[d.Index] = d.Embedding

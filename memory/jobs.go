@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"sync"
@@ -126,14 +127,9 @@ type due struct {
 
 // start begins all that is due and may run.
 func (q *queue) start(ctx context.Context) error {
-	var all []due
 	now := time.Now()
-	err := each(ctx, q.k.o.Read, func(rows *sql.Rows) error {
-		var d due
-		err := rows.Scan(&d.who.Tenant, &d.kind, &d.who.Token)
-		all = append(all, d)
-		return err
-	}, "SELECT DISTINCT tenant, kind, token FROM jobs WHERE not_before <= ?", now.UnixMicro())
+	q.forget(now)
+	all, err := q.k.causes(ctx, now)
 	for i := 0; err == nil && i < len(all); i++ {
 		d := all[i]
 		for err == nil && !q.waiting(d.who, now) && q.enter(d.who.Tenant) {
@@ -153,6 +149,35 @@ func (q *queue) start(ctx context.Context) error {
 	return err
 }
 
+// nextCause finds who has jobs, in order: for each by a search of its own, however
+// many jobs there are.
+const nextCause = `SELECT j.tenant, j.kind, j.token, EXISTS (SELECT 1 FROM jobs d WHERE d.tenant = j.tenant AND d.kind = j.kind AND d.token = j.token AND d.not_before <= ?4) FROM (
+	SELECT * FROM (SELECT tenant, kind, token FROM jobs WHERE tenant = ?1 AND kind = ?2 AND token > ?3 ORDER BY token LIMIT 1) UNION ALL
+	SELECT * FROM (SELECT tenant, kind, token FROM jobs WHERE tenant = ?1 AND kind > ?2 ORDER BY kind, token LIMIT 1) UNION ALL
+	SELECT * FROM (SELECT tenant, kind, token FROM jobs WHERE tenant > ?1 ORDER BY tenant, kind, token LIMIT 1) LIMIT 1) j`
+
+// causes lists whose jobs of which kind are due.
+func (k *Keeper) causes(ctx context.Context, now time.Time) (all []due, err error) {
+	next, err := k.o.Read.PrepareContext(ctx, nextCause)
+	if err != nil {
+		return nil, err
+	}
+	defer next.Close() //nolint:errcheck // it was read
+	for d := (due{kind: -1}); ; {
+		isDue := false
+		err := next.QueryRowContext(ctx, d.who.Tenant, d.kind, d.who.Token, now.UnixMicro()).Scan(&d.who.Tenant, &d.kind, &d.who.Token, &isDue)
+		if err == sql.ErrNoRows {
+			return all, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if isDue {
+			all = append(all, d)
+		}
+	}
+}
+
 // wait keeps what a token causes back for a while.
 func (q *queue) wait(who Caller, d time.Duration) {
 	if d <= 0 {
@@ -163,15 +188,19 @@ func (q *queue) wait(who Caller, d time.Duration) {
 	q.waits[who] = time.Now().Add(d)
 }
 
+// forget lets go of waits that are over, whether anybody comes to ask or not: what
+// a token caused may have been deleted meanwhile.
+func (q *queue) forget(now time.Time) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	maps.DeleteFunc(q.waits, func(_ Caller, until time.Time) bool { return !now.Before(until) })
+}
+
 func (q *queue) waiting(who Caller, now time.Time) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	until, ok := q.waits[who]
-	if ok && !now.Before(until) {
-		delete(q.waits, who)
-		return false
-	}
-	return ok
+	return ok && now.Before(until)
 }
 
 func (q *queue) enter(tenant string) bool {

@@ -52,7 +52,7 @@ const (
 // has the bucket's turn.
 func (r *resident) measure() {
 	size := residentBytes + r.text + r.index.Bytes() + int64(cap(r.items))*itemBytes + int64(len(r.numbers))*numberBytes +
-		int64(cap(r.vectors.of))*int64(unsafe.Sizeof([]float32{})) + int64(cap(r.pinned)+cap(r.left))*8
+		int64(cap(r.vectors.of))*int64(unsafe.Sizeof([]float32{})) + int64(cap(r.pinned)+cap(r.left)+cap(r.vectors.set))*8
 	r.held.Add(size - r.measured.Swap(size))
 }
 

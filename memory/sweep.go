@@ -88,6 +88,12 @@ func (k *Keeper) followTenants(ctx context.Context) error {
 			errs = append(errs, k.deleteTenant(ctx, t))
 		}
 	}
+	k.households.Range(func(t string, _ *household) bool { // of those that have nothing here, too
+		if !k.o.Tenants(t) {
+			k.households.Delete(t)
+		}
+		return true
+	})
 	return errors.Join(errs...)
 }
 
@@ -109,7 +115,6 @@ func (k *Keeper) deleteTenant(ctx context.Context, tenant string) error {
 	}
 	err := k.forgetAnswers(ctx, "tenant = ?", tenant)
 	_ = k.erase(ctx) // it counts what is late
-	k.households.Delete(tenant)
 	delete(k.models, tenant)
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // vectors are what the tenant's embedding model made of a bucket's memories:
@@ -14,7 +15,14 @@ import (
 type vectors struct {
 	dims int
 	of   [][]float32
+	// set has the numbers of those that there are, and of some that were: what has
+	// other dimensions goes without a look at all memories.
+	set []int
 }
+
+// maxDims is how many dimensions a vector may have: embedding models have up to
+// some 4,000, and a tenant's own provider says what it likes.
+const maxDims = 8192
 
 func (k *Keeper) loadVectors(ctx context.Context, b *bucket, r *resident) error {
 	model := k.o.Settings(b.key.tenant).Embeddings
@@ -41,15 +49,30 @@ func (r *resident) setVector(id string, v []float32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.vectors.dims != len(v) { // another model: what there was can not be compared
-		for _, old := range r.vectors.of {
-			r.text -= int64(4 * len(old))
+		for _, i := range r.vectors.set {
+			r.text -= int64(4 * len(r.vectors.of[i]))
+			r.vectors.of[i] = nil
 		}
-		clear(r.vectors.of)
+		r.vectors.set = r.vectors.set[:0]
 		r.vectors.dims = len(v)
 	}
 	r.text += int64(4 * (len(v) - len(r.vectors.of[n])))
+	if r.vectors.of[n] == nil {
+		r.vectors.note(n)
+	}
 	r.vectors.of[n] = v
 	r.answers.forget()
+}
+
+// note adds a number to set, and takes those out that are no more, when they are
+// as many as the others could be.
+func (v *vectors) note(n int) {
+	if len(v.set) >= 2*len(v.of) {
+		v.set = slices.DeleteFunc(v.set, func(i int) bool { return v.of[i] == nil || i == n })
+		slices.Sort(v.set)
+		v.set = slices.Compact(v.set)
+	}
+	v.set = append(v.set, n)
 }
 
 // cosines compares a question's vector with every memory's, exactly; nil if

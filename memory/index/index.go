@@ -215,8 +215,13 @@ func (x *Index) place(at int, d *Document) {
 	}
 }
 
+// maxNameTerms is how many terms of a name are looked for in a question: people
+// have fewer, and a question is compared with all names.
+const maxNameTerms = 8
+
 func (x *Index) nameTerms(name string) []uint32 {
 	words := terms.Append(nil, name)
+	words = words[:min(len(words), maxNameTerms)]
 	own := make([]uint32, len(words))
 	for i, w := range words {
 		own[i] = x.term(w)

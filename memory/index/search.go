@@ -36,15 +36,16 @@ type Found struct {
 type search struct {
 	words   []string
 	terms   []uint32
-	base    []float32 // by document
-	talk    []float32 // by conversation
-	asked   []bool    // by speaker
+	stands  map[uint32]bool // the terms
+	base    []float32       // by document
+	talk    []float32       // by conversation
+	asked   []bool          // by speaker
 	cosines []float32
 	ideal   float32
 	weights *Weights
 }
 
-var searches = sync.Pool{New: func() any { return &search{} }}
+var searches = sync.Pool{New: func() any { return &search{stands: map[uint32]bool{}} }}
 
 // Query is what is searched for.
 type Query struct {
@@ -87,11 +88,12 @@ func (s *search) begin(x *Index, question string) {
 	question = question[max(0, len(question)-maxQuestionBytes):]
 	s.words = terms.Append(s.words[:0], question)
 	s.terms = s.terms[:0]
+	clear(s.stands)
 	for _, w := range s.words {
 		if t, ok := x.terms[w]; !ok {
 			s.ideal += float32(math.Log(1+(float64(x.turns.n)+.5)/.5)) * (s.weights.K1 + 1)
-		} else if !slices.Contains(s.terms, t) {
-			s.terms = append(s.terms, t)
+		} else if !s.stands[t] {
+			s.terms, s.stands[t] = append(s.terms, t), true
 		}
 	}
 	s.base = zeroed(s.base, len(x.docs))
@@ -100,7 +102,9 @@ func (s *search) begin(x *Index, question string) {
 	for _, name := range x.names {
 		named := len(name) > 0
 		for _, t := range name {
-			named = named && slices.Contains(s.terms, t)
+			if named = s.stands[t]; !named {
+				break
+			}
 		}
 		s.asked = append(s.asked, named)
 	}
