@@ -279,6 +279,10 @@ func TestSecretIdsEnd(t *testing.T) {
 		if strings.TrimSpace(ttl) != "7776000" {
 			t.Errorf("%s: a secret id lives for %q seconds, want 90 days", identity, ttl)
 		}
+		role := "auth/approle/role/ownkey-" + identity
+		if lives := v.Script("vault read -field=token_ttl " + role + "; echo; vault read -field=token_max_ttl " + role); strings.Join(strings.Fields(lives), " ") != "3600 86400" {
+			t.Errorf("%s: a token lives for %q, want an hour, and a day at most", identity, lives)
+		}
 		v.Script(SetupScript("transit", "unused"))
 		after := read("ownkey-" + identity + ".secret-id")
 		if n := count(); n != 1 || after == before || after == "" {

@@ -214,3 +214,44 @@ func TestOnlyWhatMakeTestRunsCounts(t *testing.T) {
 		}
 	}
 }
+
+// TestMakeTestIsWhatTheReadmeSays: lint, every test of this module with the race
+// detector (those that cannot have it, without), and the SDKs of Python, Node
+// and Go; and make hostile lets the attack go on for a minute.
+func TestMakeTestIsWhatTheReadmeSays(t *testing.T) {
+	text, err := os.ReadFile(root + "Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	runs := suite(string(text), "test")
+	tests := existing(t)
+	var raced, bare int
+	for name, files := range tests {
+		if strings.Contains(name, ".") || strings.Contains(name, "/") {
+			continue
+		}
+		for _, file := range files {
+			if module(path.Dir(file)) != "." {
+				continue // a tool's
+			}
+			if slices.ContainsFunc(runs, func(r run) bool { return slices.Contains(r.build.BuildTags, "race") && r.runs(file, name) }) {
+				raced++
+			} else if bare++; path.Base(file) != "alloc_test.go" {
+				t.Errorf("%s of %s runs without the race detector", name, file)
+			}
+		}
+	}
+	if raced < 500 || bare == 0 {
+		t.Errorf("%d tests with the race detector, %d without", raced, bare)
+	}
+	for _, want := range []string{"test: check ", "check: $(LINT) ", "\t$(LINT) run ./...\n", "hostile: ", "\tOWNKEY_HOSTILE_TIME=1m $(GO) test "} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the Makefile has no %q", want)
+		}
+	}
+	for _, script := range []string{"conformance/python/openai_suite.py", "conformance/python/anthropic_suite.py", "conformance/node/openai.mjs", "conformance/node/anthropic.mjs"} {
+		if len(tests[script]) != 1 {
+			t.Errorf("no test that make test runs names %s", script)
+		}
+	}
+}
