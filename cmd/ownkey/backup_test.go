@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -351,5 +352,39 @@ func TestRestoreRefuses(t *testing.T) {
 		if out, status := p.verb("", args...); status == 0 || !strings.Contains(out, "was interrupted") {
 			t.Errorf("%v: %d %s", args, status, out)
 		}
+	}
+}
+
+// TestBackupHasWhatWaitsForClickHouse: batches that no server has taken yet are in
+// the archive, and on the disk again after a restore.
+func TestBackupHasWhatWaitsForClickHouse(t *testing.T) {
+	s := newStand(t, "meter: {clickhouse: {url: 'http://127.0.0.1:1', timeout: 1s}}\n")
+	for range 5 {
+		if status, body := s.chat(s.token, "gpt-4o", "hello"); status != 200 {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	data := filepath.Join(s.dir, "data")
+	waiting := func() (names []string) {
+		found, err := filepath.Glob(filepath.Join(data, segmentsDir, "*.segment"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			names = append(names, filepath.Base(f))
+		}
+		return names
+	}
+	s.eventually("a segment", func() bool { return len(waiting()) > 0 })
+	s.stop()
+	before := waiting()
+	archive := filepath.Join(s.dir, "backup.tar.gz")
+	s.want("", "backup", "--config", s.config, archive)
+	if err := os.Rename(data, data+"-before"); err != nil {
+		t.Fatal(err)
+	}
+	s.want("", "restore", "--config", s.config, archive)
+	if after := waiting(); len(before) == 0 || !slices.Equal(before, after) {
+		t.Errorf("before %v, after the restore %v", before, after)
 	}
 }

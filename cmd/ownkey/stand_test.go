@@ -120,3 +120,41 @@ func TestADataDirectoryHasOneGateway(t *testing.T) {
 		t.Errorf("the first one: %d %s", status, body)
 	}
 }
+
+// TestNoCredentialOfThePlatform: a provider's key in the environment is used for
+// nobody, and the configuration has no place for one. A tenant without a
+// credential is refused, and no provider hears of it.
+func TestNoCredentialOfThePlatform(t *testing.T) {
+	s := newStand(t, "", func(s *stand) {
+		for _, name := range []string{"OPENAI_API_KEY", "OPENAI_KEY", "ANTHROPIC_API_KEY", "OWNKEY_CREDENTIAL", "OWNKEY_OPENAI_API_KEY"} {
+			s.env = append(s.env, name+"="+goodKey)
+		}
+	})
+	s.want("", "tenant", "create", "poor")
+	poor := strings.TrimSpace(s.want("", "token", "create", "--tenant", "poor"))
+	before := len(s.provider.Requests())
+	for _, model := range []string{"openai/gpt-4o", "gpt-4o", "anthropic/claude-4"} {
+		if status, body := s.chat(poor, model, "Hello"); status != http.StatusPreconditionFailed || !strings.Contains(body, "credential_missing") {
+			t.Errorf("%s: %d %s", model, status, body)
+		}
+	}
+	if n := len(s.provider.Requests()) - before; n != 0 {
+		t.Errorf("%d requests reached the provider", n)
+	}
+	if status, body := s.chat(s.token, "gpt-4o", "Hello"); status != http.StatusOK { // the double is there
+		t.Errorf("a tenant with a credential: %d %s", status, body)
+	}
+	text, err := os.ReadFile(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"api_key", "credential", "secret", "token"} {
+		config := filepath.Join(s.dir, key+".yaml")
+		if err := os.WriteFile(config, []byte(strings.Replace(string(text), "openai: {", "openai: {"+key+": x, ", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, status := s.verb("", "check", "--config", config); status != 2 || !strings.Contains(out, "providers.openai."+key) {
+			t.Errorf("a provider with %s: %d %s", key, status, out)
+		}
+	}
+}
