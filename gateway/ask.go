@@ -189,7 +189,9 @@ func (a *asking) route(path string, body []byte) error {
 		return refuse(codeNotAllowed, "the token that caused this call may not use this model")
 	}
 	var err error
-	if a.stored, err = t.Credential(name, ""); err != nil {
+	if a.stored, err = a.caller.Credential(name, ""); errors.Is(err, directory.ErrNotAllowed) {
+		return refuse(codeNotAllowed, "the token that caused this call may not use the credential")
+	} else if err != nil {
 		return refuse(codeCredentialMissing, "this tenant has no credential for provider "+name)
 	}
 	return nil

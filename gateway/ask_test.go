@@ -157,3 +157,26 @@ func TestMemoryDoesNotRepeatWhatIsWrong(t *testing.T) {
 		t.Errorf("%d calls, want 21", n)
 	}
 }
+
+// TestMemoryAsksOnNoCredentialThatTheTokenMayNotUse: what a token causes is paid for
+// with the credentials that it may use.
+func TestMemoryAsksOnNoCredentialThatTheTokenMayNotUse(t *testing.T) {
+	d := &dear{}
+	h := newDearHouse(t, d, directory.Limits{})
+	team := h.store("acme", "main", "team-a", secondKey)
+	h.stores(h.mint("acme", directory.NewToken{Label: "nobody", Credentials: []string{"nobody"}}))
+	for _, r := range h.askedFor("refused", 21) {
+		if r["error_code"] != "not_allowed" {
+			t.Errorf("record: %v", r)
+		}
+	}
+	if n := d.calls.Load(); n != 0 {
+		t.Errorf("%d calls on a credential that the token may not use", n)
+	}
+	h.stores(h.mint("acme", directory.NewToken{Label: "team", Credentials: []string{"team-*"}}))
+	for _, r := range h.askedFor("completed", 21) {
+		if r["credential"] != team.ID {
+			t.Errorf("record: %v", r)
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -222,6 +224,33 @@ func isJSON(contentType []byte) bool {
 	return bytes.EqualFold(contentType, []byte("application/json")) ||
 		len(contentType) > 5 && bytes.EqualFold(contentType[len(contentType)-5:], []byte("+json"))
 }
+
+var errCharset = refuse(codeInvalidRequest, "header Content-Type: a JSON body is read as UTF-8 (RFC 8259), so charset may be utf-8 only; leave it out")
+
+// asUTF8 reports whether whoever believes a Content-Type reads the ASCII in a body as
+// UTF-8 has it. In others, such as utf-7, a body could name another model.
+func asUTF8(contentType []byte) bool {
+	for first := true; len(contentType) > 0; first = false {
+		var param []byte
+		param, contentType, _ = bytes.Cut(contentType, []byte(";"))
+		name, value, _ := bytes.Cut(param, []byte("="))
+		if name = bytes.TrimSpace(name); first || len(name) < len("charset") || !bytes.EqualFold(name[:len("charset")], []byte("charset")) {
+			continue
+		}
+		value = bytes.Trim(value, " \t\"'")
+		if end := bytes.IndexAny(value, " ,"); end >= 0 {
+			value = value[:end]
+		}
+		if !slices.ContainsFunc(asciiCharsets, func(one string) bool { return strings.EqualFold(one, string(value)) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// asciiCharsets mean ASCII by each byte below 128. Clients name them for bodies that
+// are no more than that; what is beyond it has to be UTF-8.
+var asciiCharsets = []string{"utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "windows-1252"}
 
 // hasBody reports whether a request brings a body.
 func hasBody(h *fasthttp.RequestHeader) bool {

@@ -91,3 +91,21 @@ func TestLargeJSON(t *testing.T) {
 		t.Errorf("%d bytes are still held", held)
 	}
 }
+
+// TestCharsets: a body whose charset is not read as we read it could name another
+// model than the one that was judged.
+func TestCharsets(t *testing.T) {
+	h := newHouse(t)
+	for kind, taken := range map[string]bool{
+		"application/json": true, "application/json; charset=utf-8": true, `application/json;charset="UTF-8"; x=y`: true, "application/json; charset=ISO-8859-1": true,
+		"application/json; charset=utf-8, application/json": true, "charset=utf-7": true, // no parameter
+		"application/json; charset=utf-7": false, "application/json;Charset = UTF-7": false, "application/json; charset=utf-8; charset=utf-7": false,
+		"application/json; charset=unicode_escape": false, "application/json; charset*=utf-7": false, "text/plain; charset=utf-16": false, "application/json; charset=": false,
+	} {
+		before := len(h.provider.Requests())
+		a := h.do("POST", "/v1/chat/completions", chatBody("gpt-4o-mini", false), "Content-Type", kind)
+		if reached := len(h.provider.Requests()) > before; reached != taken || !taken && (a.status != 400 || a.code() != "invalid_request" || !strings.Contains(a.body, "charset")) {
+			t.Errorf("%s: reached the provider: %v, %d %s", kind, reached, a.status, a.body)
+		}
+	}
+}

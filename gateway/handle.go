@@ -208,6 +208,9 @@ func (r *request) read() error {
 		r.model = r.head.Model
 		return r.setAside(0)
 	}
+	if !asUTF8(h.ContentType()) {
+		return errCharset
+	}
 	readHead := wire.ReadHead
 	if r.endpoint.request == wire.DialectNone {
 		readHead = wire.ReadAnyHead

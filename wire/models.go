@@ -15,8 +15,8 @@ const (
 // (Head.Model), as long as visit returns true, and reports whether it always
 // did: alternatives (OpenRouter's models, LiteLLM's fallbacks), models of tools,
 // of a session's parts, of each request in a batch. A name is a string in the
-// value of a member whose name ends with model or models, or is model_id,
-// model_name or fallbacks; in an object there, its members id, name and model.
+// value of a member whose name ends with model, models or fallbacks, or is model_id
+// or model_name; in an object there, its members id, name and model.
 // What is said in a conversation, schemas and labels are left out. The body is
 // one that ReadHead has accepted; the name is borrowed for the call. The time is
 // linear in the body.
@@ -90,12 +90,12 @@ func naming(key []byte) bool {
 		return false
 	}
 	key = unescape(key)
-	for _, end := range [...]string{"model", "models"} {
+	for _, end := range [...]string{"model", "models", "fallbacks"} {
 		if len(key) >= len(end) && bytes.EqualFold(key[len(key)-len(end):], []byte(end)) {
 			return true
 		}
 	}
-	for _, name := range [...]string{"model_id", "model_name", "fallbacks"} {
+	for _, name := range [...]string{"model_id", "model_name"} {
 		if bytes.EqualFold(key, []byte(name)) {
 			return true
 		}

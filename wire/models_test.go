@@ -32,6 +32,7 @@ func TestOtherModels(t *testing.T) {
 	f(`{"models":["b", "\u0063"] , "x" : 1, "model" : "a"}`, "b", "c")
 	f(`{"m\u006fdels":["b"],"MODELS":["c"]}`, "b", "c")
 	f(`{"fallbacks":["a",{"model":"b"},{"c":["d"]}]}`, "a", "b", "d")
+	f(`{"model":"a","context_window_fallbacks":[{"a":["b"]}],"content_policy_fallbacks":[{"a":["c"]}]}`, "b", "c")
 	f(`{"models":[{"id":"a","provider":"x"},{"name":"b"}]}`, "a", "b")
 	// A model that is an object.
 	f(`{"model":{"id":"claude","speed":"fast"}}`, "claude")

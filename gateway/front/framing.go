@@ -27,10 +27,14 @@ var (
 // Content-Length and Transfer-Encoding, or a coding that is not chunked (6.1,
 // 6.3); lines that end in a bare LF, and a bare CR (2.2); folded lines (5.2);
 // white space before a colon and names that are no tokens (5.1); no Host in
-// HTTP/1.1 (3.2); versions that are not 1.0 or 1.1; chunked in HTTP/1.0 (6.1).
+// HTTP/1.1 (3.2); versions that are not 1.0 or 1.1; chunked in HTTP/1.0 (6.1); and
+// methods that are not in capitals, which some servers take for those that are.
 func strictFraming(h *fasthttp.RequestHeader) (length int, err error) {
 	protocol := h.Protocol()
 	if string(protocol) != "HTTP/1.1" && string(protocol) != "HTTP/1.0" {
+		return 0, ErrFraming
+	}
+	if !capitals(h.Method()) {
 		return 0, ErrFraming
 	}
 	if len(h.Host()) == 0 && string(protocol) == "HTTP/1.1" {
@@ -73,6 +77,17 @@ func strictFraming(h *fasthttp.RequestHeader) (length int, err error) {
 		return h.ContentLength(), nil // read by fasthttp: digits only, once only
 	}
 	return 0, nil
+}
+
+// capitals reports whether a method is spelled as all registered ones are: in
+// capitals and hyphens.
+func capitals(method []byte) bool {
+	for _, c := range method {
+		if (c < 'A' || c > 'Z') && c != '-' {
+			return false
+		}
+	}
+	return len(method) > 0
 }
 
 // field reports whether a line, without its end, is a header or trailer field
