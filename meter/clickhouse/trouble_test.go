@@ -116,6 +116,44 @@ func TestAnswersThatSayNothing(t *testing.T) {
 	}
 }
 
+// TestBusyServerRefusesNoRows: a segment that the server has no room for waits
+// longer each time, and none of its rows is taken for one that is refused,
+// although others would be taken meanwhile.
+func TestBusyServerRefusesNoRows(t *testing.T) {
+	for _, answer := range []string{"Code: 252. DB::Exception: Too many parts (300). (TOO_MANY_PARTS)", "Code: 159. DB::Exception: Timeout exceeded. (TIMEOUT_EXCEEDED)"} {
+		b := newBed(t)
+		first := batch(0, 2)
+		first.Requests[0].Endpoint = "waits"
+		var mu sync.Mutex
+		var tries []time.Time
+		b.proxy(func(w http.ResponseWriter, r *http.Request, _ http.Handler) bool {
+			body, _ := io.ReadAll(r.Body)
+			r.Body = io.NopCloser(bytes.NewReader(body))
+			mu.Lock()
+			defer mu.Unlock()
+			if !bytes.Contains(body, []byte("waits")) || len(tries) == 5 {
+				return false
+			}
+			tries = append(tries, time.Now())
+			w.Header().Set("X-ClickHouse-Exception-Code", answer[len("Code: "):][:3])
+			http.Error(w, answer, http.StatusInternalServerError)
+			return true
+		})
+		b.open()
+		b.take(first)
+		for b.State().Failures == 0 {
+			time.Sleep(5 * time.Millisecond)
+		}
+		b.take(batch(2, 50))
+		b.flush()
+		b.close()
+		b.want("50\t0", "SELECT (SELECT count() FROM $requests), (SELECT count() FROM $rejects)")
+		if took := tries[4].Sub(tries[0]); took < firstPause*(1+2+4+8) {
+			t.Errorf("%s: five tries in %v: the pause does not grow", answer, took)
+		}
+	}
+}
+
 // TestRowsThatClickHouseRefuses: a bad row is found among good ones, kept where
 // an operator finds it, and keeps nobody else out.
 func TestRowsThatClickHouseRefuses(t *testing.T) {
