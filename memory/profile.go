@@ -3,6 +3,8 @@ package memory
 import (
 	"context"
 	"database/sql"
+	"errors"
+	"strconv"
 	"time"
 )
 
@@ -32,15 +34,23 @@ func (k *Keeper) Profile(ctx context.Context, tenant, bucket string) (p Profile,
 	return p, unavailable(err)
 }
 
+// MaxProfileBytes is how long a profile may be.
+const MaxProfileBytes = 16 << 10
+
 // SetProfile keeps a summary that was written.
 func (k *Keeper) SetProfile(ctx context.Context, tenant, bucket string, p *Profile) error {
-	r, err := k.o.Write.ExecContext(ctx, "UPDATE buckets SET profile = ?, profile_at = ?, profile_memories = ?, profile_source = ? WHERE tenant = ? AND name = ?",
-		p.Text, micros(p.At), p.Memories, p.Source, tenant, bucket)
-	if err != nil {
-		return unavailable(err)
+	if len(p.Text) > MaxProfileBytes {
+		return &InvalidError{"profile", "must not be longer than " + strconv.Itoa(MaxProfileBytes) + " bytes"}
 	}
-	if n, err := r.RowsAffected(); err != nil || n == 0 {
-		return ErrNotFound
-	}
-	return nil
+	return k.write(ctx, func(tx *sql.Tx) error {
+		r, err := tx.ExecContext(ctx, "UPDATE buckets SET profile = ?, profile_at = ?, profile_memories = ?, profile_source = ? WHERE tenant = ? AND name = ?",
+			p.Text, micros(p.At), p.Memories, p.Source, tenant, bucket)
+		if err != nil {
+			return err
+		}
+		if n, err := r.RowsAffected(); err != nil || n == 0 {
+			return errors.Join(err, ErrNotFound)
+		}
+		return k.within(ctx, tx, tenant)
+	})
 }

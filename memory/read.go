@@ -72,10 +72,13 @@ func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description str
 	defer k.end(b)
 	var id string
 	if err := k.write(ctx, func(tx *sql.Tx) (err error) {
-		if id, err = k.ensureBucket(ctx, tx, b.key, description, time.Now()); err == nil && description != "" {
-			_, err = tx.ExecContext(ctx, "UPDATE buckets SET description = ? WHERE id = ?", description, id)
+		if id, err = k.ensureBucket(ctx, tx, b.key, description, time.Now()); err != nil || description == "" {
+			return err
 		}
-		return err
+		if _, err = tx.ExecContext(ctx, "UPDATE buckets SET description = ? WHERE id = ?", description, id); err != nil {
+			return err
+		}
+		return k.within(ctx, tx, tenant)
 	}); err != nil {
 		return Bucket{}, err
 	}

@@ -23,9 +23,31 @@ type room struct {
 
 // roomOf reads the counters of a bucket and of its tenant.
 func roomOf(ctx context.Context, tx *sql.Tx, bucketID string) (r room, err error) {
-	err = tx.QueryRowContext(ctx, `SELECT b.memories, b.bytes + b.beside + ?1 * b.memories, h.bytes + h.beside + ?1 * h.memories
-		FROM buckets b JOIN holdings h ON h.tenant = b.tenant WHERE b.id = ?2`, rowBytes, bucketID).Scan(&r.memories, &r.bucket, &r.tenant)
+	var tenant string
+	if err = tx.QueryRowContext(ctx, "SELECT tenant, memories, bytes + beside + ? * memories FROM buckets WHERE id = ?", rowBytes, bucketID).
+		Scan(&tenant, &r.memories, &r.bucket); err != nil {
+		return r, err
+	}
+	r.tenant, err = tenantBytes(ctx, tx, tenant)
 	return r, err
+}
+
+// tenantBytes reads what counts of all that a tenant has.
+func tenantBytes(ctx context.Context, db interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}, tenant string) (n int64, err error) {
+	err = db.QueryRowContext(ctx, `SELECT coalesce((SELECT bytes + beside + ?1 * memories FROM holdings WHERE tenant = ?2), 0)
+		+ coalesce((SELECT bytes FROM extras WHERE tenant = ?2), 0)`, rowBytes, tenant).Scan(&n)
+	return n, err
+}
+
+// within refuses what has brought a tenant beyond what it may have stored.
+func (k *Keeper) within(ctx context.Context, tx *sql.Tx, tenant string) error {
+	n, err := tenantBytes(ctx, tx, tenant)
+	if err == nil && n > k.o.MaxTenantBytes {
+		err = ErrTenantFull
+	}
+	return err
 }
 
 // grow refuses what would bring so many memories and bytes more than may be. A
@@ -63,7 +85,6 @@ func bytesOf(m *Memory) (int64, error) {
 
 // full reports whether a tenant has stored as much as it may.
 func (k *Keeper) full(ctx context.Context, tenant string) (bool, error) {
-	var bytes int64
-	err := k.o.Read.QueryRowContext(ctx, "SELECT coalesce(max(bytes + beside + ? * memories), 0) FROM holdings WHERE tenant = ?", rowBytes, tenant).Scan(&bytes)
-	return bytes >= k.o.MaxTenantBytes, unavailable(err)
+	n, err := tenantBytes(ctx, k.o.Read, tenant)
+	return n >= k.o.MaxTenantBytes, unavailable(err)
 }

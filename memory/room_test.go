@@ -82,6 +82,66 @@ func TestTheBytesOfATenantAreBounded(t *testing.T) {
 	})
 }
 
+// TestWhatStandsBesideMemoriesIsBounded: buckets' own texts and answers that are
+// kept for an Idempotency-Key count, too, until they go.
+func TestWhatStandsBesideMemoriesIsBounded(t *testing.T) {
+	const bound = 256 << 10
+	ctx, who := context.Background(), &Caller{Tenant: "acme"}
+	for name, grow := range map[string]func(b *bed, i int) error{
+		"answers": func(b *bed, i int) error { // all of it is merged
+			w := Write{Bucket: "default", Key: fmt.Sprint(i, strings.Repeat("k", 200)), Digest: []byte{1}}
+			for range 100 {
+				w.Memories = append(w.Memories, Memory{Content: "Ada keeps bees."})
+			}
+			_, err := b.Store(ctx, who, &w)
+			return err
+		},
+		"buckets": func(b *bed, i int) error {
+			_, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i), "")
+			return err
+		},
+		"descriptions": func(b *bed, i int) error {
+			_, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i%200), strings.Repeat("x", 40*(1+i/200)))
+			return err
+		},
+		"profiles": func(b *bed, i int) error {
+			if _, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i), ""); err != nil {
+				return err
+			}
+			return b.SetProfile(ctx, "acme", fmt.Sprint("bucket-", i), &Profile{Text: strings.Repeat("x", MaxProfileBytes)})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, func(o *Options) { o.MaxTenantBytes = bound }).hasty()
+			b.store("rival", "default", "Bob has a boat.")
+			var err error
+			for i := 0; err == nil && i < 5000; i++ {
+				err = grow(b, i)
+			}
+			if !errors.Is(err, ErrTenantFull) {
+				t.Fatal(err)
+			}
+			b.mu.Lock()
+			b.dead["acme"] = true
+			b.mu.Unlock()
+			if err := b.sweep(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := tenantBytes(ctx, b.o.Read, "acme"); n != 0 || err != nil {
+				t.Errorf("%d bytes are counted at its end, %v", n, err)
+			}
+		})
+	}
+	b := newBed(t)
+	long := Write{Bucket: "default", Key: strings.Repeat("k", maxKeyBytes+1), Memories: []Memory{{Content: "x"}}}
+	if _, err := b.Store(ctx, who, &long); !errors.As(err, new(*InvalidError)) {
+		t.Errorf("a key of %d bytes: %v", len(long.Key), err)
+	}
+	if err := b.SetProfile(ctx, "acme", "default", &Profile{Text: strings.Repeat("x", MaxProfileBytes+1)}); !errors.As(err, new(*InvalidError)) {
+		t.Errorf("a profile that is too long: %v", err)
+	}
+}
+
 // TestTheBytesOfABucketAreBounded: one takes a quarter of what all may hold in
 // memory. One that is larger, as one of an older version may be, is found,
 // changed and deleted from.

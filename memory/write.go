@@ -28,7 +28,7 @@ type Write struct {
 // Result is what became of one memory.
 type Result struct {
 	ID         string  `json:"id"` // its own, or of the one that it was merged into
-	Bucket     string  `json:"bucket"`
+	Bucket     string  `json:"-"`  // the call's
 	Tokens     int     `json:"tokens"`
 	Merged     bool    `json:"merged"`
 	Similarity float64 `json:"similarity"`
@@ -41,6 +41,9 @@ const (
 	ReasonContentHash = "content_hash"
 	ReasonSimilarity  = "embedding_similarity"
 )
+
+// maxKeyBytes is how long an Idempotency-Key may be.
+const maxKeyBytes = 255
 
 // keptAnswers is how long an Idempotency-Key is remembered.
 const keptAnswers = 24 * time.Hour
@@ -89,6 +92,8 @@ func (k *Keeper) prepare(tenant string, w *Write, now time.Time) error {
 		return &InvalidError{"memories", "must not be empty"}
 	case len(w.Memories) > MaxBatch:
 		return &InvalidError{"memories", "must not be more than " + strconv.Itoa(MaxBatch)}
+	case len(w.Key) > maxKeyBytes:
+		return &InvalidError{"Idempotency-Key", "must not be longer than " + strconv.Itoa(maxKeyBytes) + " bytes"}
 	case w.Dedup != "" && w.Dedup != DedupOff && w.Dedup != DedupLoose && w.Dedup != DedupStrict:
 		return &InvalidError{"dedup", "must be off, loose or strict"}
 	}
@@ -316,7 +321,11 @@ func (s *storing) replay(ctx context.Context, tx *sql.Tx) (done bool, err error)
 		return false, ErrKeyReused
 	}
 	s.replayed = true
-	return true, json.Unmarshal([]byte(answer), &s.results)
+	err = json.Unmarshal([]byte(answer), &s.results)
+	for i := range s.results {
+		s.results[i].Bucket = s.w.Bucket // the digest is that of the same path
+	}
+	return true, err
 }
 
 // remember keeps the results for the same call coming again.
@@ -328,10 +337,12 @@ func (s *storing) remember(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO answers (tenant, key, digest, answer, at) VALUES (?, ?, ?, ?, ?)
+	if _, err = tx.ExecContext(ctx, `INSERT INTO answers (tenant, key, digest, answer, at) VALUES (?, ?, ?, ?, ?)
 		ON CONFLICT DO UPDATE SET digest = excluded.digest, answer = excluded.answer, at = excluded.at`,
-		s.who.Tenant, s.w.Key, s.w.Digest, string(answer), s.now.UnixMicro())
-	return err
+		s.who.Tenant, s.w.Key, s.w.Digest, string(answer), s.now.UnixMicro()); err != nil {
+		return err
+	}
+	return s.k.within(ctx, tx, s.who.Tenant)
 }
 
 // ensureBucket finds a tenant's bucket or makes it.
@@ -347,6 +358,8 @@ func (k *Keeper) ensureBucket(ctx context.Context, tx *sql.Tx, key bucketKey, de
 		return "", ErrTooManyBuckets
 	}
 	id = newID("b")
-	_, err = tx.ExecContext(ctx, "INSERT INTO buckets (id, tenant, name, description, created_at) VALUES (?, ?, ?, ?, ?)", id, key.tenant, key.name, description, now.UnixMicro())
-	return id, err
+	if _, err = tx.ExecContext(ctx, "INSERT INTO buckets (id, tenant, name, description, created_at) VALUES (?, ?, ?, ?, ?)", id, key.tenant, key.name, description, now.UnixMicro()); err != nil {
+		return "", err
+	}
+	return id, k.within(ctx, tx, key.tenant)
 }

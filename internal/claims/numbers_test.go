@@ -28,6 +28,8 @@ var numbers = []struct{ page, says, file, line string }{
 	{"docs/memory.md", "at most 1,000 members, a line of `jsonl` at most 2 MiB", "memory/exchange/foreign.go", "maxMembers = 1000"},
 	{"docs/memory.md", "at most 1,000 members, a line of `jsonl` at most 2 MiB", "memory/exchange/exchange.go", "maxLineBytes = 2 << 20"},
 	{"docs/memory.md", "at most 8,192 numbers", "memory/vectors.go", "maxDims = 8192"},
+	{"docs/memory.md", "a description of 1,000: 400; a profile of 16 KiB", "memory/read.go", "if len(description) > 1000 {"},
+	{"docs/memory.md", "a description of 1,000: 400; a profile of 16 KiB", "memory/profile.go", "MaxProfileBytes = 16 << 10"},
 	{"docs/limits.md", "those of 128 base URLs at most", "gateway/own.go", "maxOwnTargets = 128"},
 	{"docs/memory.md", "for longer than a second", "internal/db/erase.go", "eraseWait = time.Second"},
 	{"docs/memory.md", "at most 512 memories or 1 MiB", "memory/delete.go", "sliceMemories = 512"},

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"time"
 
@@ -90,7 +91,7 @@ func (p *portrait) Prompt() *memory.Prompt {
 }
 
 // Begin implements Task.
-func (p *portrait) Begin(d wire.Dialect, f wire.Format) { p.said.Reset(d, f, maxSaidBytes) }
+func (p *portrait) Begin(d wire.Dialect, f wire.Format) { p.said.Reset(d, f, memory.MaxProfileBytes) }
 
 // Relay implements Task.
 func (p *portrait) Relay(b []byte) Body {
@@ -102,6 +103,9 @@ func (p *portrait) Relay(b []byte) Body {
 func (p *portrait) Finish(ctx context.Context, _ wire.Usage) Answer {
 	text := p.said.Text()
 	said := strings.TrimSpace(string(text.Reveal()))
+	if p.said.Truncated() {
+		return fail(statusBadGateway, "upstream_invalid", "the tenant's model has written more than a profile may have ("+strconv.Itoa(memory.MaxProfileBytes)+" bytes); try again, or choose another synthesis model")
+	}
 	if said == "" {
 		return fail(statusBadGateway, "upstream_invalid", "the tenant's model has written nothing; try again, or choose another synthesis model")
 	}
