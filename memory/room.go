@@ -32,10 +32,13 @@ func roomOf(ctx context.Context, tx *sql.Tx, bucketID string) (r room, err error
 	return r, err
 }
 
-// tenantBytes reads what counts of all that a tenant has.
-func tenantBytes(ctx context.Context, db interface {
+// querier is a database or a transaction.
+type querier interface {
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}, tenant string) (n int64, err error) {
+}
+
+// tenantBytes reads what counts of all that a tenant has.
+func tenantBytes(ctx context.Context, db querier, tenant string) (n int64, err error) {
 	err = db.QueryRowContext(ctx, `SELECT coalesce((SELECT bytes + beside + ?1 * memories FROM holdings WHERE tenant = ?2), 0)
 		+ coalesce((SELECT bytes FROM extras WHERE tenant = ?2), 0)`, rowBytes, tenant).Scan(&n)
 	return n, err
