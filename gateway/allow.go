@@ -18,6 +18,8 @@ var (
 	errModels  = refuse(codeNotAllowed, "the body names a further model that the token may not use (models, fallbacks, tools, requests); leave it out, or have it allowed: ownkey token update --model")
 	errNoModel = refuse(codeNotAllowed, "member model: the token may use only certain models, and this call names none that can be read; "+
 		"name one, or have the path allowed: ownkey token update --endpoint")
+	errKind = refuse(codeNotAllowed, "header Content-Type: the token may use only certain models, and servers may read another model in a body of this type than the JSON names; "+
+		"send application/json, or have the path allowed: ownkey token update --endpoint")
 	errEndpoint = refuse(codeNotAllowed, "path: the token may use only certain models, and so may not call this path and method; have it allowed: ownkey token update --endpoint")
 	errResponse = refuse(codeNotAllowed, "path: the token may use only certain models, and this gateway does not remember that the response is this token's; "+
 		"have the path allowed: ownkey token update --endpoint '/v1/responses/*'")
@@ -28,6 +30,9 @@ func (r *request) allowed() error {
 	token := r.caller.Token
 	if !token.Listed() {
 		return nil
+	}
+	if kind := r.ctx.Request.Header.ContentType(); r.body.buf != nil && !r.form && len(kind) > 0 && !isJSON(kind) && !token.AllowsEndpoint(r.endpoint.path) {
+		return errKind
 	}
 	if r.head.HasModel && !token.AllowsModel(r.provider.Name, r.model) {
 		return errModel

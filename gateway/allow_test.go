@@ -80,6 +80,11 @@ func TestListOfModelsBoundsWhatIsCalled(t *testing.T) {
 	}
 	f("POST", "/v1/audio/transcriptions", "model=gpt-4o", false, "application/x-www-form-urlencoded")
 	f("POST", "/v1/chat/completions", `{"model":"o3"}`, false, "text/plain")
+	f("POST", "/v1/chat/completions", `{"model":"gpt-4o"}`, true, "application/vnd.api+json")
+	// Both JSON and a form, of other models.
+	if a := h.do("POST", "/v1/completions", `{"model":"gpt-4o","&model=o3&":1}`, "Authorization", "Bearer "+listed, "Content-Type", "application/x-www-form-urlencoded"); a.status != 403 || !strings.Contains(a.body, "Content-Type") {
+		t.Errorf("JSON that is a form: %d %s", a.status, a.body)
+	}
 	for _, target := range []string{"/v1/files", "/v1/organization/costs"} { // a token without a list
 		if a := h.do("GET", target, ""); a.header.Get("Ownkey-Error") != "" {
 			t.Errorf("%s without a list: %d %s", target, a.status, a.body)

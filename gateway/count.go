@@ -119,17 +119,22 @@ type workPath struct {
 // workPaths are the ways in which providers go on (references of OpenAI, Anthropic
 // and xAI, 2026-11).
 var workPaths = []workPath{
-	{path: "/responses", text: true},
-	{path: "/batches"},
 	{path: "/messages/batches", once: true, lines: true, result: "/results"},
 	{path: "/chat/deferred-completion", once: true},
+	{path: "/responses", text: true},
+	{path: "/batches"},
 }
 
-// workOf finds the work that a path is about, if it is.
+// workOf finds the work that a path is about, if it is. Some providers have more
+// before it (Azure's /openai/responses).
 func (e *endpoint) workOf() (of *workPath, id, action []byte) {
 	for i := range workPaths {
 		of = &workPaths[i]
-		if rest, ok := bytes.CutPrefix(e.judged, []byte(of.path)); ok && (len(rest) == 0 || rest[0] == '/') {
+		at := bytes.Index(e.judged, []byte(of.path))
+		if at < 0 {
+			continue
+		}
+		if rest := e.judged[at+len(of.path):]; len(rest) == 0 || rest[0] == '/' {
 			id, action, _ = cutSegment(rest)
 			return of, id, action
 		}
@@ -143,7 +148,7 @@ func (r *request) begins() bool {
 	if r.provider == nil || !r.ctx.IsPost() || r.record.Status < fasthttp.StatusOK || r.record.Status >= fasthttp.StatusMultipleChoices {
 		return false
 	}
-	if string(r.endpoint.judged) == "/chat/completions" {
+	if bytes.HasSuffix(r.endpoint.judged, []byte("/chat/completions")) {
 		usage := r.scanner.Usage()
 		return len(r.scanner.DeferredID()) > 0 && !usage.Input.Set && !usage.Output.Set
 	}

@@ -43,7 +43,7 @@ func (p *later) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	const usage = `{"input_tokens":1000,"output_tokens":120000,"total_tokens":121000}`
-	switch call := r.Method + " " + r.URL.Path; {
+	switch call := r.Method + " " + strings.Replace(r.URL.Path, "/v1/openai/", "/v1/", 1); {
 	case call == "POST /v1/responses":
 		say(200, "application/json", `{"id":"resp_1","object":"response","status":"queued","background":true,"usage":null}`, false)
 	case strings.HasSuffix(call, "/cancel"):
@@ -92,6 +92,7 @@ func TestResultsThatAreReadInPartAreCounted(t *testing.T) {
 		{"a stream, and then canceled", []string{response, stream, "POST /v1/responses/resp_1/cancel"}, 100_000, 101_000},
 		{"canceled", []string{response, "POST /v1/responses/resp_1/cancel", "POST /v1/responses/resp_1/cancel"}, 100_000, 101_000},
 		{"JSON that its reader leaves", []string{response, "cut GET /v1/responses/resp_1?cut=1"}, 100_000, 100_200},
+		{"below a further name", []string{"POST /v1/openai/responses?api-version=preview", "GET /v1/openai/responses/resp_1?api-version=preview", "GET /v1/openai/responses/resp_1"}, 121_000, 121_000},
 		{"begun elsewhere", []string{stream, "cut GET /v1/responses/resp_1?cut=1", "POST /v1/responses/resp_1/cancel"}, 0, 0},
 		{"deferred", []string{"POST /v1/chat/completions", "GET /v1/chat/deferred-completion/D-1", "GET /v1/chat/deferred-completion/D-1", "GET /v1/chat/deferred-completion/D-1"}, 121_000, 121_000},
 		{"a batch of messages", []string{"POST /v1/messages/batches", "GET /v1/messages/batches/msgbatch_1", "GET /v1/messages/batches/msgbatch_1/results", "GET /v1/messages/batches/msgbatch_1/results"}, 121_000, 121_000},

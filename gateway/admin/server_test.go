@@ -412,7 +412,7 @@ func TestPermissionsOfTokens(t *testing.T) {
 			t.Errorf("%s: allow_from is %s", body, got)
 		}
 	}
-	for body, param := range map[string]string{`{"allow_from":["x"]}`: "allow_from[0]", `{"scopes":[]}`: "scopes", `{"models":[]}`: "models", `{"credentials":[]}`: "credentials", `{"buckets":{"read":["a"]}}`: "buckets.write"} {
+	for body, param := range map[string]string{`{"expires_at":"0001-01-01T00:00:00Z"}`: "expires_at", `{"expires_at":"1970-01-01T00:00:00Z"}`: "expires_at", `{"allow_from":["x"]}`: "allow_from[0]", `{"scopes":[]}`: "scopes", `{"models":[]}`: "models", `{"credentials":[]}`: "credentials", `{"buckets":{"read":["a"]}}`: "buckets.write"} {
 		status, answer, raw := p.call("POST", tokens, body)
 		if e, _ := answer["error"].(map[string]any); status != 400 || e["param"] != param {
 			t.Errorf("%s: %d %s", body, status, raw)

@@ -69,6 +69,9 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 	}
 	if in.ExpiresAt != nil {
 		n.ExpiresAt = *in.ExpiresAt
+		if n.ExpiresAt.IsZero() { // the year 1, which would be never
+			return &directory.InvalidError{Field: "expires_at", Reason: "must lie in the future"}
+		}
 	}
 	tenant := r.PathValue("tenant")
 	plain, t, err := s.Directory.CreateToken(r.Context(), tenant, n)
