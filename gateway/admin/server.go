@@ -122,8 +122,13 @@ func New(o Options) http.Handler {
 			return &failure{http.StatusNotFound, "not_found", "", "no such admin call; see docs/admin.md"}
 		},
 	} {
+		known := parameters[pattern]
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			if err := handle(w, r); err != nil {
+			err := onlyKnown(r.URL.RawQuery, known)
+			if err == nil || pattern == "/" {
+				err = handle(w, r)
+			}
+			if err != nil {
 				writeError(w, err)
 			}
 		})

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"strconv"
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
@@ -165,11 +166,23 @@ func timeRange(values url.Values, now time.Time, length time.Duration) (from, to
 	return from, to, nil
 }
 
+// Years of times that can be asked about: there are records of none before, and a
+// time near the year 10000 has no form in JSON when it is rounded up.
+const (
+	firstYear = 1970
+	lastYear  = 2199
+)
+
 func parseTime(param, s string) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339Nano, time.DateOnly} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t.UTC(), nil
+		t, err := time.Parse(layout, s)
+		if err != nil {
+			continue
 		}
+		if t = t.UTC(); t.Year() < firstYear || t.Year() > lastYear {
+			return t, &failure{http.StatusBadRequest, "invalid_request", param, param + ": want a time of the years " + strconv.Itoa(firstYear) + " to " + strconv.Itoa(lastYear)}
+		}
+		return t, nil
 	}
 	return time.Time{}, &failure{http.StatusBadRequest, "invalid_request", param, param + ": want a time such as 2026-11-23T10:00:00Z, or a day such as 2026-11-23"}
 }
