@@ -110,6 +110,15 @@ func (k *Keeper) List(ctx context.Context, tenant, bucket string, limit, offset 
 	return page, total, err
 }
 
+// PageBytes gives how many bytes of texts a page of a bucket has, as List gives it;
+// 0 for a bucket that is not there.
+func (k *Keeper) PageBytes(ctx context.Context, tenant, bucket string, limit, offset int) (n int64, err error) {
+	err = k.o.Read.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM (SELECT octet_length(m.content) + octet_length(m.facts) + octet_length(m.metadata) AS n
+		FROM memories m JOIN buckets b ON b.id = m.bucket_id WHERE b.tenant = ? AND b.name = ? AND (m.expires_at = 0 OR m.expires_at > ?)
+		ORDER BY m.seq DESC LIMIT ? OFFSET ?)`, tenant, bucket, time.Now().UnixMicro(), limit, offset).Scan(&n)
+	return n, unavailable(err)
+}
+
 // exportPage is how many memories an export has in hand: at their largest they
 // are 2 MiB.
 const exportPage = 16

@@ -30,6 +30,8 @@ var numbers = []struct{ page, says, file, line string }{
 	{"docs/memory.md", "at most 8,192 numbers", "memory/vectors.go", "maxDims = 8192"},
 	{"docs/memory.md", "a description of 1,000: 400; a profile of 16 KiB", "memory/read.go", "if len(description) > 1000 {"},
 	{"docs/memory.md", "a description of 1,000: 400; a profile of 16 KiB", "memory/profile.go", "MaxProfileBytes = 16 << 10"},
+	{"docs/memory.md", "of more than 256 KiB of texts is answered, it takes four times as much", "memory/api/room.go", "answerFactor = 4"},
+	{"docs/memory.md", "of more than 256 KiB of texts is answered, it takes four times as much", "memory/api/room.go", "smallAnswer = 256 << 10"},
 	{"docs/limits.md", "those of 128 base URLs at most", "gateway/own.go", "maxOwnTargets = 128"},
 	{"docs/memory.md", "for longer than a second", "internal/db/erase.go", "eraseWait = time.Second"},
 	{"docs/memory.md", "at most 512 memories or 1 MiB", "memory/delete.go", "sliceMemories = 512"},

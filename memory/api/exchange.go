@@ -76,7 +76,7 @@ func (e *Export) Close() { e.done() }
 // CodeOf is the code of an error that ends an export, as docs/errors.md has it.
 func CodeOf(err error) string { return failure(err).Code }
 
-var errNoRoom = &busyError{"the export finds no more room in the tenant's part of the memory for bodies and answers (limits.max_buffered_bytes)"}
+var errNoRoom = &busyError{"the answer finds no more room in the tenant's part of the memory for bodies and answers (limits.max_buffered_bytes)"}
 
 // busyError is a bound of what may be under way at once.
 type busyError struct{ reason string }

@@ -154,3 +154,34 @@ func TestParametersAreKnown(t *testing.T) {
 		t.Errorf("%+v, %v", h, err)
 	}
 }
+
+// TestAnswersTakeRoom: a list or a query of long memories takes room for what it
+// holds while it is made, gives it back, and is refused where there is none.
+func TestAnswersTakeRoom(t *testing.T) {
+	k := openKeeper(t, nil)
+	a := New(k, func(string) string { return "" })
+	w := memory.Write{Bucket: "b", Dedup: memory.DedupOff}
+	for range 60 {
+		w.Memories = append(w.Memories, memory.Memory{Content: "bees " + strings.Repeat("\x01", 50<<10)})
+	}
+	if _, err := k.Store(t.Context(), &memory.Caller{Tenant: "acme"}, &w); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ method, path, query, body string }{
+		"a list":  {http.MethodGet, "buckets/b/memories", "limit=%", ""},
+		"a query": {http.MethodPost, "query", "", `{"query":"bees","options":{"skip_synthesis":true,"top_k":%}}`},
+	} {
+		for n, want := range map[string]int{"3": http.StatusOK, "10": http.StatusOK, "60": http.StatusTooManyRequests} {
+			body, r := []byte(strings.Replace(c.body, "%", n, 1)), &room{}
+			answer := a.Answer(t.Context(), &Call{
+				Caller: memory.Caller{Tenant: "acme"}, Method: c.method, Path: c.path, Query: strings.Replace(c.query, "%", n, 1), Bucket: "b", Access: everyBucket{}, Body: wire.NewText(&body), Room: r,
+			})
+			if answer.Status != want || want == http.StatusTooManyRequests && answer.Code != "too_many_requests_in_flight" {
+				t.Errorf("%s of %s: %d %s", name, n, answer.Status, answer.Code)
+			}
+			if n == "10" && r.most < 10*50<<10 || n != "60" && r.taken != 0 {
+				t.Errorf("%s of %s: took %d, has %d still", name, n, r.most, r.taken)
+			}
+		}
+	}
+}

@@ -152,6 +152,15 @@ func (a *API) list(ctx context.Context, c *call) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
+	texts, err := a.keeper.PageBytes(ctx, c.Caller.Tenant, c.bucket(), limit, offset)
+	if err != nil {
+		return Answer{}, err
+	}
+	release, err := c.room(texts)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer release()
 	page, total, err := a.keeper.List(ctx, c.Caller.Tenant, c.bucket(), limit, offset)
 	if err != nil {
 		return Answer{}, err

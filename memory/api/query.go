@@ -52,6 +52,7 @@ type queryBody struct {
 type query struct {
 	a        *API
 	caller   memory.Caller
+	call     *Call
 	dry      bool // ids and scores only; no model, no bill
 	in       queryBody
 	question memory.Question
@@ -65,7 +66,7 @@ type query struct {
 
 // ask searches, and answers at once if no model is wanted.
 func (a *API) ask(ctx context.Context, c *call) (Answer, error) {
-	q := &query{a: a, caller: c.Caller, dry: c.Dry}
+	q := &query{a: a, caller: c.Caller, call: c.Call, dry: c.Dry}
 	if err := c.read(&q.in, false); err != nil {
 		return Answer{}, err
 	}

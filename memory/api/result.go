@@ -91,6 +91,11 @@ func (q *query) retrieved(h *memory.Hit) retrieved {
 
 // result is the answer as one JSON object; said is nil without a model.
 func (q *query) result(said *string, value json.RawMessage, u wire.Usage) (Answer, error) {
+	release, err := q.call.room(q.texts())
+	if err != nil {
+		return Answer{}, err
+	}
+	defer release()
 	return ok(statusOK, struct {
 		Answer      *string         `json:"answer"`
 		JSON        json.RawMessage `json:"answer_json"`
@@ -98,6 +103,17 @@ func (q *query) result(said *string, value json.RawMessage, u wire.Usage) (Answe
 		Explanation *explanation    `json:"explanation"`
 		Usage       usage           `json:"usage"`
 	}{said, orNull(value), len(q.found.Hits), q.explanation(), q.usage(u)})
+}
+
+// texts is how many bytes the memories of an answer have.
+func (q *query) texts() (n int64) {
+	if q.dry {
+		return 0
+	}
+	for i := range q.found.Hits {
+		n += int64(len(q.found.Hits[i].Memory.Content) + len(q.found.Hits[i].Memory.Metadata))
+	}
+	return n
 }
 
 func orNull(raw json.RawMessage) json.RawMessage {
