@@ -9,7 +9,6 @@ import (
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/gateway/admission"
 	"github.com/ownkey/ownkey/internal/crash"
-	"github.com/ownkey/ownkey/meter/spent"
 )
 
 // openAdmission makes the limiter and tells it what was spent before.
@@ -51,8 +50,7 @@ func (a *app) restore(ctx context.Context, known chan<- struct{}) {
 	defer crash.Exit()
 	defer close(known)
 	now := time.Now()
-	month := spent.DayOf(time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC))
-	rows, err := a.meter.spent.Before(ctx, a.meter.journal, month)
+	rows, err := a.meter.spent.Before(ctx, a.meter.journal, 0) // all that is kept: the clock may be wrong still
 	a.meter.begin()
 	for failing := false; err != nil; time.Sleep(time.Second) {
 		if !failing {
@@ -60,7 +58,7 @@ func (a *app) restore(ctx context.Context, known chan<- struct{}) {
 			failing = true
 		}
 		if err = a.meter.drain.Flush(ctx); err == nil {
-			rows, err = a.meter.spent.Since(ctx, month)
+			rows, err = a.meter.spent.Since(ctx, 0)
 		}
 	}
 	a.admission.Restore(rows, now)

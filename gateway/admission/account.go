@@ -21,7 +21,6 @@ type account struct {
 	streams  int64
 	day      period
 	month    period
-	counted  bool // what was spent before is in the periods
 	used     time.Time
 	velocity velocity
 	holder   Holder // of a tenant
@@ -64,6 +63,7 @@ func (l *level) until(n, perSecond float64) time.Duration {
 type span struct {
 	at     int64 // which: days since 1970, or months since year 0
 	tokens int64
+	whole  bool // what was spent before this process began is in it
 }
 
 // period is the span that is counted now. The one before is kept: calls end out of
@@ -84,14 +84,17 @@ func (b *period) move(at int64) {
 	}
 }
 
-// restore adds what was spent before this process began.
-func (b *period) restore(s span) {
-	switch {
-	case b.at == s.at || b.at == 0:
-		b.span = span{s.at, meter.Add(b.tokens, s.tokens)}
-	case b.before.at == s.at || b.before.at == 0:
-		b.before = span{s.at, meter.Add(b.before.tokens, s.tokens)}
+// complete adds what was spent before this process began, once.
+func (b *period) complete(spans []span) {
+	if b.whole {
+		return
 	}
+	for _, s := range spans {
+		if s.at == b.at {
+			b.tokens = meter.Add(b.tokens, s.tokens)
+		}
+	}
+	b.whole = true
 }
 
 // monthOf counts months of the day.
@@ -146,10 +149,10 @@ func (a *account) budgets(p *Pass, scope string, l *directory.Limits, now time.T
 	if l.TokensPerDay == 0 && l.TokensPerMonth == 0 {
 		return nil
 	}
+	a.spend(0, now)
 	if !a.recall(p.limiter, scope) {
 		return &Refusal{Limit: TokensPerDay, Scope: scope, After: whenFull, Unknown: true}
 	}
-	a.spend(0, now)
 	now = now.UTC()
 	tomorrow := time.Date(now.Year(), now.Month(), now.Day()+1, 0, 0, 0, 0, time.UTC).Sub(now)
 	next := time.Date(now.Year(), now.Month()+1, 1, 0, 0, 0, 0, time.UTC).Sub(now)
@@ -171,23 +174,22 @@ func (b *period) judge(p *Pass, name, scope string, most int64, reset time.Durat
 	return nil
 }
 
-// recall adds what was spent before this process began, once.
+// recall completes the day and the month that are counted. It reports whether what
+// was spent before this process began is known.
 func (a *account) recall(l *Limiter, scope string) bool {
-	if a.counted {
+	if a.day.whole && a.month.whole {
 		return true
 	}
 	before := l.restored.Load()
 	if before == nil {
 		return false
 	}
-	from := before.tokens
+	of := before.tokens[a.id]
 	if scope == ScopeTenant {
-		from = before.tenants
+		of = before.tenants[a.id]
 	}
-	b := from[a.id]
-	a.day.restore(b.day)
-	a.month.restore(b.month)
-	a.counted = true
+	a.day.complete(of.days)
+	a.month.complete(of.months)
 	return true
 }
 

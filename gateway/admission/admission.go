@@ -129,25 +129,27 @@ func (l *Limiter) Close() {
 	l.done.Wait()
 }
 
-// restored is what was spent before this process began.
+// restored is what was spent before this process began, of each token and tenant:
+// months, and of days those that may still be judged.
 type restored struct{ tokens, tenants map[string]spentBefore }
 
-type spentBefore struct{ day, month span }
+type spentBefore struct{ days, months []span }
 
 // Restore tells what was spent before, up to a month back. Rows of what this
-// process has counted itself must not be among them.
+// process has counted itself must not be among them. now may be wrong, as clocks
+// are while a machine starts: what the day of the last row and the one before have
+// spent is kept as well.
 func (l *Limiter) Restore(rows []spent.Spent, now time.Time) {
 	r := &restored{map[string]spentBefore{}, map[string]spentBefore{}}
-	day := spent.DayOf(now)
-	month := monthOf(day)
+	today, last := spent.DayOf(now), int64(0)
+	for i := range rows {
+		last = max(last, rows[i].Day)
+	}
 	add := func(to map[string]spentBefore, id string, s *spent.Spent) {
 		b := to[id]
-		b.day.at, b.month.at = day, month
-		if s.Day == day {
-			b.day.tokens = meter.Add(b.day.tokens, s.Tokens)
-		}
-		if monthOf(s.Day) == month {
-			b.month.tokens = meter.Add(b.month.tokens, s.Tokens)
+		b.months = addSpan(b.months, monthOf(s.Day), s.Tokens)
+		if s.Day == today || s.Day >= last-1 {
+			b.days = addSpan(b.days, s.Day, s.Tokens)
 		}
 		to[id] = b
 	}
@@ -156,6 +158,17 @@ func (l *Limiter) Restore(rows []spent.Spent, now time.Time) {
 		add(r.tenants, rows[i].Tenant, &rows[i])
 	}
 	l.restored.Store(r)
+}
+
+// addSpan adds to one of a few spans.
+func addSpan(spans []span, at, tokens int64) []span {
+	for i := range spans {
+		if spans[i].at == at {
+			spans[i].tokens = meter.Add(spans[i].tokens, tokens)
+			return spans
+		}
+	}
+	return append(spans, span{at: at, tokens: tokens})
 }
 
 // Pass is a request that was let in. The zero value is ready; it is used by one

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/meter/spent"
 )
 
 // TestCallsThatComeOutOfOrder: a call whose time is before that of the last one
@@ -60,6 +61,40 @@ func TestClocksThatGoBack(t *testing.T) {
 					t.Errorf("%s, %+v: the budget is there again when the clock goes on", name, own)
 				}
 			}
+		}
+	}
+}
+
+// TestClocksThatAreWrongAtTheStart: a machine that starts in 1970, or in 2040, and is
+// set right then, knows what was spent before.
+func TestClocksThatAreWrongAtTheStart(t *testing.T) {
+	today := spent.DayOf(noon)
+	rows := []spent.Spent{
+		{Tenant: "acme", Token: "a", Day: today, Tokens: 60}, {Tenant: "acme", Token: "a", Day: today - 1, Tokens: 5}, {Tenant: "acme", Token: "a", Day: today - 3, Tokens: 40},
+	}
+	for _, start := range []time.Time{time.Unix(0, 0), noon.AddDate(14, 0, 0), noon} {
+		l := New(Options{Settings: Settings{MaxInFlight: 10}, UsableToken: func(string, time.Time) bool { return true }, UsableTenant: func(string) bool { return true }})
+		defer l.Close()
+		budget := directory.Limits{TokensPerDay: 1000, TokensPerMonth: 1000}
+		c := caller("acme", "a", budget, budget)
+		_ = call(l, c, 0, start)
+		l.Restore(rows, start)
+		if start != noon {
+			if why := call(l, c, 900, start); why != nil { // is of another year
+				t.Fatalf("%+v", why)
+			}
+		}
+		for _, f := range []struct {
+			at         time.Time
+			day, month int64
+		}{{noon, 60, 105}, {noon.Add(-24 * time.Hour), 5, 105}, {noon, 60, 105}} {
+			p := mustEnter(t, l, c, f.at)
+			for i, want := range []int64{f.day, f.month, f.day, f.month} {
+				if s := p.Standings()[i]; 1000-s.Left != want {
+					t.Errorf("begun at %s, at %s: %d spent of %s of a %s, want %d", start, f.at, 1000-s.Left, s.Limit, s.Scope, want)
+				}
+			}
+			p.Leave(0, f.at)
 		}
 	}
 }

@@ -98,7 +98,8 @@ func TestOnlyWhatWasSpentIsKept(t *testing.T) {
 	}
 }
 
-// TestDaysAreKeptForTheLongestBudget: forty days, to the day.
+// TestDaysAreKeptForTheLongestBudget: forty days, to the day, and more where a clock
+// says that the last row is older than that: it may be ahead.
 func TestDaysAreKeptForTheLongestBudget(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ownkey.db")
 	b, shut := open(t, path, &sink{func() bool { return false }})
@@ -108,9 +109,17 @@ func TestDaysAreKeptForTheLongestBudget(t *testing.T) {
 		t.Fatal(err)
 	}
 	shut()
+	b, shut = open(t, path, &sink{func() bool { return false }})
+	if got, err := b.Since(t.Context(), 0); err != nil || len(got) != 2 {
+		t.Errorf("no row of today: %v, %v", got, err)
+	}
+	if err := b.Take(t.Context(), &drain.Batch{Requests: []*meter.Record{used("now", now, 7)}}); err != nil {
+		t.Fatal(err)
+	}
+	shut()
 	b, shut = open(t, path, &sink{})
 	defer shut()
-	if got, err := b.Since(t.Context(), 0); err != nil || len(got) != 1 || got[0].Token != "kept" {
+	if got, err := b.Since(t.Context(), 0); err != nil || len(got) != 2 || got[0].Token != "kept" || got[1].Token != "now" {
 		t.Errorf("%v, %v", got, err)
 	}
 }

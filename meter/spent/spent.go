@@ -63,7 +63,8 @@ func Open(ctx context.Context, database *db.DB, sink drain.Sink) (*Book, error) 
 	for ; len(events) >= len(uuid.UUID{}); events = events[len(uuid.UUID{}):] {
 		b.last[uuid.UUID(events[:len(uuid.UUID{})])] = true
 	}
-	if _, err := database.Write.ExecContext(ctx, "DELETE FROM spent WHERE day < ?", DayOf(time.Now())-keptDays); err != nil {
+	// By the last row where that is earlier: a clock that is ahead forgets nothing.
+	if _, err := database.Write.ExecContext(ctx, "DELETE FROM spent WHERE day < min(?, (SELECT max(day) FROM spent)) - ?", DayOf(time.Now()), keptDays); err != nil {
 		return nil, fmt.Errorf("cannot forget what tokens have spent: %w", err)
 	}
 	return b, nil
