@@ -62,7 +62,7 @@ func (r *request) spent() spending {
 	case r.record.Endpoint != wire.DialectNone.String():
 	case !r.record.Streamed && !r.scanner.Unfinished():
 		s.asked, s.said = 0, 0 // who knows whether a model was asked; what is reported counts
-	case r.upload.ctx != nil || r.form:
+	case r.upload.ctx != nil || r.form, !r.attempt.Sent():
 		s.asked = 0
 	}
 	return s

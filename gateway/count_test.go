@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/meter"
 )
 
 // worker is a provider that works in the background: what it has begun is over
@@ -198,5 +199,22 @@ func TestTheClientThatLeavesIsCounted(t *testing.T) {
 	events, _ := record["events"].(float64)
 	if record["outcome"] != "client_cancelled" || events < 10 || counted < events || counted > 4*events+30 {
 		t.Errorf("record: %v", record)
+	}
+}
+
+// TestTheClientThatLeavesEarlyPaysItsInput: before there is an answer, or the
+// first event of one, nobody knows of more.
+func TestTheClientThatLeavesEarlyPaysItsInput(t *testing.T) {
+	h := newHouse(t)
+	for i, stream := range []bool{false, true} {
+		model := fmt.Sprint("fake:stall,", i)
+		body := chatBody(model, stream)
+		c, _ := h.dial(h.raw("/v1/chat/completions", body))
+		h.arrived(model)
+		_ = c.Close()
+		record := h.records(i + 1)[i]
+		if want := float64(meter.EstimateTokens(int64(len(body)))); record["outcome"] != "client_cancelled" || record["counted_tokens"] != want {
+			t.Errorf("stream %v: counted %v, want %v: %v", stream, record["counted_tokens"], want, record)
+		}
 	}
 }

@@ -49,7 +49,7 @@ func (r *Record) count(asked, text int64) int64 {
 	if r.Endpoint == messagesEndpoint {
 		in += Bound(r.CachedTokens.N) + Bound(r.CacheWrites.N)
 	}
-	if r.whole() || r.Attempt == 0 || r.Status >= 400 || asked <= 0 && text <= 0 {
+	if r.whole() || r.Attempt == 0 || r.refused() || asked <= 0 && text <= 0 {
 		return in + out
 	}
 	if !r.InputTokens.Set {
@@ -63,6 +63,13 @@ func (r *Record) count(asked, text int64) int64 {
 		said = max(said, Bound(r.Events)) // a chunk of a stream is a token, or a few
 	}
 	return in + max(out, said)
+}
+
+// refused reports whether the answer is an error, for which nothing is billed. Of
+// a client that left before there was one, the status is ours and says nothing of
+// the provider.
+func (r *Record) refused() bool {
+	return r.Status >= 400 && (r.ErrorCode == "" || r.Outcome != OutcomeClientCancelled)
 }
 
 // whole reports whether the provider has said what all of the answer cost.
