@@ -247,6 +247,12 @@ func TestMemoryThatMayNotBe(t *testing.T) {
 			t.Errorf("%s: the error does not name it: %s", f.name, a.body)
 		}
 	}
+	if a := h.do("POST", "/anthropic/v1/chat/completions", question, "Ownkey-Memory", "on"); a.status != 412 || a.code() != "credential_missing" {
+		t.Errorf("a call without a credential: %d %s", a.status, a.body)
+	}
+	if a := h.do("POST", "/v1/chat/completions", question, "Ownkey-Memory", "on", "Authorization", "Bearer ok_nobody"); a.status != 401 {
+		t.Errorf("a call without a token: %d %s", a.status, a.body)
+	}
 	if a := h.do("POST", "/v1/chat/completions", question, "Authorization", "Bearer "+usual); a.header.Get("Ownkey-Memory") != "empty" {
 		t.Errorf("a token whose setting is recall: %v", a.header)
 	}
