@@ -217,6 +217,12 @@ func TestRecallThatFailsIsLeftOut(t *testing.T) {
 	if a.status != 200 || a.header.Get("Ownkey-Memory") != "error" || h.sentBody() != question || h.retrievals() != 0 {
 		t.Errorf("%d %v, sent %s, %d billed", a.status, a.header, h.sentBody(), h.retrievals())
 	}
+	for _, c := range [][3]string{{"GET", "/v1/buckets", ""}, {"POST", "/v1/buckets/b/memories", `{"content":"canary"}`}, {"POST", "/v1/query", `{"query":"canary","options":{"skip_synthesis":true}}`}} {
+		a := h.do(c[0], c[1], c[2])
+		if line := `"message":"memory call failed"`; a.status != 503 || !strings.Contains(h.logText(), line) || !strings.Contains(h.logText(), a.header.Get("Ownkey-Request-Id")) || strings.Contains(h.logText(), "canary") {
+			t.Errorf("%s: %d, the log says why: %v", c[1], a.status, strings.Contains(h.logText(), line))
+		}
+	}
 }
 
 func TestMemoryThatMayNotBe(t *testing.T) {

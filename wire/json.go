@@ -17,7 +17,7 @@ type members struct {
 
 	inKey   bool // the string being read is a key
 	collect bool // the string being read is kept in buf
-	buf     [maxNameBytes]byte
+	buf     [maxIDBytes]byte
 	n       int   // bytes of the string; beyond buf's length when it cannot be kept
 	length  int64 // bytes of the string as it is written
 
@@ -219,8 +219,8 @@ func (m *members) keep(p []byte) {
 	if !m.collect {
 		return
 	}
-	if m.n+len(p) > maxNameBytes {
-		m.n = maxNameBytes + 1
+	if m.n+len(p) > len(m.buf) {
+		m.n = len(m.buf) + 1
 		return
 	}
 	m.n += copy(m.buf[m.n:], p)
@@ -236,9 +236,9 @@ func (m *members) escape(c byte) {
 	case '/', '"', '\\':
 		m.keep([]byte{c})
 	case 'b', 'f', 'n', 'r', 't':
-		m.n = maxNameBytes + 1
+		m.n = len(m.buf) + 1
 	case 'u':
-		m.n = maxNameBytes + 1
+		m.n = len(m.buf) + 1
 		m.state, m.hexLeft = inHex, 4
 		m.length += 4
 	default:
@@ -258,7 +258,7 @@ func (m *members) hex(c byte) {
 
 func (m *members) endString() {
 	var s []byte
-	if m.collect && m.n <= maxNameBytes {
+	if m.collect && m.n <= len(m.buf) {
 		s = m.buf[:m.n]
 	}
 	if m.inKey {

@@ -8,6 +8,8 @@ const (
 	levels = 6
 	// maxNameBytes bounds a kept string: a model's name.
 	maxNameBytes = 128
+	// maxIDBytes bounds the id of an answer.
+	maxIDBytes = 512
 	// maxCount is the largest count that is believed, some 7 * 10^10: it is the
 	// meter's bound as well, and the largest batches have 50,000 requests of a
 	// million tokens. A larger number is not a count.
@@ -19,7 +21,7 @@ const (
 type findings struct {
 	usage      reported
 	model      name
-	id         name // of the answer
+	id         identity
 	deferred   bool // id is that of a request whose answer is to be fetched
 	end        ending
 	failed     bool  // a truthy member error
@@ -106,7 +108,9 @@ func (m *members) wantsString() bool {
 func (m *members) foundString(s []byte) {
 	switch m.keys[m.nest.depth] {
 	case keyModel:
-		m.found.model.set(s)
+		if len(s) <= maxNameBytes {
+			m.found.model.set(s)
+		}
 	case keyID:
 		m.found.id.set(s)
 		m.found.deferred = false

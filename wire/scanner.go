@@ -32,7 +32,7 @@ type Scanner struct {
 	// what was found
 	usage        reported
 	model        name
-	id           name
+	id           identity
 	deferred     bool // id names a request
 	status       state
 	background   bool
@@ -132,7 +132,8 @@ func (s *Scanner) Finish() {
 // Usage is what the provider has reported so far.
 func (s *Scanner) Usage() Usage { return s.usage.by(s.dialect, s.rules) }
 
-// ID is the answer's own id, under the same terms as Model.
+// ID is the answer's own id, at most 512 bytes of letters, digits and ._:/@+-=; empty
+// when unknown. It is borrowed until Reset.
 func (s *Scanner) ID() []byte {
 	if s.deferred {
 		return nil

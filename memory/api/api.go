@@ -80,6 +80,9 @@ type Answer struct {
 	Task   Task
 	// Retrieval says what a search is billed as.
 	Retrieval Retrieval
+	// Cause is why the call failed, for the operator's log; nil where it did as it
+	// should. It holds nothing of a memory.
+	Cause error
 }
 
 // Retrieval is a search that ran.
@@ -477,7 +480,11 @@ func failure(err error) Answer {
 	case errors.Is(err, memory.ErrBusy):
 		return Fail(statusTooManyRequests, "rate_limited", "too many writes wait for this bucket; try again", "1")
 	case errors.Is(err, memory.ErrUnavailable), errors.Is(err, memory.ErrTimeout):
-		return Fail(statusServiceUnavailable, "store_unavailable", "the memory store can not be reached; try again", "2")
+		a := Fail(statusServiceUnavailable, "store_unavailable", "the memory store can not be reached; try again", "2")
+		a.Cause = err
+		return a
 	}
-	return fail(statusInternalServerError, "internal_error", "the gateway failed; its log has the request id")
+	a := fail(statusInternalServerError, "internal_error", "the gateway failed; its log has the request id")
+	a.Cause = err
+	return a
 }
