@@ -55,6 +55,9 @@ func (r *request) answerMemory(a *api.Answer) error {
 // sendMemory sends an answer whose search is billed, and ends the request; an
 // export ends it when it is sent.
 func (r *request) sendMemory(a *api.Answer) {
+	if a.Cause != nil {
+		r.g.log.Error().Err(a.Cause).Stringer("request_id", r.record.RequestID).Str("tenant", r.caller.Tenant.ID).Msg("memory call failed")
+	}
 	r.memoryHead(a)
 	if a.Export != nil {
 		r.relay.export = a.Export
