@@ -13,6 +13,9 @@ import (
 // laterText is what work that goes on has said: 100,000 tokens by the rule of thumb.
 var laterText = strings.Repeat("x", 400_000)
 
+// longID is made as LiteLLM makes the ids of responses.
+var longID = "resp_" + strings.Repeat("bGl0ZWxsbTpjdXN0b21fbGxt", 12) + "bw=="
+
 // later is a provider whose work goes on: responses, whose text can be read before
 // they are over, xAI's deferred completions, and Anthropic's batches.
 type later struct {
@@ -46,6 +49,10 @@ func (p *later) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch call := r.Method + " " + strings.Replace(r.URL.Path, "/v1/openai/", "/v1/", 1); {
 	case call == "POST /v1/responses":
 		say(200, "application/json", `{"id":"resp_1","object":"response","status":"queued","background":true,"usage":null}`, false)
+	case call == "POST /v1/long/responses":
+		say(200, "application/json", `{"id":"`+longID+`","object":"response","status":"queued","background":true,"usage":null}`, false)
+	case call == "GET /v1/responses/"+longID:
+		say(200, "application/json", response("completed", usage), false)
 	case strings.HasSuffix(call, "/cancel"):
 		say(200, "application/json", response("cancelled", "null"), false)
 	case r.URL.Query().Has("stream"):
@@ -93,6 +100,7 @@ func TestResultsThatAreReadInPartAreCounted(t *testing.T) {
 		{"canceled", []string{response, "POST /v1/responses/resp_1/cancel", "POST /v1/responses/resp_1/cancel"}, 100_000, 101_000},
 		{"JSON that its reader leaves", []string{response, "cut GET /v1/responses/resp_1?cut=1"}, 100_000, 100_200},
 		{"below a further name", []string{"POST /v1/openai/responses?api-version=preview", "GET /v1/openai/responses/resp_1?api-version=preview", "GET /v1/openai/responses/resp_1"}, 121_000, 121_000},
+		{"a long name", []string{"POST /v1/long/responses", "GET /v1/responses/" + longID, "GET /v1/responses/" + longID}, 121_000, 121_000},
 		{"begun elsewhere", []string{stream, "cut GET /v1/responses/resp_1?cut=1", "POST /v1/responses/resp_1/cancel"}, 0, 0},
 		{"deferred", []string{"POST /v1/chat/completions", "GET /v1/chat/deferred-completion/D-1", "GET /v1/chat/deferred-completion/D-1", "GET /v1/chat/deferred-completion/D-1"}, 121_000, 121_000},
 		{"a batch of messages", []string{"POST /v1/messages/batches", "GET /v1/messages/batches/msgbatch_1", "GET /v1/messages/batches/msgbatch_1/results", "GET /v1/messages/batches/msgbatch_1/results"}, 121_000, 121_000},

@@ -260,7 +260,8 @@ func (a *account) shut() {
 func (a *account) settle(l *directory.Limits, reserved, used int64, stream bool, now time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if l.TokensPerMinute > 0 {
+	if most := float64(l.TokensPerMinute); most > 0 {
+		a.tokens.fill(most/secondsPerMinute, most, now)
 		a.tokens.left += float64(reserved) - float64(used)
 	}
 	if stream {

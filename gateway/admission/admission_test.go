@@ -108,6 +108,21 @@ func TestReserveThenSettle(t *testing.T) {
 	}
 }
 
+// What calls have used that reserve nothing, such as those that fetch a result, is
+// owed as well, also before any call has reserved.
+func TestUsedWithoutReserving(t *testing.T) {
+	l := newLimiter(t)
+	c := caller("acme", "a", directory.Limits{TokensPerMinute: 1000}, directory.Limits{TokensPerMinute: 1000})
+	p := mustEnter(t, l, c, noon)
+	p.Leave(3000, noon)
+	if why := call(l, c, 1, noon.Add(time.Minute)); why == nil || why.Limit != TokensPerMinute {
+		t.Errorf("2,000 are owed: %+v", why)
+	}
+	if why := call(l, c, 1, noon.Add(2*time.Minute+time.Second)); why != nil {
+		t.Errorf("the debt was paid: %+v", why)
+	}
+}
+
 // A budget is overshot by the requests in flight at most, whatever they use,
 // and is there again when its period begins.
 func TestBudgets(t *testing.T) {
