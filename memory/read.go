@@ -40,6 +40,29 @@ func (k *Keeper) Buckets(ctx context.Context, tenant string, limit, offset int) 
 	return page, h.Buckets, err
 }
 
+// BucketNames gives the names of a tenant's buckets behind one, in order.
+func (k *Keeper) BucketNames(ctx context.Context, tenant, after string, limit int) (names []string, err error) {
+	err = each(ctx, k.o.Read, func(rows *sql.Rows) error {
+		var name string
+		err := rows.Scan(&name)
+		names = append(names, name)
+		return err
+	}, "SELECT name FROM buckets WHERE tenant = ? AND name > ? ORDER BY name LIMIT ?", tenant, after, limit)
+	return names, unavailable(err)
+}
+
+// BucketsNamed gives a tenant's buckets of these names, as far as they are there.
+func (k *Keeper) BucketsNamed(ctx context.Context, tenant string, names []string) (all []Bucket, err error) {
+	for i := 0; err == nil && i < len(names); i++ {
+		err = each(ctx, k.o.Read, func(rows *sql.Rows) error {
+			b, err := scanBucket(rows)
+			all = append(all, b)
+			return err
+		}, selectBuckets+" WHERE b.tenant = ? AND b.name = ?", time.Now().UnixMicro(), tenant, names[i])
+	}
+	return all, unavailable(err)
+}
+
 // Holdings are what a tenant has stored.
 type Holdings struct {
 	Buckets  int64 `json:"buckets"`

@@ -55,23 +55,27 @@ func (a *API) buckets(ctx context.Context, c *call, limit, offset int) (page []m
 	if usable("") { // no bucket is called so: only a pattern that stands for all matches it
 		return a.keeper.Buckets(ctx, c.Caller.Tenant, limit, offset)
 	}
-	for at := 0; ; at += maxBucketPage {
-		some, _, err := a.keeper.Buckets(ctx, c.Caller.Tenant, maxBucketPage, at)
+	var names []string
+	for after := ""; ; {
+		some, err := a.keeper.BucketNames(ctx, c.Caller.Tenant, after, maxBucketPage)
 		if err != nil {
 			return nil, 0, err
 		}
-		for i := range some {
-			if !usable(some[i].Name) {
+		for _, name := range some {
+			if !usable(name) {
 				continue
 			}
-			if total++; total > int64(offset) && len(page) < limit {
-				page = append(page, some[i])
+			if total++; total > int64(offset) && len(names) < limit {
+				names = append(names, name)
 			}
 		}
 		if len(some) < maxBucketPage {
-			return page, total, nil
+			break
 		}
+		after = some[len(some)-1]
 	}
+	page, err = a.keeper.BucketsNamed(ctx, c.Caller.Tenant, names)
+	return page, total, err
 }
 
 func (a *API) createBucket(ctx context.Context, c *call) (Answer, error) {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -182,6 +183,56 @@ func TestAnswersTakeRoom(t *testing.T) {
 			if n == "10" && r.most < 10*50<<10 || n != "60" && r.taken != 0 {
 				t.Errorf("%s of %s: took %d, has %d still", name, n, r.most, r.taken)
 			}
+		}
+	}
+}
+
+// pattern is a caller who may use some buckets.
+type pattern func(name string) bool
+
+func (p pattern) ReadsBucket(name string) bool  { return p(name) }
+func (p pattern) WritesBucket(name string) bool { return p(name) }
+
+// TestBucketsOfAConfinedCallerAreListed: whatever page is asked for, it has those
+// that the caller may use, in order, and no other is counted.
+func TestBucketsOfAConfinedCallerAreListed(t *testing.T) {
+	k := openKeeper(t, nil)
+	a := New(k, func(string) string { return "" })
+	for _, name := range []string{"b", "a", "team/2", "team/10", "team/3", "z"} {
+		if _, err := k.CreateBucket(t.Context(), "acme", name, "of "+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for query, want := range map[string]string{
+		"": "team/10 team/2 team/3", "limit=2": "team/10 team/2 of 3", "limit=2&offset=2": "team/3 of 3", "offset=3": " of 3", "offset=1099511627776": " of 3",
+	} {
+		answer := a.Answer(t.Context(), &Call{
+			Caller: memory.Caller{Tenant: "acme"}, Method: http.MethodGet, Path: "buckets", Query: query, Room: &room{},
+			Access: pattern(func(name string) bool { return strings.HasPrefix(name, "team/") }),
+		})
+		var out strings.Builder
+		if _, err := answer.Body.WriteTo(&out); err != nil {
+			t.Fatal(err)
+		}
+		var said struct {
+			Buckets []struct{ Name, Description string }
+			Total   *int
+		}
+		if err := json.Unmarshal([]byte(out.String()), &said); err != nil {
+			t.Fatal(err)
+		}
+		names := []string{}
+		for _, b := range said.Buckets {
+			if names = append(names, b.Name); b.Description != "of "+b.Name {
+				t.Errorf("%+v", b)
+			}
+		}
+		got := strings.Join(names, " ")
+		if said.Total != nil {
+			got += " of " + strconv.Itoa(*said.Total)
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
 		}
 	}
 }
