@@ -158,3 +158,34 @@ func TestNoCredentialOfThePlatform(t *testing.T) {
 		}
 	}
 }
+
+// TestServeWritesToItsDataOnly: where nothing but the data directory can be
+// written to, as in a container with --read-only, calls, memories, records and a
+// second start go on as anywhere.
+func TestServeWritesToItsDataOnly(t *testing.T) {
+	s := newStand(t, "", func(s *stand) {
+		data := filepath.Join(s.dir, "data")
+		if err := os.Mkdir(data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s.wrap = []string{"unshare", "--map-root-user", "--mount", "sh", "-c", `mount --bind "$0" "$0" && mount -o remount,bind,ro / && ! touch "$0/../x" 2>/dev/null && exec "$@"`, data}
+	})
+	for range 2 {
+		s.chatsOnce()
+		s.memoryCall("POST", "/buckets/default/memories", `{"content":"Ada keeps bees on the roof."}`)
+		if status, body := s.memoryTry("POST", "/query", `{"query":"bees","options":{"skip_synthesis":true}}`); status != 200 || !strings.Contains(body, "on the roof") {
+			t.Errorf("%d %s", status, body)
+		}
+		s.memoryCall("DELETE", "/buckets/default/memories", "")
+		s.eventually("a record", func() bool {
+			return strings.Contains(s.want("", "records", "--tenant", "acme"), `"endpoint":"chat_completions"`)
+		})
+		for _, verb := range []string{"usage", "evidence"} {
+			if out := s.want("", verb, "--tenant", "acme", "--json"); !strings.Contains(out, "openai") && verb == "evidence" {
+				t.Errorf("%s: %s", verb, out)
+			}
+		}
+		s.stop()
+		s.serve()
+	}
+}

@@ -244,7 +244,7 @@ func TestMakeTestIsWhatTheReadmeSays(t *testing.T) {
 	if raced < 500 || bare == 0 {
 		t.Errorf("%d tests with the race detector, %d without", raced, bare)
 	}
-	for _, want := range []string{"test: check ", "check: $(LINT) ", "\t$(LINT) run ./...\n", "hostile: ", "\tOWNKEY_HOSTILE_TIME=1m $(GO) test "} {
+	for _, want := range []string{"test: check ", "check: $(LINT) licences vulncheck ", "\t$(LINT) run ./...\n", "hostile: ", "\tOWNKEY_HOSTILE_TIME=1m $(GO) test "} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("the Makefile has no %q", want)
 		}
