@@ -6,6 +6,7 @@ import (
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/wire"
+	"github.com/valyala/fasthttp"
 )
 
 // endpoint is what a request's target says: which provider, if one is pinned,
@@ -137,3 +138,19 @@ func (e *endpoint) anthropic() bool { return e.messages() || e.versioned }
 func (e *endpoint) anthropicErrors() bool {
 	return e.messages() || e.versioned && e.request == wire.DialectNone
 }
+
+// passes reports whether calls of a method are served. Providers' APIs know no
+// others, and some servers send the head of a TRACE back, with the credential in it
+// (RFC 9110, section 9.3.8).
+func passes(method []byte) bool {
+	switch string(method) {
+	case fasthttp.MethodGet, fasthttp.MethodHead, fasthttp.MethodPost, fasthttp.MethodPut, fasthttp.MethodPatch, fasthttp.MethodDelete, fasthttp.MethodOptions, methodQuery:
+		return true
+	}
+	return false
+}
+
+// methodQuery is a GET with a body (draft-ietf-httpbis-safe-method-w-body).
+const methodQuery = "QUERY"
+
+var errMethod = refuse(codeNotSupported, "this method is not served; use GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS or QUERY")

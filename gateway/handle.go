@@ -171,6 +171,8 @@ func (r *request) permit() error {
 	switch {
 	case r.misdirected != nil:
 		return r.misdirected
+	case !passes(r.ctx.Request.Header.Method()):
+		return errMethod
 	case asksForWebSocket(&r.ctx.Request.Header):
 		return errNoWebSocket
 	case !r.caller.Token.AllowsScope(r.endpoint.scope()):
