@@ -32,3 +32,17 @@ func TestPermissionFlags(t *testing.T) {
 		}
 	}
 }
+
+// TestUnconfinedTokensAreListedSo: the column of buckets says it in words.
+func TestUnconfinedTokensAreListedSo(t *testing.T) {
+	for answer, want := range map[string]string{
+		`{"unconfined":true,"buckets":{"read":["*"],"write":["*"]}}`: "all (unconfined)",
+		`{"buckets":{"read":["a"],"write":["a"]}}`:                   "a",
+		`{"buckets":{"read":["a","b"],"write":[]}}`:                  "read a,b; write none",
+	} {
+		var token tokenAnswer
+		if err := json.Unmarshal([]byte(answer), &token); err != nil || token.buckets() != want {
+			t.Errorf("%s: %q, want %q (%v)", answer, token.buckets(), want, err)
+		}
+	}
+}
