@@ -93,8 +93,8 @@ func TestLongContentsGoByTurns(t *testing.T) {
 	}
 	select {
 	case err := <-long:
-		t.Errorf("it was stored while another tenant's was looked through: %v", err)
-	default:
+		t.Fatalf("it was stored while another tenant's was looked through: %v", err)
+	case <-time.After(100 * time.Millisecond):
 	}
 	b.computing.Unlock()
 	if err := <-long; err != nil {
