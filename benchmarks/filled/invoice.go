@@ -22,9 +22,10 @@ func invoiceOf(b *bed, events int) error {
 			return err
 		}
 		end := begin.AddDate(0, months, 0)
+		step := (end.Sub(begin) / time.Duration(events)).Truncate(time.Microsecond)
 		rows := b.sink(s)
 		for i := range events {
-			at := begin.Add(end.Sub(begin) * time.Duration(i) / time.Duration(events) / time.Microsecond * time.Microsecond) //nolint:durationcheck // a share
+			at := begin.Add(time.Duration(i) * step)
 			if err := rows.add(&meter.MemoryEvent{
 				EventID: meter.NewEventID(), RequestID: meter.NewEventID(), At: at, TenantID: "acme", TokenID: "t", BucketID: "b",
 				Op: []meter.MemoryOp{meter.MemoryStored, meter.MemoryRetrieved, meter.MemoryDeleted}[i%3], Count: 1, Bytes: 100,

@@ -3,7 +3,7 @@
 //
 //	go run ./benchmarks/hostile flood
 //	go run ./benchmarks/hostile loud
-//	go run ./benchmarks/hostile minute [sqlite|clickhouse]
+//	go run ./benchmarks/hostile minute [sqlite|clickhouse [ATTACK]]
 //	go run ./benchmarks/hostile soak [minutes] [file.svg]
 //
 // Everything runs on this machine, on the loopback interface; each run stops by
@@ -49,15 +49,16 @@ func run(args []string) error {
 	if args[0] != "minute" {
 		return with(all[args[0]], args[1:])
 	}
-	switch strings.Join(args[1:], " ") {
-	case "":
+	if len(args) == 1 {
 		return errors.Join(again("minute", "sqlite"), again("minute", "clickhouse"))
-	case "sqlite":
-		return with(minute, nil)
-	case "clickhouse":
-		return with(minute, nil, "--clickhouse", "chdb")
 	}
-	return errors.New("want minute sqlite or minute clickhouse")
+	switch args[1] {
+	case "sqlite":
+		return with(minute, args[2:])
+	case "clickhouse":
+		return with(minute, args[2:], "--clickhouse", "chdb")
+	}
+	return errors.New("want minute sqlite or minute clickhouse, and the beginning of an attack's name")
 }
 
 // again runs this program with other arguments: a minute gives up its priority.

@@ -73,7 +73,7 @@ func run(args []string) int {
 	kongplete.Complete(parser) // ends the process when a shell asks
 	ctx, err := parser.Parse(args)
 	if err != nil {
-		crash.Say(plain(fmt.Sprintf("ownkey: %v\nTry: ownkey --help\n", err)), exitUsage)
+		crash.Say(plain(fmt.Sprintf("ownkey: %v\nTry: %s --help\n", err, commandOf(err))), exitUsage)
 		return exitUsage
 	}
 	if err := ctx.Run(); err != nil {
@@ -85,4 +85,15 @@ func run(args []string) int {
 		return status
 	}
 	return 0
+}
+
+// commandOf is the command that was asked wrongly, as far as it was named.
+func commandOf(err error) string {
+	var mistake *kong.ParseError
+	if errors.As(err, &mistake) {
+		if node := mistake.Context.Selected(); node != nil {
+			return "ownkey " + node.Path()
+		}
+	}
+	return "ownkey"
 }

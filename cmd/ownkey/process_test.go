@@ -324,7 +324,10 @@ func TestAdminVerbs(t *testing.T) {
 		"not_supported":      {"tenant", "delete", "dev", "--shred", "--yes"},
 		"no provider nobody": {"dev", "--credential", "nobody=x"},
 		"secret is empty":    {"credential", "put", "--tenant", "dev", "--provider", "openai"},
-		"ownkey --help":      {"tenant", "crate"},
+
+		"Try: ownkey --help":              {"tenants"},
+		"Try: ownkey tenant --help":       {"tenant", "crate"},
+		"Try: ownkey token create --help": {"token", "create", "--models", "x"},
 	} {
 		if out, status := p.verb("", args...); status == 0 || !strings.Contains(out, want) {
 			t.Errorf("ownkey %v: %d %s, want %q", args, status, out, want)

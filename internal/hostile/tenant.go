@@ -18,6 +18,8 @@ type Tenant struct {
 	// Token may do all that a tenant's token can; Budgeted has a budget, as large
 	// as they come; Listed may use one model.
 	Token, Budgeted, Listed string
+	// Only is the beginning of the names of the attacks to make; empty for all.
+	Only string
 
 	once   sync.Once
 	client *http.Client
@@ -33,12 +35,15 @@ const callTime = 8 * time.Second
 // is being restarted refuses connections faster than anybody needs.
 const refusedPause = 50 * time.Millisecond
 
-// Run makes all attacks, each by its own workers over and over, until ctx ends,
+// Run makes the attacks, each by its own workers over and over, until ctx ends,
 // and returns how often each got which status (0: no response).
 func (t *Tenant) Run(ctx context.Context) map[string]map[int]int {
 	t.setUp()
 	var all sync.WaitGroup
 	for _, a := range attacks {
+		if !strings.HasPrefix(a.name, t.Only) {
+			continue
+		}
 		for range a.workers {
 			all.Go(func() {
 				for ctx.Err() == nil {
