@@ -2,6 +2,7 @@ package memory
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -12,7 +13,8 @@ const removed = "[secret removed]"
 
 // tokens are credentials that can be known by their looks alone: the formats
 // that their issuers document, as far as GitHub's secret scanning and gitleaks
-// list them (2026-11).
+// list them (2026-11). They have no characters but those of ofTokens, and at least
+// shortestToken of them.
 var tokens = regexp.MustCompile(strings.Join([]string{
 	`\boka?_[0-9A-Za-z]{20,}`,                                // ours
 	`\bsk-[0-9A-Za-z_-]{16,}`,                                // OpenAI, Anthropic, OpenRouter, DeepSeek
@@ -50,9 +52,23 @@ var tokens = regexp.MustCompile(strings.Join([]string{
 	`\beyJ[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{10,}\.[0-9A-Za-z_-]{5,}`,     // JSON web tokens
 	`\b(?:AccountKey|SharedAccessKey)=[0-9A-Za-z+/]{20,}=*`,              // Azure
 	`[?&](?:sig|X-Amz-Signature|X-Goog-Signature)=[0-9A-Za-z%+/_-]{20,}`, // signed addresses
-	`(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)`,
-	`(?i)\b(?:bearer|basic)\s{1,5}[0-9A-Za-z._~+/-]{16,}=*`,
 }, "|"))
+
+const shortestToken = len("xoxb-0123456789")
+
+// ofTokens are the characters of tokens.
+var ofTokens = func() (all [256]bool) {
+	for _, c := range []byte("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_+/=.%:?&-") {
+		all[c] = true
+	}
+	return all
+}()
+
+// keys and headers are credentials that have space in them.
+var (
+	keys    = regexp.MustCompile(`(?s)-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)`)
+	headers = regexp.MustCompile(`(?i)\b(?:bearer|basic)\s{1,5}[0-9A-Za-z._~+/-]{16,}=*`)
+)
 
 // addresses have a password in front of their host.
 var addresses = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]{1,20}://)[^\s/:@'"<>]{0,100}:[^\s/@'"<>]{1,200}@`)
@@ -62,7 +78,7 @@ var addresses = regexp.MustCompile(`\b([A-Za-z][A-Za-z0-9+.-]{1,20}://)[^\s/:@'"
 // The second group has words for a password, the others are names in programs
 // and settings; sep is what follows: a sign, a word for "is", or nothing but
 // space.
-var labelled = regexp.MustCompile(`(?i)(?:^|[^\pL\pN])(?:[0-9a-z]{0,40}[_.-])?(?:` +
+var labelled = regexp.MustCompile(`(?i)(?:^|[^\pL\pN])(?:` +
 	`(pass(?:word|wd|phrase|code)|pwd|pin|passwort|kennwort|mot de passe|contraseña|contrasena|senha|parola|wachtwoord|hasło|lösenord|пароль|密码|密碼|パスワード|비밀번호)|` +
 	`(secret(?:[_ -]?access)?(?:[_ -]?key)?|client[_ -]?secret|api[_ -]?key|access[_ -]?key|private[_ -]?key|signing[_ -]?key)|` +
 	`((?:access|auth|refresh|session|bot|id)?[_ -]?token)` +
@@ -89,11 +105,88 @@ var (
 // cards and accounts, as far as they can be known by their form or by what they
 // are called. It takes time in proportion to the text.
 func withoutSecrets(text string) string {
-	text = tokens.ReplaceAllString(text, removed)
-	text = addresses.ReplaceAllString(text, "${1}"+removed+"@")
-	text = withoutLabelled(text)
-	text = account.ReplaceAllStringFunc(text, removedIf(bankAccount))
-	return digits.ReplaceAllStringFunc(text, removedIf(luhn))
+	lower := strings.ReplaceAll(strings.ToLower(text), "ſ", "s") // as (?i) takes it
+	if strings.Contains(text, "-----BEGIN ") {
+		text = keys.ReplaceAllString(text, removed)
+	}
+	if hasAny(lower, "bearer", "basic") {
+		text = headers.ReplaceAllString(text, removed)
+	}
+	text = withoutTokens(text)
+	if strings.Contains(text, "://") {
+		text = addresses.ReplaceAllString(text, "${1}"+removed+"@")
+	}
+	if hasAny(lower, labels...) {
+		text = withoutLabelled(text)
+	}
+	if hasAccount(text) {
+		text = account.ReplaceAllStringFunc(text, removedIf(bankAccount))
+	}
+	if hasDigits(text, fewestDigits) {
+		text = digits.ReplaceAllStringFunc(text, removedIf(luhn))
+	}
+	return text
+}
+
+// labels are parts of the words of labelled: each of those has one.
+var labels = []string{
+	"pass", "pwd", "pin", "kennwort", "contrase", "senha", "parola", "wachtwoord", "hasło", "lösenord", "пароль", "密码", "密碼", "パスワード", "비밀번호",
+	"secret", "key", "token",
+}
+
+// hasAny and the two below are what a text must have for a regular expression to
+// find anything, which would cost a hundred times as much. Most texts have none of
+// it.
+func hasAny(text string, words ...string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(text, w) })
+}
+
+func hasAccount(text string) bool {
+	for i := 3; i < len(text); i++ {
+		if isDigit(text[i]) && isDigit(text[i-1]) && isUpper(text[i-2]) && isUpper(text[i-3]) {
+			return true
+		}
+	}
+	return false
+}
+
+// fewestDigits are in the number of a payment card.
+const fewestDigits = 13
+
+func hasDigits(text string, fewest int) bool {
+	n := 0
+	for i := 0; i < len(text) && n < fewest; i++ {
+		if isDigit(text[i]) {
+			n++
+		}
+	}
+	return n >= fewest
+}
+
+func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+func isUpper(c byte) bool { return c >= 'A' && c <= 'Z' }
+
+// withoutTokens looks for tokens where they can be: in runs of their characters.
+func withoutTokens(text string) string {
+	var out strings.Builder
+	kept := 0 // how much of the text is in out
+	for i := 0; i < len(text); i++ {
+		begin := i
+		for i < len(text) && ofTokens[text[i]] {
+			i++
+		}
+		if i-begin < shortestToken || !tokens.MatchString(text[begin:i]) {
+			continue
+		}
+		out.WriteString(text[kept:begin])
+		out.WriteString(tokens.ReplaceAllString(text[begin:i], removed))
+		kept = i
+	}
+	if kept == 0 {
+		return text
+	}
+	out.WriteString(text[kept:])
+	return out.String()
 }
 
 func removedIf(secret func(string) bool) func(string) string {

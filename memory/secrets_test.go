@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -55,5 +56,83 @@ func TestOtherTextsStay(t *testing.T) {
 		if got := withoutSecrets(text); got != text {
 			t.Errorf("%q becomes %q", text, got)
 		}
+	}
+}
+
+// slowly is withoutSecrets with every regular expression on the whole text.
+func slowly(text string) string {
+	text = keys.ReplaceAllString(text, removed)
+	text = headers.ReplaceAllString(text, removed)
+	text = tokens.ReplaceAllString(text, removed)
+	text = addresses.ReplaceAllString(text, "${1}"+removed+"@")
+	text = withoutLabelled(text)
+	text = account.ReplaceAllStringFunc(text, removedIf(bankAccount))
+	return digits.ReplaceAllStringFunc(text, removedIf(luhn))
+}
+
+// parts of texts that are secrets, or nearly.
+var parts = []string{
+	"sk-", "ok_", "xoxb-", "eyJ", ".", "AKIA", "key-", "https://", "hooks.slack.com/", "?sig=", "&", "%3D", "123456789:AA", "-----BEGIN ", "PRIVATE KEY-----", "-----END ", "Bearer", "baſic", "BASIC ",
+	"aB3dE5gH", "0123abcd", "4111", " 1111", "-", "_", "/", "=", "+", "~", "é", "ſ", "\u212a", " ", "  ", "\n", "\t", "\"", "'", ",", ":", ": ", "(", "password", "PIN", "to\u212aen", "paſsword", "密码", "是",
+	"secret", "api key", "is", "DE89", " 3704 0044 0532 0130 00", "GB82WEST12345698765432", "@host", "postgres://u:", "x", "A", "0", "\xff",
+}
+
+// TestWhatIsPassedOverHasNoSecrets: looking only where secrets can be finds what
+// looking everywhere does.
+func TestWhatIsPassedOverHasNoSecrets(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	found := 0
+	for range 8_000 {
+		var text strings.Builder
+		for range 1 + random.IntN(12) {
+			for part := parts[random.IntN(len(parts))]; ; {
+				if text.WriteString(part); random.IntN(3) > 0 {
+					break
+				}
+			}
+		}
+		want := slowly(text.String())
+		if want != text.String() {
+			found++
+		}
+		if got := withoutSecrets(text.String()); got != want {
+			t.Fatalf("%q becomes %q, want %q", text.String(), got, want)
+		}
+	}
+	if found < 400 {
+		t.Errorf("only %d texts had a secret", found)
+	}
+}
+
+func FuzzWithoutSecrets(f *testing.F) {
+	for _, part := range parts {
+		f.Add(part + strings.Repeat("aB3dE5gH", 6))
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if got, want := withoutSecrets(text), slowly(text); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
+		}
+	})
+}
+
+func BenchmarkWithoutSecrets(b *testing.B) {
+	for name, text := range map[string]string{
+		"prose":  strings.Repeat("Ada keeps bees in the garden behind the house, and sells honey on Saturdays. ", 400),
+		"pins":   strings.Repeat(" pin", 7_000),
+		"digits": strings.Repeat("flight 2041 on 2026-11-28 costs 199 euros, ", 700),
+		"code":   strings.Repeat("if err := json.Unmarshal(body, &answer); err != nil {\n\treturn fmt.Errorf(\"cannot read: %w\", err)\n}\n", 300),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for range b.N {
+				withoutSecrets(text)
+			}
+		})
+		b.Run(name+"/slowly", func(b *testing.B) {
+			b.SetBytes(int64(len(text)))
+			for range b.N {
+				slowly(text)
+			}
+		})
 	}
 }
