@@ -40,6 +40,11 @@ func TestUsageOfProviders(t *testing.T) {
 	f("anthropic-zeros-at-the-end.sse", DialectMessages, none, Usage{Input: count(11), Output: count(57), CachedInput: count(3000), CacheWrite: count(200)})
 	f("anthropic-compaction.sse", DialectMessages, none, Usage{Input: count(203_000), Output: count(4500), CachedInput: count(0), CacheWrite: count(40)})
 	f("gemini-own-api-array.json", DialectNone, none, Usage{Input: count(8), Output: count(205), CachedInput: count(4), Reasoning: count(200)})
+	f("cohere.json", DialectNone, none, Usage{Input: count(71), Output: count(418), CachedInput: count(16)})
+	f("cohere.sse", DialectNone, none, Usage{Input: count(71), Output: count(418)})
+	f("cohere-v1.json", DialectNone, none, Usage{Input: count(71), Output: count(418)})
+	f("bedrock-converse.json", DialectNone, none, Usage{Input: count(30), Output: count(633), CachedInput: count(3), CacheWrite: count(2)})
+	f("cloudflare.json", DialectNone, none, Usage{Input: count(20), Output: count(46)})
 	f("reasoning-beside-a-total.json", DialectChat, none, Usage{Input: count(33), Output: count(81_160), Reasoning: count(73_997)})
 	f("xai.sse", DialectChat, xai, Usage{Input: count(32), Output: count(103), CachedInput: count(6), Reasoning: count(94)})
 	f("xai.sse", DialectChat, none, Usage{Input: count(32), Output: count(103), CachedInput: count(6), Reasoning: count(94)}) // under another name: by the total

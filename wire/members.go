@@ -177,9 +177,9 @@ func (m *members) foundContainer() {
 }
 
 // atUsage reports whether the value being read is a usage object: at the top, in
-// the object that events wrap an answer in, in a choice (Moonshot), in each of an
-// array of answers (Gemini's own streams that are no SSE), or in the line of a
-// batch's results (Anthropic).
+// the object that events wrap an answer in, in a choice (Moonshot), in a delta
+// (Cohere), in a result (Cloudflare), in each of an array of answers (Gemini's own
+// streams that are no SSE), or in the line of a batch's results (Anthropic).
 func (m *members) atUsage() bool {
 	d := m.nest.depth
 	if d > levels {
@@ -187,7 +187,9 @@ func (m *members) atUsage() bool {
 	}
 	switch m.keys[d] {
 	case keyUsage:
-		return m.atTopOrWrapped() || d == 3 && (m.keys[2] == keyElement && m.keys[1] == keyChoices || m.keys[2] == keyMessage && m.keys[1] == keyResult)
+		return m.atTopOrWrapped() || d == 2 && (m.keys[1] == keyText || m.keys[1] == keyResult) || d == 3 && (m.keys[2] == keyElement && m.keys[1] == keyChoices || m.keys[2] == keyMessage && m.keys[1] == keyResult)
+	case keyMeta:
+		return d == 1
 	case keyUsageMetadata:
 		return d == 1 || d == 2 && m.keys[1] == keyElement
 	}
@@ -225,6 +227,8 @@ func (m *members) foundNumber() {
 	case d == m.usageAt+1:
 		m.found.usage.set(k, n)
 	case d == m.usageAt+2 && m.keys[d-1] == keyTokenDetails && (k == keyCachedTokens || k == keyReasoningTokens || k == keyCacheCreation):
+		m.found.usage.set(k, n)
+	case d == m.usageAt+2 && m.keys[d-1] == keyUnits && (k == keyInputTokens || k == keyOutputTokens):
 		m.found.usage.set(k, n)
 	case d == m.usageAt+3 && m.keys[d-1] == keyElement && m.keys[d-2] == keyIterations:
 		m.found.usage.setStep(k, n)

@@ -49,6 +49,8 @@ func FuzzScannerMembers(f *testing.F) {
 		`{"usage":{"completion_tokens":1`, `{"usage":{"completion_tokens":01}}`, `{"error":-1e+0,}`, `{"usage":{"input_tokens":18446744073709551617,"x":1e+}}`, `[{"model":"m"}]`,
 		`{"usage":{"total_tokens":2.60e+1,"prompt_tokens":2600e-2,"cache_write_tokens":1e308,"completion_tokens":0.00026E5}}`,
 		`{"choices":[{"usage":{"prompt_tokens":9,"prompt_tokens_details":{"cached_tokens":3}}}],"usageMetadata":{"thoughtsTokenCount":3}}`,
+		`{"meta":{"tokens":{"input_tokens":7},"billed_units":{"input_tokens":5,"output_tokens":2}},"delta":{"usage":{"tokens":{"output_tokens":8}}}}`,
+		`{"result":{"usage":{"totalTokens":7,"inputTokens":2},"meta":{"input_tokens":9}}}`,
 		`[{"usageMetadata":{"totalTokenCount":9}},{"usageMetadata":{"thoughtsTokenCount":3,"iterations":[{"input_tokens":2}]}}]`,
 		`{"result":{"message":{"usage":{"input_tokens":4,"iterations":[{"input_tokens":2},{"output_tokens":1}]}},"usage":{"input_tokens":9}},"request_id":"r"}`,
 		`{"message":{"usage":{"iterations":[{"input_tokens":2,"cache_read_input_tokens":7},[{"input_tokens":9}],{"output_tokens":1,"cache_creation_input_tokens":5}]}}}`,
@@ -134,15 +136,18 @@ func (r *reference) scalar(tok json.Token, path string) {
 	case path == "/choices/[]/finish_reason" && isString:
 		r.finished = true
 	}
-	for _, wrap := range []string{"", "/response", "/message", "/x_groq", "/choices/[]", "/result/message"} {
+	for _, wrap := range []string{"", "/response", "/message", "/x_groq", "/choices/[]", "/result/message", "/result", "/content", "/reasoning_content", "/reasoning", "/refusal", "/arguments", "/delta", "/text", "/thinking", "/partial_json", "/transcript"} {
 		rest, ok := strings.CutPrefix(path, wrap+"/")
 		switch {
-		case !ok || (wrap == "/choices/[]" || wrap == "/result/message") && !strings.HasPrefix(rest, "usage/"):
+		case !ok || wrap != "" && wrap != "/response" && wrap != "/message" && wrap != "/x_groq" && !strings.HasPrefix(rest, "usage/"):
 		case (rest == "model" || rest == "modelVersion") && isString && isIdentifier(str):
 			r.model = str
 		case isNumber:
 			r.count(rest, string(number))
 		}
+	}
+	if rest, ok := strings.CutPrefix(path, "/meta/"); ok && isNumber {
+		r.count("usage/"+rest, string(number))
 	}
 	path = strings.TrimPrefix(path, "/[]") // one of an array of answers
 	if rest, ok := strings.CutPrefix(path, "/usageMetadata/"); ok && isNumber {
@@ -172,7 +177,7 @@ func referenceCount(number string) (int64, bool) {
 
 // details are the members whose counts are read a level further down.
 var details = strings.NewReplacer("prompt_tokens_details/", "details/", "input_tokens_details/", "details/",
-	"completion_tokens_details/", "details/", "output_tokens_details/", "details/")
+	"completion_tokens_details/", "details/", "output_tokens_details/", "details/", "usage/tokens/", "usage/units/", "usage/billed_units/", "usage/units/")
 
 func (r *reference) count(path, number string) {
 	n, ok := referenceCount(number)
@@ -181,29 +186,32 @@ func (r *reference) count(path, number string) {
 	}
 	if step, ok := strings.CutPrefix(path, "usage/iterations/[]/"); ok {
 		switch step {
-		case "input_tokens":
+		case "input_tokens", "inputTokens":
 			r.usage.steps.Input.add(n)
-		case "output_tokens":
+		case "output_tokens", "outputTokens":
 			r.usage.steps.Output.add(n)
-		case "cache_read_input_tokens":
+		case "cache_read_input_tokens", "cacheReadInputTokens":
 			r.usage.steps.CachedInput.add(n)
-		case "cache_creation_input_tokens", "cache_write_tokens":
+		case "cache_creation_input_tokens", "cache_write_tokens", "cacheWriteInputTokens":
 			r.usage.steps.CacheWrite.add(n)
 		}
 	}
 	switch details.Replace(path) {
-	case "usage/prompt_tokens", "usage/input_tokens", "usage/promptTokenCount":
+	case "usage/prompt_tokens", "usage/input_tokens", "usage/promptTokenCount", "usage/inputTokens",
+		"usage/units/input_tokens", "usage/units/inputTokens":
 		r.usage.Input.raise(n)
-	case "usage/completion_tokens", "usage/output_tokens", "usage/candidatesTokenCount":
+	case "usage/completion_tokens", "usage/output_tokens", "usage/candidatesTokenCount", "usage/outputTokens",
+		"usage/units/output_tokens", "usage/units/outputTokens":
 		r.usage.Output.raise(n)
-	case "usage/cached_tokens", "usage/cache_read_input_tokens", "usage/prompt_cache_hit_tokens", "usage/num_cached_tokens", "usage/cachedContentTokenCount",
+	case "usage/cached_tokens", "usage/cache_read_input_tokens", "usage/cacheReadInputTokens", "usage/prompt_cache_hit_tokens", "usage/num_cached_tokens", "usage/cachedContentTokenCount",
 		"usage/details/cached_tokens", "usage/details/prompt_cache_hit_tokens", "usage/details/num_cached_tokens", "usage/details/cachedContentTokenCount":
 		r.usage.CachedInput.raise(n)
-	case "usage/cache_creation_input_tokens", "usage/cache_write_tokens", "usage/details/cache_creation_input_tokens", "usage/details/cache_write_tokens":
+	case "usage/cache_creation_input_tokens", "usage/cache_write_tokens", "usage/cacheWriteInputTokens",
+		"usage/details/cache_creation_input_tokens", "usage/details/cache_write_tokens", "usage/details/cacheWriteInputTokens":
 		r.usage.CacheWrite.raise(n)
 	case "usage/reasoning_tokens", "usage/thoughtsTokenCount", "usage/details/reasoning_tokens", "usage/details/thoughtsTokenCount":
 		r.usage.Reasoning.raise(n)
-	case "usage/total_tokens", "usage/totalTokenCount":
+	case "usage/total_tokens", "usage/totalTokens", "usage/totalTokenCount":
 		r.usage.total.raise(n)
 	}
 }

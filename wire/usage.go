@@ -159,6 +159,8 @@ const (
 	keyTokenDetails // prompt_tokens_details and its kin
 	keyIterations
 	keyResult
+	keyMeta
+	keyUnits // tokens and billed_units of Cohere
 	keyID
 	keyRequestID
 	keyStatus
@@ -170,7 +172,8 @@ const (
 
 // keyOf knows the names of OpenAI's, Anthropic's and Gemini's bodies, and what
 // others call the same: DeepSeek's prompt_cache_hit_tokens, OpenRouter's
-// cache_write_tokens, Mistral's num_cached_tokens (provider references, 2026-11).
+// cache_write_tokens, Mistral's num_cached_tokens, Bedrock's inputTokens (provider
+// references, 2026-11).
 func keyOf(name []byte) key {
 	switch string(name) {
 	case "usage":
@@ -195,21 +198,21 @@ func keyOf(name []byte) key {
 		return keyFinishReason
 	case "prompt_tokens", "promptTokenCount":
 		return keyPromptTokens
-	case "input_tokens":
+	case "input_tokens", "inputTokens":
 		return keyInputTokens
 	case "completion_tokens", "candidatesTokenCount":
 		return keyCompletionTokens
-	case "output_tokens":
+	case "output_tokens", "outputTokens":
 		return keyOutputTokens
 	case "cached_tokens", "prompt_cache_hit_tokens", "num_cached_tokens", "cachedContentTokenCount":
 		return keyCachedTokens
-	case "cache_read_input_tokens":
+	case "cache_read_input_tokens", "cacheReadInputTokens":
 		return keyCacheRead
-	case "cache_creation_input_tokens", "cache_write_tokens":
+	case "cache_creation_input_tokens", "cache_write_tokens", "cacheWriteInputTokens":
 		return keyCacheCreation
 	case "reasoning_tokens", "thoughtsTokenCount":
 		return keyReasoningTokens
-	case "total_tokens", "totalTokenCount":
+	case "total_tokens", "totalTokens", "totalTokenCount":
 		return keyTotalTokens
 	case "prompt_tokens_details", "input_tokens_details", "completion_tokens_details", "output_tokens_details":
 		return keyTokenDetails
@@ -217,6 +220,10 @@ func keyOf(name []byte) key {
 		return keyIterations
 	case "result":
 		return keyResult
+	case "meta":
+		return keyMeta
+	case "tokens", "billed_units":
+		return keyUnits
 	case "id":
 		return keyID
 	case "request_id":
