@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -114,6 +115,16 @@ func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description str
 
 // List gives a page of a bucket, newest first, and how many memories there are.
 func (k *Keeper) List(ctx context.Context, tenant, bucket string, limit, offset int) (page []Memory, total int64, err error) {
+	return k.Page(ctx, tenant, bucket, limit, offset, func(int64) error { return nil })
+}
+
+// pageSeqs finds a page by an index alone: what is passed over is not read.
+const pageSeqs = `SELECT m.seq FROM memories m INDEXED BY memories_by_bucket
+	WHERE m.bucket_id = ? AND (m.expires_at = 0 OR m.expires_at > ?) ORDER BY m.seq DESC LIMIT ? OFFSET ?`
+
+// Page is List that asks for room before it reads the texts of the page, of so many
+// bytes.
+func (k *Keeper) Page(ctx context.Context, tenant, bucket string, limit, offset int, room func(texts int64) error) (page []Memory, total int64, err error) {
 	bucketID, err := k.bucketID(ctx, tenant, bucket)
 	if errors.Is(err, ErrNotFound) && bucket == DefaultBucket {
 		return nil, 0, nil // it exists, as far as anybody can see
@@ -129,17 +140,29 @@ func (k *Keeper) List(ctx context.Context, tenant, bucket string, limit, offset 
 	}, selectBuckets+" WHERE b.id = ?", now, bucketID); err != nil {
 		return nil, 0, unavailable(err)
 	}
-	page, err = k.query(ctx, tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND (m.expires_at = 0 OR m.expires_at > ?) ORDER BY m.seq DESC LIMIT ? OFFSET ?", tenant, bucketID, now, limit, offset)
+	var seqs []any
+	if err := each(ctx, k.o.Read, func(rows *sql.Rows) error {
+		var seq int64
+		err := rows.Scan(&seq)
+		seqs = append(seqs, seq)
+		return err
+	}, pageSeqs, bucketID, now, limit, offset); err != nil {
+		return nil, 0, unavailable(err)
+	}
+	if len(seqs) == 0 {
+		return []Memory{}, total, nil
+	}
+	these := "m.seq IN (?" + strings.Repeat(", ?", len(seqs)-1) + ")"
+	var texts int64
+	if err := k.o.Read.QueryRowContext(ctx, "SELECT coalesce(sum(octet_length(m.content) + octet_length(m.facts) + octet_length(m.metadata)), 0) FROM memories m WHERE "+these, seqs...).
+		Scan(&texts); err != nil {
+		return nil, 0, unavailable(err)
+	}
+	if err := room(texts); err != nil {
+		return nil, 0, err
+	}
+	page, err = k.query(ctx, tenant, " WHERE "+these+" AND m.tenant = ? ORDER BY m.seq DESC", append(seqs, tenant)...)
 	return page, total, err
-}
-
-// PageBytes gives how many bytes of texts a page of a bucket has, as List gives it;
-// 0 for a bucket that is not there.
-func (k *Keeper) PageBytes(ctx context.Context, tenant, bucket string, limit, offset int) (n int64, err error) {
-	err = k.o.Read.QueryRowContext(ctx, `SELECT coalesce(sum(n), 0) FROM (SELECT octet_length(m.content) + octet_length(m.facts) + octet_length(m.metadata) AS n
-		FROM memories m JOIN buckets b ON b.id = m.bucket_id WHERE b.tenant = ? AND b.name = ? AND (m.expires_at = 0 OR m.expires_at > ?)
-		ORDER BY m.seq DESC LIMIT ? OFFSET ?)`, tenant, bucket, time.Now().UnixMicro(), limit, offset).Scan(&n)
-	return n, unavailable(err)
 }
 
 // exportPage is how many memories an export has in hand: at their largest they

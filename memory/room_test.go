@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -179,25 +180,34 @@ func TestTheBytesOfABucketAreBounded(t *testing.T) {
 	}
 }
 
+// plan is how the store answers a question.
+func (b *bed) plan(query string, args ...any) string {
+	b.t.Helper()
+	var lines []string
+	if err := each(context.Background(), b.database.Read, func(rows *sql.Rows) error {
+		var id, parent, unused int
+		var line string
+		err := rows.Scan(&id, &parent, &unused, &line)
+		lines = append(lines, line)
+		return err
+	}, "EXPLAIN QUERY PLAN "+query, args...); err != nil {
+		b.t.Fatal(err)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // TestListsReadNoOtherTenantsExpired: what has expired in one bucket is found by
 // that bucket.
 func TestListsReadNoOtherTenantsExpired(t *testing.T) {
-	b := newBed(t)
-	var plan []string
-	rows, err := b.database.Read.Query("EXPLAIN QUERY PLAN "+selectBuckets+" WHERE b.tenant = ?", 1, "acme")
-	if err != nil {
-		t.Fatal(err)
+	if plan := newBed(t).plan(selectBuckets+" WHERE b.tenant = ?", 1, "acme"); !strings.Contains(plan, "(bucket_id=? AND expires_at>? AND expires_at<?)") {
+		t.Error(plan)
 	}
-	defer rows.Close()
-	for rows.Next() {
-		var id, parent, unused int
-		var line string
-		if err := rows.Scan(&id, &parent, &unused, &line); err != nil {
-			t.Fatal(err)
-		}
-		plan = append(plan, line)
-	}
-	if all := strings.Join(plan, "\n"); rows.Err() != nil || !strings.Contains(all, "(bucket_id=? AND expires_at>? AND expires_at<?)") {
-		t.Errorf("%v, the plan:\n%s", rows.Err(), all)
+}
+
+// TestPagesAreFoundByTheIndex: of the memories before a page nothing is read but
+// their places in an index.
+func TestPagesAreFoundByTheIndex(t *testing.T) {
+	if plan := newBed(t).plan(pageSeqs, "b", 1, 1, 1); plan != "SEARCH m USING COVERING INDEX memories_by_bucket (bucket_id=?)" {
+		t.Error(plan)
 	}
 }

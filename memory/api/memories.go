@@ -152,16 +152,12 @@ func (a *API) list(ctx context.Context, c *call) (Answer, error) {
 	if err != nil {
 		return Answer{}, err
 	}
-	texts, err := a.keeper.PageBytes(ctx, c.Caller.Tenant, c.bucket(), limit, offset)
-	if err != nil {
-		return Answer{}, err
-	}
-	release, err := c.room(texts)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer release()
-	page, total, err := a.keeper.List(ctx, c.Caller.Tenant, c.bucket(), limit, offset)
+	release := func() {}
+	defer func() { release() }()
+	page, total, err := a.keeper.Page(ctx, c.Caller.Tenant, c.bucket(), limit, offset, func(texts int64) (err error) {
+		release, err = c.room(texts)
+		return err
+	})
 	if err != nil {
 		return Answer{}, err
 	}

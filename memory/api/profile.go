@@ -42,12 +42,13 @@ func (a *API) regenerate(ctx context.Context, c *call) (Answer, error) {
 	if _, err := a.keeper.Profile(ctx, c.Caller.Tenant, c.bucket()); err != nil {
 		return Answer{}, err
 	}
-	return Answer{Task: &portrait{a: a, tenant: c.Caller.Tenant, bucket: c.bucket()}}, nil
+	return Answer{Task: &portrait{a: a, call: c.Call, tenant: c.Caller.Tenant, bucket: c.bucket()}}, nil
 }
 
 // portrait is one regeneration.
 type portrait struct {
 	a      *API
+	call   *Call
 	tenant string
 	bucket string
 	told   string
@@ -66,7 +67,12 @@ func (p *portrait) Model() string { return p.a.synthesis(p.tenant) }
 
 // Prepare implements Task.
 func (p *portrait) Prepare(ctx context.Context) Answer {
-	newest, total, err := p.a.keeper.List(ctx, p.tenant, p.bucket, profileMemories, 0)
+	release := func() {}
+	defer func() { release() }()
+	newest, total, err := p.a.keeper.Page(ctx, p.tenant, p.bucket, profileMemories, 0, func(texts int64) (err error) {
+		release, err = p.call.room(texts)
+		return err
+	})
 	if err != nil {
 		return failure(err)
 	}

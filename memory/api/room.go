@@ -16,7 +16,7 @@ func (c *Call) room(texts int64) (release func(), err error) {
 	}
 	n := answerFactor * int(texts)
 	if !c.Room.Take(n) {
-		return nil, errNoRoom
+		return func() {}, errNoRoom
 	}
 	return func() { c.Room.Give(n) }, nil
 }
