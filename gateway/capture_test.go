@@ -207,6 +207,24 @@ func TestEmbeddingsAndFactsByTheTenantsModels(t *testing.T) {
 	}
 }
 
+// TestTurnsAtHandAreNotPutIn: what was captured of a conversation is not put into
+// it again, and is put into another one.
+func TestTurnsAtHandAreNotPutIn(t *testing.T) {
+	h := newHouse(t)
+	const said = `{"role":"user","content":"Ada keeps bees on the roof."}`
+	h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[`+said+`]}`, "Ownkey-Memory", "capture")
+	h.keeps("default", "user: Ada keeps bees on the roof.")
+	for messages, want := range map[string]string{
+		said + `,{"role":"assistant","content":"Nice."},{"role":"user","content":"Who keeps bees on the roof?"}`: "empty",
+		`{"role":"user","content":"Who keeps bees on the roof?"}`:                                                "hit",
+	} {
+		a := h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[`+messages+`]}`, "Ownkey-Memory", "recall")
+		if got := a.header.Get("Ownkey-Memory"); got != want || (want == "hit") != strings.Contains(h.sentBody(), "<memory-") {
+			t.Errorf("%s: %s, sent %s", messages, got, h.sentBody())
+		}
+	}
+}
+
 // TestSessionOfATurn: a conversation has the name that the client gives it, or
 // one that stays the same while its history grows.
 func TestSessionOfATurn(t *testing.T) {

@@ -100,6 +100,14 @@ func TestTime(t *testing.T) {
 	if _, err := b.Store(ctx, who, &Write{Bucket: "default", Memories: []Memory{{Content: "Ada lives in Bern", Supersedes: oslo}}}); err == nil {
 		t.Error("a memory was superseded twice")
 	}
+	pinned := store(Memory{Content: "Answer in French.", ObservedAt: day(1), Pinned: true})
+	store(Memory{Content: "Answer in German.", ObservedAt: day(10), Pinned: true, Supersedes: pinned})
+	for at, want := range map[time.Time]string{{}: "Answer in German.", day(2): "Answer in French.", day(12): "Answer in German."} {
+		found, err := b.Search(ctx, &Question{Tenant: "acme", Buckets: []string{"default"}, Text: "Where does Ada live?", K: 9, AsOf: at})
+		if err != nil || len(found.Pinned) != 1 || found.Pinned[0].Memory.Content != want {
+			t.Errorf("pinned, as of %v: %+v, want %s (%v)", at, found.Pinned, want, err)
+		}
+	}
 	path := b.path
 	b.shut()
 	b = openBed(t, path)
