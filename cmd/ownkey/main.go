@@ -89,8 +89,7 @@ func run(args []string) int {
 
 // commandOf is the command that was asked wrongly, as far as it was named.
 func commandOf(err error) string {
-	var mistake *kong.ParseError
-	if errors.As(err, &mistake) {
+	if mistake, ok := errors.AsType[*kong.ParseError](err); ok {
 		if node := mistake.Context.Selected(); node != nil {
 			return "ownkey " + node.Path()
 		}
