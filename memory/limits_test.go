@@ -23,6 +23,9 @@ func TestBoundsOfAMemory(t *testing.T) {
 		}
 		return all
 	}
+	nested := func(levels int) []byte {
+		return []byte(`{"a":` + strings.Repeat("[", levels-1) + strings.Repeat("]", levels-1) + "}")
+	}
 	for _, f := range []struct {
 		field    string
 		fits     Memory
@@ -35,6 +38,8 @@ func TestBoundsOfAMemory(t *testing.T) {
 		{"role", Memory{Content: "d", Role: x(200)}, Memory{Content: "d", Role: x(201)}},
 		{"speaker", Memory{Content: "e", Speaker: x(200)}, Memory{Content: "e", Speaker: x(201)}},
 		{"session", Memory{Content: "f", Session: x(200)}, Memory{Content: "f", Session: x(201)}},
+		{"id", Memory{Content: "g", ID: x(64)}, Memory{Content: "g", ID: x(65)}},
+		{"metadata", Memory{Content: "h", Metadata: nested(100)}, Memory{Content: "h", Metadata: nested(101)}},
 	} {
 		if _, err := b.Store(context.Background(), &Caller{Tenant: "acme"}, &Write{Bucket: "default", Memories: []Memory{f.fits}}); err != nil {
 			t.Errorf("%s as large as it may be: %v", f.field, err)
