@@ -155,10 +155,14 @@ func (k *Keeper) loadAlone(b *bucket) (err error) {
 		return err
 	}
 	defer k.end(b)
-	if !b.gone {
-		err = k.load(k.background, b)
+	if b.gone {
+		return nil
 	}
-	return err
+	if err := k.loads.enter(k.background, b.key.tenant); err != nil {
+		return unavailable(err)
+	}
+	defer k.loads.leave(b.key.tenant)
+	return k.load(k.background, b)
 }
 
 // load reads a bucket from the store unless it is in memory. The caller has the

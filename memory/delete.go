@@ -177,6 +177,10 @@ func (k *Keeper) DeleteAll(ctx context.Context, who *Caller, bucket string, f *F
 	}
 	if dry {
 		condition, args := f.where()
+		if !f.Empty() {
+			k.searching.Lock(who.Tenant)
+			defer k.searching.Unlock()
+		}
 		var n int64
 		err := k.o.Read.QueryRowContext(ctx, "SELECT count(*) FROM memories m JOIN buckets b ON b.id = m.bucket_id WHERE m.tenant = ? AND b.tenant = m.tenant AND b.name = ?"+condition,
 			append([]any{who.Tenant, bucket}, args...)...).Scan(&n)
@@ -304,6 +308,10 @@ func (k *Keeper) carryOut(ctx context.Context, d *deletion) (n int64, err error)
 // nextSlice finds the next memories. It reads: no writer waits for the search.
 func (k *Keeper) nextSlice(ctx context.Context, d *deletion, after int64) (seqs []int64, err error) {
 	condition, args := d.where()
+	if !d.filter.Empty() {
+		k.searching.Lock(d.who.Tenant)
+		defer k.searching.Unlock()
+	}
 	var bytes int64
 	err = each(ctx, k.o.Read, func(rows *sql.Rows) error {
 		var seq, size int64

@@ -102,6 +102,7 @@ type Keeper struct {
 	secret   []byte       // that the marker of blocks is keyed with
 	provider Provider     // set by Start
 
+	loads      places
 	households *xsync.Map[string, *household] // by tenant
 	deleting   deletions
 	evicting   sync.Mutex             // held by who makes room
@@ -117,6 +118,7 @@ type Keeper struct {
 	wakeJobs   chan struct{}
 	waiting    waitingTurns
 	computing  pace.Fair // held while a captured turn is looked through for secrets, or a long content is hashed: the other cores are for calls
+	searching  pace.Fair // held while all of a bucket is read in the store for a filter: the other readers are for calls
 	counts     Counts
 }
 
