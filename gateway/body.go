@@ -263,6 +263,7 @@ type upload struct {
 	ctx     *fasthttp.RequestCtx
 	silence time.Duration
 	most    int64 // bytes; 0 for any
+	revoked func() bool
 	bytes   int64
 	whole   bool  // its end was read
 	err     error // why the body could not be read
@@ -308,7 +309,7 @@ func (u *upload) unread() bool { return u.ctx != nil && !u.whole }
 
 // reset makes it none. Nobody copies or interrupts it.
 func (u *upload) reset() {
-	u.ctx, u.bytes, u.whole, u.err, u.over = nil, 0, false, nil, false
+	u.ctx, u.revoked, u.bytes, u.whole, u.err, u.over = nil, nil, 0, false, nil, false
 }
 
 var uploadBuffers = sync.Pool{New: func() any { b := make([]byte, uploadBufferBytes); return &b }}
@@ -331,6 +332,10 @@ func (u *upload) WriteTo(w io.Writer) (int64, error) {
 			return u.bytes, upstream.ErrRequestBody
 		}
 		n, rerr := stream.Read(*buf)
+		if u.revoked() { // the provider has not got all of it, and so has done nothing
+			u.err = errRevoked
+			return u.bytes, upstream.ErrRequestBody
+		}
 		if n > 0 {
 			u.bytes += int64(n)
 			turns.Passed(n)

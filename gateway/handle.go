@@ -192,7 +192,7 @@ func (r *request) read() error {
 		if err := r.setAside(0); err != nil {
 			return err
 		}
-		r.upload.ctx, r.upload.silence, r.upload.most = r.ctx, r.g.timeouts.ClientSilence, r.pass.MaxBody()
+		r.upload.ctx, r.upload.silence, r.upload.most, r.upload.revoked = r.ctx, r.g.timeouts.ClientSilence, r.pass.MaxBody(), r.revoked
 		return nil
 	}
 	if err := r.hold(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -116,4 +117,40 @@ func TestBudgetsThatAreSpentMeanwhile(t *testing.T) {
 	if got := response.Header.Get("Ownkey-Error"); got != "budget_exhausted" {
 		t.Errorf("%d %s", response.StatusCode, got)
 	}
+}
+
+// TestUploadsEndWithTheirToken: an upload that passes through is asked of the
+// provider from its head on, but nothing is done before its end, which does not
+// come when its token is revoked.
+func TestUploadsEndWithTheirToken(t *testing.T) {
+	came := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		came <- err
+	}))
+	defer server.Close()
+	h := newHouse(t, func(o *options) { o.provider = server.URL + "/v1" })
+	plain, token, err := h.directory.CreateToken(context.Background(), "acme", directory.NewToken{Label: "upload"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, r := h.dial(fmt.Sprintf("POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/octet-stream\r\nContent-Length: 200000\r\n\r\n%s", plain, strings.Repeat("x", 100_000)))
+	h.eventually("the call has begun", func() bool { return h.limiter.InFlight() == 1 })
+	if err := h.directory.RevokeToken(context.Background(), "acme", token.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.WriteString(c, strings.Repeat("x", 50_000))
+	time.Sleep(50 * time.Millisecond)
+	_, _ = io.WriteString(c, strings.Repeat("x", 50_000))
+	response, err := http.ReadResponse(r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, _ := io.ReadAll(response.Body); response.StatusCode != 403 || response.Header.Get("Ownkey-Error") != "revoked" {
+		t.Errorf("%d %s", response.StatusCode, body)
+	}
+	if err := <-came; err == nil {
+		t.Error("the provider got all of it")
+	}
+	h.eventually("no place is taken", func() bool { return h.limiter.InFlight() == 0 })
 }

@@ -79,6 +79,15 @@ func (g *Gateway) revoked(e *watched) bool {
 	return g.directory.Revoked(e.tenant, e.token, e.credential)
 }
 
+// revoked reports whether the request may no longer go on.
+func (r *request) revoked() bool {
+	credential := ""
+	if r.stored != nil {
+		credential = r.stored.ID
+	}
+	return r.g.directory.Revoked(r.caller.Tenant.ID, r.caller.Token.ID, credential)
+}
+
 var errRevoked = &refusal{
 	code: codeRevoked, message: "the token, its tenant or the credential was revoked while the call was running", noRetry: true,
 }
