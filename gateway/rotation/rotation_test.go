@@ -258,6 +258,29 @@ func TestRotationEndsWithOldVersionsShut(t *testing.T) {
 	}
 }
 
+// TestOldVersionsStayOpenUntilCallsHaveSettled: calls that have read a row before
+// it was rewrapped open it in that time.
+func TestOldVersionsStayOpenUntilCallsHaveSettled(t *testing.T) {
+	s := newStore(t)
+	k, v := newTransit(t, "vault")
+	s.fill(k, 1)
+	w := s.walker(1000, k, nil)
+	w.settle = 3 * time.Second
+	if _, err := k.Rotate(context.Background(), tenantName(0)); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	s.start(w, "")
+	s.await("a row of the new version", func(j *directory.Rewrap) bool { return j.State == directory.RewrapSettling })
+	if min := v.Script("vault read -field=min_decryption_version transit/keys/ownkey-" + tenantName(0)); time.Since(began) < w.settle && strings.TrimSpace(min) != "1" {
+		t.Errorf("min_decryption_version is %s before calls have settled", min)
+	}
+	s.await("the end", done)
+	if took := time.Since(began); took < w.settle {
+		t.Errorf("old versions were shut after %v", took)
+	}
+}
+
 // TestWalkGoesOnAfterItsProcess breaks a walk off in the middle, over and over,
 // in the ways a process can end.
 func TestWalkGoesOnAfterItsProcess(t *testing.T) {
