@@ -150,13 +150,64 @@ func (k *Keeper) followModel(ctx context.Context, tenant string) error {
 		})
 	}
 	if model != "" {
-		if _, err := k.o.Write.ExecContext(ctx, `INSERT INTO jobs (kind, seq, tenant, attempts, not_before)
-			SELECT ?1, m.seq, m.tenant, 0, 0 FROM memories m LEFT JOIN vectors v ON v.seq = m.seq AND v.model = ?2 WHERE m.tenant = ?3 AND v.seq IS NULL
-			ON CONFLICT DO UPDATE SET attempts = 0, not_before = 0, model = '' WHERE model NOT IN ('', ?2)`, embedding, model, tenant); err != nil {
-			return unavailable(err)
+		if err := k.wantVectors(ctx, tenant, model); err != nil {
+			return err
 		}
 		wake(k.wakeJobs)
 	}
 	k.models[tenant] = model
 	return nil
+}
+
+// wantVectors writes jobs down for all memories of a tenant that have no vector of a
+// model.
+func (k *Keeper) wantVectors(ctx context.Context, tenant, model string) error {
+	for after := ""; ; {
+		names, err := k.BucketNames(ctx, tenant, after, maxBucketPage)
+		if err != nil {
+			return err
+		}
+		for _, after = range names {
+			if err := k.wantVectorsOf(ctx, tenant, after, model); err != nil {
+				return err
+			}
+		}
+		if len(names) < maxBucketPage {
+			return nil
+		}
+	}
+}
+
+// wantedAtOnce is how many jobs are written down at once: behind them the writers of
+// others have their turn.
+const wantedAtOnce = 500
+
+// wantVectorsOf does so for one bucket. It looks for them where nobody waits.
+func (k *Keeper) wantVectorsOf(ctx context.Context, tenant, bucket, model string) error {
+	id, err := k.bucketID(ctx, tenant, bucket)
+	if errors.Is(err, ErrNotFound) { // deleted meanwhile
+		return nil
+	}
+	for after := int64(0); err == nil; {
+		var seqs []int64
+		err = each(ctx, k.o.Read, func(rows *sql.Rows) error {
+			var seq int64
+			err := rows.Scan(&seq)
+			seqs = append(seqs, seq)
+			return err
+		}, `SELECT m.seq FROM memories m INDEXED BY memories_by_bucket LEFT JOIN vectors v ON v.seq = m.seq AND v.model = ?
+			WHERE m.bucket_id = ? AND m.seq > ? AND v.seq IS NULL ORDER BY m.seq LIMIT ?`, model, id, after, wantedAtOnce)
+		if err != nil || len(seqs) == 0 {
+			return unavailable(err)
+		}
+		after = seqs[len(seqs)-1]
+		these, jerr := json.Marshal(seqs)
+		if jerr != nil {
+			return jerr
+		}
+		_, err = k.o.Write.ExecContext(ctx, `INSERT INTO jobs (kind, seq, tenant, attempts, not_before)
+			SELECT ?1, m.seq, m.tenant, 0, 0 FROM memories m WHERE m.seq IN (SELECT value FROM json_each(?3))
+			ON CONFLICT DO UPDATE SET attempts = 0, not_before = 0, model = '' WHERE model NOT IN ('', ?2)`, embedding, model, string(these))
+	}
+	return unavailable(err)
 }

@@ -50,3 +50,37 @@ func TestCountingHoldsNobodyUp(t *testing.T) {
 		t.Errorf("one of another tenant waited %v, where one count takes %v", longest, alone)
 	}
 }
+
+// TestAnotherModelHoldsNobodyUp: while jobs are written down for all memories of a
+// tenant, as at each start and when it chooses another embeddings model, writers of
+// others have their turn.
+func TestAnotherModelHoldsNobodyUp(t *testing.T) {
+	const n = 30_000
+	b := newBed(t).hasty()
+	ctx := context.Background()
+	b.fill("acme", "default", n)
+	b.fill("acme", "small", 3)
+	b.choose("acme", Settings{Embeddings: "small"})
+	done := make(chan error)
+	began := time.Now()
+	go func() { done <- b.sweep(ctx) }()
+	longest := time.Duration(0)
+	for i := 0; ; i++ {
+		before := time.Now()
+		b.store("rival", "default", fmt.Sprint("boat ", i))
+		longest = max(longest, time.Since(before))
+		select {
+		case err := <-done:
+			took := time.Since(began)
+			var jobs int
+			if serr := b.database.Read.QueryRow("SELECT count(*) FROM jobs WHERE tenant = 'acme' AND kind = 0").Scan(&jobs); err != nil || serr != nil || jobs != n+3 {
+				t.Errorf("%d jobs, %v, %v", jobs, err, serr)
+			}
+			if longest > took/3 {
+				t.Errorf("one of another tenant waited %v of %v", longest, took)
+			}
+			return
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
