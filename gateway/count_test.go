@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/ownkey/ownkey/directory"
 	"github.com/ownkey/ownkey/meter"
@@ -217,4 +218,37 @@ func TestTheClientThatLeavesEarlyPaysItsInput(t *testing.T) {
 			t.Errorf("stream %v: counted %v, want %v: %v", stream, record["counted_tokens"], want, record)
 		}
 	}
+}
+
+// TestAnswersThatDoNotComeAreCounted: a provider that has the request and does not
+// come to the end of its answer in time may bill it. One that cannot be reached does
+// not.
+func TestAnswersThatDoNotComeAreCounted(t *testing.T) {
+	body := `{"model":"gpt-4o","messages":[{"role":"user","content":"` + strings.Repeat("x", 4000) + `"}]}`
+	f := func(target string, least, most float64, serve http.HandlerFunc) {
+		t.Helper()
+		server := httptest.NewServer(serve)
+		defer server.Close()
+		h := newHouse(t, func(o *options) {
+			o.provider = server.URL + "/v1"
+			o.limits.FirstByte, o.limits.Idle = 300*time.Millisecond, 300*time.Millisecond
+		})
+		a := h.do("POST", target, body)
+		if _, counted := h.counted(1); a.status < 500 || counted < least || counted > most {
+			t.Errorf("%d %s: %v tokens are counted, want %v to %v", a.status, a.body, counted, least, most)
+		}
+	}
+	f("/v1/chat/completions", 1000, 1100, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		<-r.Context().Done()
+	})
+	f("/v1/chat/completions", 2000, 2200, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", "10000")
+		_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"`+strings.Repeat("y", 4000))
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
+	f("/dead/v1/chat/completions", 0, 0, func(http.ResponseWriter, *http.Request) {})
 }

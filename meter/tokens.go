@@ -65,11 +65,23 @@ func (r *Record) count(asked, text int64) int64 {
 	return in + max(out, said)
 }
 
-// refused reports whether the answer is an error, for which nothing is billed. Of
-// a client that left before there was one, the status is ours and says nothing of
-// the provider.
+// refused reports whether the answer is an error, for which nothing is billed. A
+// status of ours says nothing of the provider where the client left before there was
+// an answer, or the provider had the request and did not come to its end.
 func (r *Record) refused() bool {
-	return r.Status >= 400 && (r.ErrorCode == "" || r.Outcome != OutcomeClientCancelled)
+	switch {
+	case r.Status < 400:
+		return false
+	case r.ErrorCode == "":
+		return true
+	case r.Outcome == OutcomeClientCancelled, r.Outcome == OutcomeUpstreamTruncated:
+		return false
+	}
+	switch r.ErrorCause.String() {
+	case "first_byte_timeout", "idle_timeout", "total_timeout":
+		return false
+	}
+	return true
 }
 
 // whole reports whether the provider has said what all of the answer cost.

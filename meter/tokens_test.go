@@ -1,6 +1,9 @@
 package meter
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func known(n int64) Count { return Count{n, true} }
 
@@ -35,6 +38,12 @@ func TestWhatIsCounted(t *testing.T) {
 	f("left before there was an answer", Record{RequestBytes: 400, Status: 499, ErrorCode: "client_gone", Outcome: OutcomeClientCancelled}, 0, 100)
 	f("left while the provider's refusal came", Record{RequestBytes: 400, Status: 400, Outcome: OutcomeClientCancelled}, 40, 0)
 	f("could not be reached", Record{RequestBytes: 400, Status: 502, ErrorCode: "upstream_unreachable", Outcome: OutcomeUpstreamError}, 0, 0)
+	for cause, want := range map[string]int64{
+		"none": 0, "dns": 0, "refused": 0, "timeout": 0, "closed": 0, "bad_response": 0, "first_byte_timeout": 1100, "idle_timeout": 1100, "total_timeout": 1100,
+	} {
+		f("no whole answer: "+cause, Record{RequestBytes: 400, Status: 504, ErrorCode: "x", ErrorCause: ErrorCause(slices.Index(ErrorCauseNames, cause))}, 4000, want)
+	}
+	f("an answer that was cut", Record{RequestBytes: 400, Status: 502, ErrorCode: "x", Outcome: OutcomeUpstreamTruncated}, 4000, 1100)
 	f("a stream of a path that nobody knows", Record{RequestBytes: 400, Endpoint: "none", Streamed: true, Events: 3}, 4000, 1100)
 	f("what goes on, read in part", Record{Streamed: true, Events: 3}, 4000, 1000)
 	f("nothing asked, nothing said", Record{Streamed: true, Events: 3}, 0, 0)
