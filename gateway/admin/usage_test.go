@@ -78,6 +78,34 @@ func TestUsageOverTheAdminPlane(t *testing.T) {
 	}
 }
 
+// TestRecordsOfTheLastHour are what a call gets that says nothing: those of all
+// books, and none that is older.
+func TestRecordsOfTheLastHour(t *testing.T) {
+	p := newPlane(t)
+	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	b := &drain.Batch{}
+	ids := map[int]string{}
+	for _, minutes := range []int{65, 55} {
+		at := time.Now().Add(-time.Duration(minutes) * time.Minute)
+		request := &meter.Record{EventID: meter.NewEventID(), RequestID: meter.NewEventID(), Start: at, TenantID: "acme", Status: 200, Outcome: meter.OutcomeCompleted}
+		event := &meter.MemoryEvent{EventID: meter.NewEventID(), At: at, TenantID: "acme", Op: meter.MemoryStored, Count: 1}
+		unseal := &meter.Unseal{EventID: meter.NewEventID(), ID: "u", At: at, TenantID: "acme"}
+		b.Requests, b.Memory, b.Unseals = append(b.Requests, request), append(b.Memory, event), append(b.Unseals, unseal)
+		ids[minutes] = fmt.Sprint(request.EventID, " ", event.EventID, " ", unseal.EventID)
+	}
+	if err := p.books.Take(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	_, _, lines := p.call("GET", "/records", "")
+	for minutes, want := range map[int]bool{65: false, 55: true} {
+		for id := range strings.FieldsSeq(ids[minutes]) {
+			if strings.Contains(lines, id) != want {
+				t.Errorf("of %d minutes ago, %s: %v, want %v\n%s", minutes, id, !want, want, lines)
+			}
+		}
+	}
+}
+
 // TestUsageSaysWhatIsStored: of one tenant, and of nobody where all are asked
 // for.
 func TestUsageSaysWhatIsStored(t *testing.T) {

@@ -74,6 +74,7 @@ var numbers = []struct{ page, says, file, line string }{
 	{"docs/metering.md", "half for the ledger and half for segments", "cmd/ownkey/books.go", "MaxBytes: m.MaxBytes / 2, Quarantine"},
 	{"docs/metering.md", "between 0 and 2^36", "meter/bounds.go", "MaxNumber = 1 << 36"},
 	{"docs/metering.md", "`ledger/quarantine/rows.jsonl`, 64 MiB at most", "meter/quarantine/quarantine.go", "MaxBytes = 64 << 20"},
+	{"docs/metering.md", "the listener waits at most a second", "cmd/ownkey/admission.go", "restoreWait = time.Second"},
 	{"docs/metering.md", "for more than a minute", "cmd/ownkey/books.go", "lateAfter = time.Minute"},
 	{"docs/metering.md", "segments of up to 20,000", "meter/drain/drain.go", "o.BatchRows = 20_000"},
 	{"docs/metering.md", "tried every 15 s", "meter/clickhouse/send.go", "configurationPause = 15 * time.Second"},
