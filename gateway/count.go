@@ -57,7 +57,7 @@ func (r *request) spent() spending {
 		s.said = r.scanner.TextBytes()
 	}
 	switch {
-	case r.begins():
+	case !r.record.Streamed && r.begins():
 		s.said = 0 // it repeats what it was asked; the result is counted when it is there
 	case r.record.Endpoint != wire.DialectNone.String():
 	case !r.record.Streamed && !r.scanner.Unfinished():

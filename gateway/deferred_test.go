@@ -47,6 +47,9 @@ func (p *later) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	const usage = `{"input_tokens":1000,"output_tokens":120000,"total_tokens":121000}`
 	switch call := r.Method + " " + strings.Replace(r.URL.Path, "/v1/openai/", "/v1/", 1); {
+	case call == "POST /v1/responses" && r.URL.Query().Has("streamed"):
+		say(200, "text/event-stream", `data: {"type":"response.created","response":{"id":"resp_1","status":"in_progress","background":true}}`+"\n\n"+
+			`data: {"type":"response.output_text.delta","delta":"`+laterText+`"}`+"\n\n", true)
 	case call == "POST /v1/responses":
 		say(200, "application/json", `{"id":"resp_1","object":"response","status":"queued","background":true,"usage":null}`, false)
 	case call == "POST /v1/long/responses":
@@ -95,6 +98,8 @@ func TestResultsThatAreReadInPartAreCounted(t *testing.T) {
 	}{
 		{"a stream that its reader leaves", []string{response, stream}, 100_000, 100_200},
 		{"the same, twice", []string{response, stream, stream}, 200_000, 200_200}, // it may be another part
+		{"begun as a stream that its reader leaves", []string{"cut POST /v1/responses?streamed=1"}, 100_000, 100_200},
+		{"the same, and then the whole", []string{"cut POST /v1/responses?streamed=1", "GET /v1/responses/resp_1"}, 121_000, 121_000},
 		{"a stream, and then the whole", []string{response, stream, "GET /v1/responses/resp_1"}, 121_000, 121_000},
 		{"a stream, and then canceled", []string{response, stream, "POST /v1/responses/resp_1/cancel"}, 100_000, 101_000},
 		{"canceled", []string{response, "POST /v1/responses/resp_1/cancel", "POST /v1/responses/resp_1/cancel"}, 100_000, 101_000},
@@ -119,7 +124,11 @@ func TestResultsThatAreReadInPartAreCounted(t *testing.T) {
 				call, part := strings.CutPrefix(call, "part ")
 				method, target, _ := strings.Cut(call, " ")
 				if cut {
-					c, from := h.dial(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", method, target, h.token))
+					body := ""
+					if method == "POST" {
+						body = `{"model":"gpt-5","background":true,"stream":true,"input":"hello"}`
+					}
+					c, from := h.dial(fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", method, target, h.token, len(body), body))
 					_, _ = io.CopyN(io.Discard, from, 400_050)
 					_ = c.Close()
 				} else {
