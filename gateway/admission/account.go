@@ -54,10 +54,13 @@ func (l *level) fill(perSecond, most float64, now time.Time) {
 	l.left = min(l.left, most)
 }
 
-// until is how long it takes until n is there.
+// until is how long it takes until n is there, up to maxWait.
 func (l *level) until(n, perSecond float64) time.Duration {
-	return max(0, time.Duration((n-l.left)/perSecond*float64(time.Second)))
+	return time.Duration(min(max(0, (n-l.left)/perSecond*float64(time.Second)), float64(maxWait)))
 }
+
+// maxWait is longer than anybody waits, and no longer than a duration can be.
+const maxWait = 100 * 365 * 24 * time.Hour
 
 // span is what was spent on a day, or in a month.
 type span struct {

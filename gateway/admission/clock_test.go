@@ -98,3 +98,21 @@ func TestClocksThatAreWrongAtTheStart(t *testing.T) {
 		}
 	}
 }
+
+// TestDebtsOfCenturies: a provider may report 2^36 tokens for one call. The wait for
+// the rest of them is a long one, and not none.
+func TestDebtsOfCenturies(t *testing.T) {
+	l := newLimiter(t)
+	c := caller("acme", "a", directory.Limits{TokensPerMinute: 1}, directory.Limits{})
+	_ = call(l, c, 1<<36, noon)
+	p := mustEnter(t, l, c, noon.Add(time.Hour))
+	why := p.Reserve(1, false, noon.Add(time.Hour))
+	if why == nil || why.After < 24*365*time.Hour {
+		t.Errorf("2^36 tokens are owed at one a minute: %+v", why)
+	}
+	for _, s := range p.Standings() {
+		if s.Reset < 24*365*time.Hour {
+			t.Errorf("%+v", s)
+		}
+	}
+}
