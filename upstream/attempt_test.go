@@ -447,3 +447,37 @@ func TestWriterIsWipedAfterUse(t *testing.T) {
 
 // silent reads and never answers.
 func silent(_ net.Conn, r *bufio.Reader) { _, _ = io.Copy(io.Discard, r) }
+
+// TestIdleConnectionsEnd: what a connection holds of its last call does not stay
+// for longer than a connection that nobody uses.
+func TestIdleConnectionsEnd(t *testing.T) {
+	ended := make(chan error, 1)
+	target := newTarget(t, provider(t, func(c net.Conn, r *bufio.Reader) {
+		if _, _, err := readRequest(r); err != nil {
+			return
+		}
+		_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+		_, err := r.ReadByte()
+		ended <- err
+	}), testLimits)
+	if _, _, err := exchange(t, target, newRequest("{}")); err != nil {
+		t.Fatal(err)
+	}
+	used := time.Now()
+	target.pool.expire(used.Add(-idleLifetime)) // as the client does at that moment
+	if n := target.pool.len(); n != 1 {
+		t.Fatalf("%d connections are kept after a call, want 1", n)
+	}
+	target.pool.expire(used.Add(idleLifetime + time.Second).Add(-idleLifetime))
+	if n := target.pool.len(); n != 0 {
+		t.Errorf("%d connections are kept after their time", n)
+	}
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("the provider got more")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the connection stays open")
+	}
+}

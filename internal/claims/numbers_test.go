@@ -80,6 +80,9 @@ var numbers = []struct{ page, says, file, line string }{
 	{"docs/metering.md", "tried every 15 s", "meter/clickhouse/send.go", "configurationPause = 15 * time.Second"},
 	{"docs/security-audit.md", "only ten seconds after the last row", "gateway/rotation/walker.go", "DefaultSettle = 10 * time.Second"},
 	{"docs/security-audit.md", "(`keyring.vault.timeout` is 5 s at most;", "config/keyring.go", "v.Timeout > 5*time.Second"},
+	{"docs/security-audit.md", "ends after 55 s at most", "upstream/pool.go", "idleLifetime = 50 * time.Second"},
+	{"docs/security-audit.md", "ends after 55 s at most", "upstream/pool.go", "time.NewTicker(idleLifetime / 10)"},
+	{"docs/security-audit.md", "one to Vault after five minutes", "vaultbridge/client.go", "IdleConnTimeout: 5 * time.Minute"},
 	{"docs/security-audit.md", "More than 64 KiB is", "internal/secretfile/secretfile.go", "MaxBytes = 64 << 10"},
 	{"docs/security-audit.md", "comes 14 days before", "vaultbridge/doctor.go", "leastLife = 14 * 24 * time.Hour"},
 }
