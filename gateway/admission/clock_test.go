@@ -116,3 +116,21 @@ func TestDebtsOfCenturies(t *testing.T) {
 		}
 	}
 }
+
+// TestClocksThatWereAhead: minutes are counted on when a clock that was ahead is set
+// right, and not all in one that does not end.
+func TestClocksThatWereAhead(t *testing.T) {
+	var v velocity
+	bound := &Runaway{TokensPerMinute: 1000}
+	v.add(300, noon.AddDate(1, 0, 0))
+	for minute := range 10 {
+		v.add(600, noon.Add(time.Duration(minute)*time.Minute))
+		if n, is := v.tooFast(bound); is {
+			t.Fatalf("after %d minutes of 600 tokens: %d in a minute", minute+1, n)
+		}
+	}
+	v.add(500, noon.Add(9*time.Minute-lookInterval)) // a call that comes out of order
+	if n, is := v.tooFast(bound); !is {
+		t.Errorf("1,100 in a minute: %d", n)
+	}
+}

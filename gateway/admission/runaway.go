@@ -57,11 +57,14 @@ type velocity struct {
 }
 
 // move brings the velocity to now. Each minute that ends counts for what is
-// usual.
+// usual. A time before the current step is in it, as calls come out of order; more
+// than a minute before it the clock was set back, and the last minute ends now.
 func (v *velocity) move(now time.Time) {
 	at := now.UnixNano() / int64(lookInterval)
-	if v.at == 0 {
-		v.at = at
+	if v.at == 0 || at < v.at-int64(minuteSteps) {
+		last := v.sum()
+		v.at, v.steps = at, [minuteSteps]int64{}
+		v.steps[at%int64(minuteSteps)] = last
 	}
 	for n := 0; v.at < at && n < 2*minuteSteps; n++ {
 		v.at++
