@@ -150,3 +150,12 @@ func TestVectorsOfOtherDimensionsGo(t *testing.T) {
 		t.Errorf("%+v", r.vectors)
 	}
 }
+
+// TestJobsAreTakenByTheirPlaces: of a tenant's memories those of the batch are read,
+// and no others: it is done while the store is locked.
+func TestJobsAreTakenByTheirPlaces(t *testing.T) {
+	plan := newBed(t).plan(takeJobs, "a", "a", 1, "", 1, 1)
+	if !strings.Contains(plan, "SEARCH m USING INTEGER PRIMARY KEY (rowid=?)") || strings.Contains(plan, "autoindex_memories") {
+		t.Error(plan)
+	}
+}

@@ -232,7 +232,7 @@ func (s *storing) duplicate(ctx context.Context, tx *sql.Tx, at int) (Result, er
 			}
 			id = s.results[n.at].ID
 		}
-		id, err := s.findOne(ctx, tx, "m.bucket_id = ? AND m.id = ? AND m.shape = ? AND m.superseded_by = ''"+s.alive, append([]any{s.bucketID, id, m.shape}, s.aliveArgs...)...)
+		id, err := s.findOne(ctx, tx, "m.tenant = ? AND m.id = ? AND +m.bucket_id = ? AND m.superseded_by = ''"+s.alive, append([]any{s.who.Tenant, id, s.bucketID}, s.aliveArgs...)...)
 		if err != nil || id != "" {
 			return Result{ID: id, Similarity: n.similarity, Reason: ReasonSimilarity}, err
 		}

@@ -92,3 +92,48 @@ func TestDuplicatesWithinOneCall(t *testing.T) {
 		}
 	}
 }
+
+// TestCopiesAreFoundByTheIndex: not by a look at all that say the same, superseded
+// ones among them, while the store is locked: a batch of copies takes as long with
+// many of them as with few.
+func TestCopiesAreFoundByTheIndex(t *testing.T) {
+	b := newBed(t).hasty()
+	ctx, who := context.Background(), &Caller{Tenant: "acme"}
+	batch := func(bucket string, change func(i int, m *Memory), d Dedup) []Result {
+		t.Helper()
+		w := Write{Bucket: bucket, Dedup: d}
+		for i := range MaxBatch {
+			m := Memory{Content: "Ada keeps bees."}
+			change(i, &m)
+			w.Memories = append(w.Memories, m)
+		}
+		got, err := b.Store(ctx, who, &w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	for range 8 {
+		old := batch("many", func(int, *Memory) {}, DedupOff)
+		batch("many", func(i int, m *Memory) { m.Content, m.Supersedes = fmt.Sprint("Boat ", i), old[i].ID }, DedupOff)
+		batch("few", func(i int, m *Memory) { m.Content = fmt.Sprint("Ship ", i) }, DedupOff)
+		batch("few", func(i int, m *Memory) { m.Content = fmt.Sprint("Boat ", i) }, DedupOff)
+	}
+	took := func(bucket string) time.Duration {
+		began := time.Now()
+		if got := batch(bucket, func(int, *Memory) {}, DedupStrict); got[0].Merged || !got[1].Merged || got[999].ID != got[0].ID {
+			t.Errorf("%+v, %+v", got[0], got[1])
+		}
+		return time.Since(began)
+	}
+	few, many := took("few"), took("many")
+	if many > 5*few {
+		t.Errorf("beside 8,000 superseded copies %v, else %v", many, few)
+	}
+	for _, column := range []string{"hash", "shape"} {
+		plan := b.plan("SELECT m.id FROM memories m WHERE m.bucket_id = ? AND m."+column+" = ? AND m.superseded_by = '' LIMIT 1", "b", "x")
+		if plan != "SEARCH m USING INDEX memories_by_"+column+" (bucket_id=? AND "+column+"=?)" {
+			t.Error(plan)
+		}
+	}
+}

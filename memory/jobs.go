@@ -221,13 +221,16 @@ func (q *queue) leave(tenant string) {
 	}
 }
 
+// takeJobs reads the memories of the next jobs. The plus keeps SQLite from reading all
+// memories of the tenant to find those few.
+const takeJobs = selectMemories + ` WHERE +m.tenant = ? AND m.seq IN
+	(SELECT seq FROM jobs WHERE tenant = ? AND kind = ? AND token = ? AND not_before <= ? ORDER BY not_before, seq LIMIT ?)`
+
 // take claims the next batch of what is due.
 func (k *Keeper) take(ctx context.Context, d due) (batch []Memory, err error) {
 	now, tenant := time.Now(), d.who.Tenant
 	err = k.write(ctx, func(tx *sql.Tx) error {
-		rows, err := tx.QueryContext(ctx, selectMemories+` WHERE m.tenant = ? AND m.seq IN
-			(SELECT seq FROM jobs WHERE tenant = ? AND kind = ? AND token = ? AND not_before <= ? ORDER BY not_before, seq LIMIT ?)`,
-			tenant, tenant, d.kind, d.who.Token, now.UnixMicro(), batchOf[d.kind])
+		rows, err := tx.QueryContext(ctx, takeJobs, tenant, tenant, d.kind, d.who.Token, now.UnixMicro(), batchOf[d.kind])
 		if err != nil {
 			return err
 		}
