@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -78,6 +79,31 @@ func TestRevokedTokenIsReplaced(t *testing.T) {
 	if events := v.told(); !slices.Equal(events, []string{"data vault denied", "data vault good"}) {
 		t.Errorf("told %q", events)
 	}
+}
+
+// TestRefusedDecryptLogsInAgain: Vault has refused the token, so another one is
+// fetched at once.
+func TestRefusedDecryptLogsInAgain(t *testing.T) {
+	var logins atomic.Int64
+	d := newDouble(t, func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.Contains(r.URL.Path, "/decrypt/"):
+			http.Error(w, `{"errors":[]}`, http.StatusForbidden)
+		case r.URL.Path == loginPath:
+			logins.Add(1)
+			fallthrough
+		default:
+			handOutToken(w, r)
+		}
+	})
+	k := d.keyring(func(o *TransitOptions) { o.Admin = Login{} })
+	if n := logins.Load(); n != 1 {
+		t.Fatalf("%d logins before Vault has refused anything", n)
+	}
+	if _, err := k.Unseal(t.Context(), Bound{Context: testContext, Blob: someBlob}); !errors.Is(err, ErrUnavailable) {
+		t.Fatal(err)
+	}
+	eventually(t, "a second login", func() bool { return logins.Load() == 2 })
 }
 
 func TestKeyringStartsBeforeVault(t *testing.T) {
