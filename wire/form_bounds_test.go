@@ -24,6 +24,7 @@ func TestFormsAtTheirBounds(t *testing.T) {
 		{"a header without a name", "", "--x\n: a\nContent-Disposition: form-data; name=\"a\"\n\na\n" + end, reasonFormHeader},
 		{"parts within a part, of no kind", "", "--x\nContent-Disposition: form-data; name=\"a\"\nContent-Type: multipart/\n\na\n" + end, reasonFormHeader},
 		{"no line between header and delimiter", "", strings.Replace(spelled(`name="a"`, "")+end, "\n\n\n", "\n\n", 1), reasonDelimiter},
+		{"a backslash before the last quote", "", spelled(`name="file"; filename="C:\"`, "a") + model + end, reasonPartName},
 		{"two bytes behind a delimiter", "", "--xab", reasonDelimiter},
 		{"one byte behind a delimiter", "", "--xa", reasonFormEnd},
 		{"a boundary of nothing", `multipart/form-data; boundary=""`, model + end, reasonBoundary},

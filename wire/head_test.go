@@ -184,7 +184,7 @@ func sameOffset(t *testing.T, body []byte, got *SyntaxError) {
 
 func TestHeadBackground(t *testing.T) {
 	for body, want := range map[string]bool{
-		`{"background":true}`: true, `{"b\u0061ckground":true}`: true, `{"model":"m","background": true,"x":1}`: true,
+		`{"background":true}`: true, `{"b\u0061ckground":true}`: true, `{"\u0062\u0061\u0063\u006b\u0067\u0072\u006f\u0075\u006e\u0064":true}`: true, `{"model":"m","background": true,"x":1}`: true,
 		`{"background":false}`: false, `{"background":null}`: false, `{"Background":true}`: false, `{"x":{"background":true}}`: false, `{"background":"true"}`: false,
 	} {
 		var h Head
