@@ -362,3 +362,28 @@ func TestCountersAreExact(t *testing.T) {
 	b = openBed(t, b.path)
 	check()
 }
+
+// TestDeletionsDoNotReadAllJobs: a memory's jobs are found by it, however many jobs
+// of anybody wait for a budget.
+func TestDeletionsDoNotReadAllJobs(t *testing.T) {
+	b := newBed(t).hasty()
+	ctx := context.Background()
+	took := func(bucket string) time.Duration {
+		b.fill("acme", bucket, 500)
+		began := time.Now()
+		if n, err := b.DeleteAll(ctx, &Caller{Tenant: "acme"}, bucket, &Filter{}, false); err != nil || n != 500 {
+			t.Fatalf("%d, %v", n, err)
+		}
+		return time.Since(began)
+	}
+	few := took("before")
+	b.fill("rival", "default", 4_000)
+	for kind := range 2 {
+		if _, err := b.database.Write.Exec("INSERT INTO jobs (kind, seq, tenant, attempts, not_before) SELECT ?, seq, tenant, 0, 0 FROM memories", kind); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if many := took("after"); many > 10*few {
+		t.Errorf("500 memories are deleted in %v beside 8,000 jobs of another tenant, in %v without", many, few)
+	}
+}
