@@ -81,7 +81,7 @@ fuzz: ## Every fuzz target for FUZZTIME.
 	  done; \
 	done
 
-mutants: $(GREMLINS) $(MUTATE) ## Which small changes of the code no test notices; fails below 90 % (an hour and more). MUTANTS=./wire chooses.
+mutants: $(GREMLINS) $(MUTATE) ## Which small changes of the code no test notices; fails below 90 % (hours). MUTANTS=./wire chooses.
 	cd internal/tools/mutants && $(GO) test ./...
 	$(MUTATE) -gremlins $(GREMLINS) $(MUTANTS)
 
