@@ -3,6 +3,9 @@ package admin_test
 import (
 	"net/url"
 	"testing"
+	"time"
+
+	"github.com/ownkey/ownkey/gateway/admin"
 )
 
 // TestTimesThatCannotBeAnswered: what is asked about a time is answered, or refused
@@ -46,6 +49,12 @@ func TestAdminParametersAreKnown(t *testing.T) {
 	} {
 		if status, _, said := p.call(c.method, c.path, ""); status != 400 {
 			t.Errorf("%s %s: %d %s", c.method, c.path, status, said)
+		}
+	}
+	u := &admin.UsageAPI{Now: time.Now}
+	for _, query := range []string{"tennant=acme", "tenant=other", "by=day&by=hour", "by=day&%zz"} {
+		if status, code, said := u.Answer(t.Context(), "acme", query); status != 400 || code != "invalid_request" {
+			t.Errorf("a tenant's own question %s: %d %s", query, status, said)
 		}
 	}
 	p.want("GET", "/tenants/acme", "", 200)

@@ -120,9 +120,15 @@ type usageCursor struct {
 }
 
 func (u *UsageAPI) question(tenant, rawQuery string) (q usage.Question, err error) {
+	if err := onlyKnown(rawQuery, parameters["GET /admin/v1/usage"]); err != nil {
+		return q, err
+	}
 	values, err := url.ParseQuery(rawQuery)
 	if err != nil {
 		return q, &failure{http.StatusBadRequest, "invalid_request", "", "the query can not be read"}
+	}
+	if of := values.Get("tenant"); of != "" && of != tenant {
+		return q, &failure{http.StatusBadRequest, "invalid_request", "tenant", "a token's usage is that of its own tenant"}
 	}
 	if q.By, err = usage.ParseBy(values.Get("by")); err != nil {
 		return q, &failure{http.StatusBadRequest, "invalid_request", "by", err.Error()}
