@@ -155,8 +155,8 @@ func TestLongDeletionsHoldNobodyUp(t *testing.T) {
 	if slow, usual := mostTake(recall), mostTake(idle); slow > usual+5*deadline {
 		t.Errorf("nine of ten recalls took up to %v, beside an idle store %v", slow, usual)
 	}
-	if slow := mostTake(store); slow > whole/8 { // a store waits for a slice or two of forty
-		t.Errorf("nine of ten stores of another tenant took up to %v of the %v that the deletion took", slow, whole)
+	if slow := slices.Max(store); slow > whole/4 { // a store waits for a slice or two of forty
+		t.Errorf("a store of another tenant took %v of the %v that the deletion took", slow, whole)
 	}
 	if got := b.find("acme", "default", "bees"); len(got) != 0 {
 		t.Errorf("%q", got)
@@ -226,9 +226,15 @@ func TestDeletionsAreLinear(t *testing.T) {
 		}
 		return best
 	}
-	small, large := measure(1500), measure(6000)
-	if ratio := float64(large) / float64(small); ratio > 8 {
-		t.Errorf("four times as many take %.1f times as long (%v, %v)", ratio, small, large)
+	const most = 6
+	ratio := float64(most + 1)
+	for try := 0; try < 3 && ratio > most; try++ { // other work on the machine slows one of them down
+		small, large := measure(1500), measure(6000)
+		ratio = float64(large) / float64(small)
+		t.Logf("four times as many take %.1f times as long (%v, %v)", ratio, small, large)
+	}
+	if ratio > most {
+		t.Errorf("four times as many take %.1f times as long", ratio)
 	}
 }
 

@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -13,6 +14,7 @@ import (
 	"github.com/ownkey/ownkey/meter"
 	"github.com/ownkey/ownkey/meter/drain"
 	"github.com/ownkey/ownkey/meter/quarantine"
+	"github.com/ownkey/ownkey/meter/usage"
 )
 
 // TestAnyNumberPassesToClickHouse: whatever int64 stood in any field of any row
@@ -93,5 +95,38 @@ func TestSegmentWithAnUnclearAnswer(t *testing.T) {
 	}
 	if fmt.Sprint(aside) != fmt.Sprint([]string{bad.Requests[20].EventID.String()}) {
 		t.Errorf("set aside: %v", aside)
+	}
+}
+
+// TestSumsOfUsageStayInTheirRange: sums beyond what an int64 holds are answered as
+// the largest one.
+func TestSumsOfUsageStayInTheirRange(t *testing.T) {
+	b := newBed(t).open()
+	defer b.close()
+	rows := batch(0, 40)
+	for _, r := range rows.Requests {
+		r.InputTokens = meter.Count{}
+	}
+	for i := range 2 { // of one tenant and hour
+		rows.Requests[5*i].InputTokens = meter.Count{N: math.MaxInt64 - 45, Set: true}
+	}
+	b.take(rows)
+	b.flush()
+	for _, by := range []usage.By{usage.ByHour, usage.ByDay, usage.ByModel, usage.ByTenant} {
+		most := int64(0)
+		all, err := b.Usage(t.Context(), usage.Question{From: start, To: start.Add(time.Hour), By: by})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range all {
+			if n := all[i].InputTokens; n < 0 {
+				t.Errorf("by %s: %d input tokens", by, n)
+			} else {
+				most = max(most, n)
+			}
+		}
+		if by != usage.ByModel && most != math.MaxInt64 {
+			t.Errorf("by %s: %d input tokens at most, want %d", by, most, int64(math.MaxInt64))
+		}
 	}
 }
