@@ -25,7 +25,7 @@ var growing = map[string][]string{
 // five times. One of three tries has to keep to it, as a machine may be busy in one
 // of them; what waits for the disk, less than little, is not compared.
 func TestWorkGrowsNoFasterThanItsStore(t *testing.T) {
-	const part, more, little, few = 400, 8, 2 * time.Millisecond, 128 << 10
+	const part, more, little, few = 800, 8, 2 * time.Millisecond, 128 << 10
 	for _, s := range stores {
 		t.Run(s.name, func(t *testing.T) {
 			var slow []string

@@ -127,9 +127,6 @@ func (u *UsageAPI) question(tenant, rawQuery string) (q usage.Question, err erro
 	if err != nil {
 		return q, &failure{http.StatusBadRequest, "invalid_request", "", "the query can not be read"}
 	}
-	if of := values.Get("tenant"); of != "" && of != tenant {
-		return q, &failure{http.StatusBadRequest, "invalid_request", "tenant", "a token's usage is that of its own tenant"}
-	}
 	if q.By, err = usage.ParseBy(values.Get("by")); err != nil {
 		return q, &failure{http.StatusBadRequest, "invalid_request", "by", err.Error()}
 	}
