@@ -77,6 +77,9 @@ func TestOtherModelsIsLinear(t *testing.T) {
 		}
 		const n = 2000
 		small, large := took(n), took(4*n)
+		for try := 0; try < 3 && large > 12*small; try++ { // other work on the machine slows one of them down
+			small, large = took(n), took(4*n)
+		}
 		if large > 12*small {
 			t.Errorf("%s: %v for a body, %v for four times as much", f.name, small, large)
 		}
