@@ -240,6 +240,11 @@ func TestLargeHeads(t *testing.T) {
 	if status, body := get(t, br); status != 400 || body != ErrHeadTooLarge.Error() {
 		t.Errorf("too large: %d %s", status, body)
 	}
+	for began := time.Now(); r.left.Load() != 1<<20; time.Sleep(time.Millisecond) { // it gives its room back behind its answer
+		if time.Since(began) > 10*time.Second {
+			t.Fatalf("%d bytes left", r.left.Load())
+		}
+	}
 	r.left.Store(100)
 	_, br = dial(t, address, head(7000))
 	if status, body := get(t, br); status != 400 || body != ErrNoRoom.Error() {
