@@ -12,6 +12,9 @@ import (
 	"time"
 )
 
+// getLoCoMo says how to get the data of LoCoMo.
+const getLoCoMo = "github.com/snap-research/LoCoMo, data/locomo10.json (CC BY-NC 4.0), then -data FILE"
+
 // conversation is one of LoCoMo's samples (Maharana et al., "Evaluating Very
 // Long-Term Conversational Memory of LLM Agents", 2024).
 type conversation struct {
@@ -27,13 +30,6 @@ type turn struct {
 	session string
 	day     time.Time
 	text    string // with the caption of a picture
-}
-
-// question has the ids of the turns that answer it.
-type question struct {
-	text     string
-	category int // 1 multi-hop, 2 temporal, 3 open-domain, 4 single-hop, 5 adversarial
-	evidence []string
 }
 
 // evidenceID is how a turn is named; the file has a few that are written
@@ -70,7 +66,7 @@ func readLoCoMo(path string) ([]conversation, error) {
 			known[t.id] = true
 		}
 		for _, qa := range s.QA {
-			q := question{text: qa.Question, category: qa.Category}
+			q := question{text: qa.Question, kind: strconv.Itoa(qa.Category), category: qa.Category, known: len(c.turns)}
 			for _, m := range evidenceID.FindAllStringSubmatch(strings.Join(qa.Evidence, " "), -1) {
 				session, _ := strconv.Atoi(m[1])
 				number, _ := strconv.Atoi(m[2])
@@ -86,6 +82,28 @@ func readLoCoMo(path string) ([]conversation, error) {
 		all = append(all, c)
 	}
 	return all, nil
+}
+
+// locomoSet is LoCoMo as a set. With bare, memories have neither a session nor a
+// speaker, as what an application stores one by one.
+func locomoSet(all []conversation, bare bool) set {
+	s := set{name: "LoCoMo"}
+	if bare {
+		s.name = "LoCoMo without sessions and speakers"
+	}
+	for i := range all {
+		b := bucket{name: all[i].name, memories: all[i].documents(), questions: slices.Clone(all[i].questions)}
+		s.buckets = append(s.buckets, b)
+	}
+	s.strangers() // by the names of speakers
+	if bare {
+		for i := range s.buckets {
+			for j := range s.buckets[i].memories {
+				s.buckets[i].memories[j].Session, s.buckets[i].memories[j].Speaker = "", ""
+			}
+		}
+	}
+	return s
 }
 
 func readTurns(parts map[string]json.RawMessage) ([]turn, error) {

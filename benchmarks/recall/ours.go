@@ -57,16 +57,25 @@ func (o *ours) Name() string { return "Ownkey" }
 // Load implements engine.
 func (o *ours) Load(ctx context.Context, bucket string, docs []document) error {
 	for part := range slices.Chunk(docs, memory.MaxBatch) {
-		w := memory.Write{Bucket: bucket, Dedup: memory.DedupOff}
-		for i := range part {
-			d := &part[i]
-			w.Memories = append(w.Memories, memory.Memory{Content: d.Text, Speaker: d.Speaker, Session: d.Session, ObservedAt: d.Date})
-		}
-		if _, err := o.keeper.Store(ctx, &memory.Caller{Tenant: "bench"}, &w); err != nil {
+		if _, err := o.store(ctx, bucket, part, false); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// store stores at most memory.MaxBatch documents, as they are or as an import does.
+func (o *ours) store(ctx context.Context, bucket string, docs []document, imported bool) ([]memory.Result, error) {
+	who := &memory.Caller{Tenant: "bench"}
+	w := memory.Write{Bucket: bucket, Dedup: memory.DedupOff}
+	for i := range docs {
+		d := &docs[i]
+		w.Memories = append(w.Memories, memory.Memory{Content: d.Text, Role: d.Role, Speaker: d.Speaker, Session: d.Session, ObservedAt: d.Date})
+	}
+	if imported {
+		return o.keeper.Import(ctx, who, bucket, w.Memories)
+	}
+	return o.keeper.Store(ctx, who, &w)
 }
 
 // Search implements engine: it recalls as a call with memory does.

@@ -11,10 +11,11 @@ import (
 	"github.com/ownkey/ownkey/memory/terms"
 )
 
-// document is what an engine stores: one turn of a conversation.
+// document is what an engine stores: one memory, such as a turn of a conversation.
 type document struct {
 	ID      string
 	Text    string
+	Role    string // user or assistant; empty when not known
 	Session string
 	Speaker string
 	Date    time.Time // zero when not known

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// generated are the sets that need nothing from outside, with what is asked of them.
+func generated() []set {
+	return []set{personas(), updates(), echo(), documents(), dialogues()}
+}
+
+// outside are the published sets whose data are at hand. Of the others, a line says
+// how to get them.
+func outside(s *settings, locomo []conversation) ([]set, error) {
+	var all []set
+	if len(locomo) > 0 {
+		all = append(all, locomoSet(locomo, false), locomoSet(locomo, true))
+	}
+	for _, p := range []struct {
+		dir, get string
+		read     func(dir string) (set, error)
+	}{{s.beam, getBEAM, readBEAM}, {s.realmem, getRealMem, readRealMem}} {
+		one, err := p.read(p.dir)
+		if missing(err) {
+			fmt.Println(one.name + " is not at hand: " + p.get)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// setTables prints what the program brings into a prompt on every set, beside plain
+// BM25 over the same terms.
+func setTables(ctx context.Context, s *settings, locomo []conversation) error {
+	fmt.Printf("Blocks of %d tokens, in process. Evidence is the mean share of it that is in the block; foreign questions are those that nothing in the bucket answers. BM25 has k1 %.1f, b %.2f, and whole memories in its order.\n\n", blockTokens, plainK1, plainB)
+	sets, err := outside(s, locomo)
+	if err != nil {
+		return err
+	}
+	fmt.Println("| set | questions | evidence in the block | BM25 | first in the block | BM25 | tokens a question | BM25 | foreign questions | with a block | BM25 |")
+	fmt.Println("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+	for _, one := range append(generated(), sets...) {
+		if err := setRows(ctx, &one); err != nil {
+			return fmt.Errorf("%s: %w", one.name, err)
+		}
+	}
+	return formTable(ctx)
+}
+
+// setRows prints a line for each kind of question, if there are several but not many,
+// else one.
+func setRows(ctx context.Context, s *set) error {
+	own, err := measureSet(ctx, s, startKeeper, bare)
+	if err != nil {
+		return err
+	}
+	simple, err := measureSet(ctx, s, startPlain, bare)
+	if err != nil {
+		return err
+	}
+	kinds := slices.Sorted(maps.Keys(own))
+	if len(kinds) > 5 {
+		kinds = kinds[:1]
+	}
+	for _, kind := range kinds {
+		name := s.name
+		if kind != "" {
+			name += ": " + kind
+		} else if len(kinds) == 2 {
+			continue // one kind, and all: the same
+		}
+		fmt.Printf("| %s | %s |\n", name, own[kind].beside(simple[kind]))
+	}
+	return nil
+}
+
+// beside is a row's cells.
+func (r *brought) beside(b *brought) string {
+	return fmt.Sprintf("%d | %.1f | %.1f | %.1f | %.1f | %.0f | %.0f | %d | %s | %s", r.questions,
+		r.share(r.evidence), b.share(b.evidence), r.share(float64(r.first)), b.share(float64(b.first)), r.share(float64(r.tokens))/100, b.share(float64(b.tokens))/100,
+		r.strangers, r.disturbance(), b.disturbance())
+}
+
+func (r *brought) share(sum float64) float64 { return 100 * sum / float64(max(1, r.questions)) }
+
+// disturbance is the share of foreign questions that got a block; empty without any.
+func (r *brought) disturbance() string {
+	if r.strangers == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.1f", 100*float64(r.disturbed)/float64(r.strangers))
+}
+
+// formTable prints what is left of the personas' direct questions in each written
+// form.
+func formTable(ctx context.Context) error {
+	s := directQuestions()
+	fmt.Println("\n| the personas' direct questions, written as | evidence in the block | BM25 | foreign, with a block | BM25 |\n| --- | ---: | ---: | ---: | ---: |")
+	for _, f := range forms {
+		own, err := measureSet(ctx, &s, startKeeper, f)
+		if err != nil {
+			return err
+		}
+		simple, err := measureSet(ctx, &s, startPlain, f)
+		if err != nil {
+			return err
+		}
+		r, b := own[""], simple[""]
+		fmt.Printf("| %s | %.1f | %.1f | %s | %s |\n", f.name, r.share(r.evidence), b.share(b.evidence), r.disturbance(), b.disturbance())
+	}
+	return nil
+}
+
+// directQuestions are the personas without the paraphrases.
+func directQuestions() set {
+	s := personas()
+	for i := range s.buckets {
+		b := &s.buckets[i]
+		b.questions = slices.DeleteFunc(b.questions, func(q question) bool { return q.kind == kindParaphrase })
+	}
+	return s
+}
