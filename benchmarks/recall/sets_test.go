@@ -313,14 +313,14 @@ func TestBlocks(t *testing.T) {
 	b := bucket{name: "b", memories: []document{
 		{ID: "cat", Text: "My cat is called Momo."},
 		{ID: "car", Text: "My car is a Saab."},
-		{ID: "later", Text: "My cat is ill."},
+		{ID: "later", Text: "My cat is ill, and so is the zebra."},
 		{ID: "long", Text: strings.Repeat("The cat of the neighbours is large. ", 200) + "The giraffe is on loan."},
 	}}
 	b.questions = []question{
 		{text: "What is my cat called?", kind: "k", evidence: []string{"cat"}, passage: "Momo", known: 2},
 		{text: "What car do I have, and is the cat ill?", evidence: []string{"car", "later"}, known: 3},
 		{text: "Is the giraffe on loan?", evidence: []string{"long"}, passage: "giraffe", known: 4},
-		{text: "Zebra?", kind: "k", stranger: true, known: 4},
+		{text: "Zebra?", kind: "k", stranger: true, known: 2}, // before it was heard of
 	}
 	s := checked(t, set{name: "s", buckets: []bucket{b}})
 	got, err := measureSet(t.Context(), &s, startPlain, bare)
@@ -348,18 +348,21 @@ func TestBlocks(t *testing.T) {
 
 // TestHoldsInParts: memories that come bit by bit are all there, each with its id.
 func TestHoldsInParts(t *testing.T) {
-	b := bucket{name: "b", memories: []document{{ID: "a", Text: "The owl hoots."}, {ID: "b", Text: "The fox barks."}}}
+	b := bucket{name: "b", memories: []document{{ID: "a", Text: "The owl hoots."}, {ID: "b", Text: "The lynx purrs."}, {ID: "c", Text: "The fox barks."}}}
 	for name, start := range map[string]func(context.Context) (blocker, error){"keeper": startKeeper, "plain": startPlain} {
 		e, err := start(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, want := range [][]string{nil, {"b"}} {
-			if err := e.hold(t.Context(), &set{}, &b, i+1); err != nil {
+		for _, part := range []struct {
+			n    int
+			want []string
+		}{{1, nil}, {3, []string{"c"}}} {
+			if err := e.hold(t.Context(), &set{}, &b, part.n); err != nil {
 				t.Fatal(err)
 			}
-			if fox, err := e.block(&b, "What does the fox do?"); err != nil || !slices.Equal(fox.ids, want) {
-				t.Errorf("%s: with %d: got %v, %v", name, i+1, fox.ids, err)
+			if fox, err := e.block(&b, "What does the fox do?"); err != nil || !slices.Equal(fox.ids, part.want) {
+				t.Errorf("%s: with %d: got %v, %v", name, part.n, fox.ids, err)
 			}
 		}
 		if err := e.close(); err != nil {
