@@ -6,7 +6,8 @@ import "strings"
 // person, one a line, as an application stores what it was told: some short, some
 // inside of a longer sentence. They were written by hand for this measurement. The
 // direct questions name what they ask about in their own words; the foreign ones are
-// what one could ask the same person and nobody has told. The paraphrases have no
+// what one could ask the same person and nobody has told, and more of those are about
+// people and animals that the facts name. The paraphrases have no
 // word in common with their fact, by the terms of the index: only what words mean
 // leads to it.
 func personas() set {
@@ -21,11 +22,12 @@ func personas() set {
 const (
 	kindDirect     = "direct"
 	kindParaphrase = "no word in common"
+	kindNamed      = "about somebody known"
 )
 
 // persona reads a person's lines: a fact, behind it the questions that it answers,
 // which begin with "?" and as paraphrases with "~", and last the foreign questions,
-// which begin with "!".
+// which begin with "!", or with "@" if they name somebody known.
 func persona(name, text string) bucket {
 	b := bucket{name: name}
 	fact := ""
@@ -42,6 +44,8 @@ func persona(name, text string) bucket {
 			q.kind, q.evidence = kindParaphrase, []string{fact}
 		case '!':
 			q.kind, q.stranger = kindDirect, true
+		case '@':
+			q.kind, q.stranger = kindNamed, true
 		default:
 			fact = b.add(document{Text: line})
 			continue

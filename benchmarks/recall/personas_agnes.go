@@ -134,4 +134,19 @@ The upstairs windows still need to be painted before the winter, but the ladder 
 ! What was the name of my kindergarten?
 ! Which vitamins do I take?
 ! What grade did I get in mathematics?
+@ How old is Russell?
+@ What is Theodora training for?
+@ When is Priya's birthday?
+@ What is Colin's profession?
+@ Where did Walter and I meet?
+@ Why is Fergus scared of the vacuum cleaner?
+@ What does Anselm study?
+@ When does Dermot retire?
+@ What do I owe Theodora?
+@ Which school does Tyler go to?
+@ Which instrument does Maeve play?
+@ How old is Fergus?
+@ How many children does Beatrice have?
+@ What is Ewan's wife called?
+@ Which boat did Colin buy?
 `

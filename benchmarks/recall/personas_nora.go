@@ -164,4 +164,19 @@ My great-aunt Lotte left me a piano that nobody here can tune for less than 200 
 ! When did I graduate?
 ! How tall am I?
 ! What did I have for breakfast yesterday?
+@ When is Goran's driving test?
+@ What did Lotte build?
+@ Where does Annette live?
+@ How old is Biscuit?
+@ What do I owe Tariq?
+@ When is Deborah's birthday?
+@ What does Luka want to be?
+@ Where did Goran and I meet?
+@ How long have Deborah and I been friends?
+@ Which colour are Luka's shoes?
+@ What is Matthias's profession?
+@ When did Lotte die?
+@ What did I promise Petra for her birthday?
+@ What breed is Biscuit?
+@ What does Annette think of my idea?
 `

@@ -129,4 +129,19 @@ I'm always cold and sit next to the radiator at work.
 ! Which vaccination do I still need?
 ! What kind of cheese do I dislike?
 ! Where is my wedding ring?
+@ How old is Jeroen?
+@ What is Caio training for?
+@ When does Ingrid retire?
+@ Where do Yasmin's parents live?
+@ Why is Bram scared of dogs?
+@ What does Salma want to be?
+@ What did Hamza build?
+@ When is Hamza's birthday?
+@ What does Wouter study?
+@ Which instrument does Yasmin play?
+@ What do I owe Caio?
+@ Where does Ingrid live?
+@ Which colour is Wouter's hair?
+@ What is Jeroen's profession?
+@ How much did Bram weigh at birth?
 `

@@ -42,8 +42,9 @@ func TestPersonas(t *testing.T) {
 	for i := range s.buckets {
 		b := &s.buckets[i]
 		own, foreign := b.count(kindDirect)
-		if len(b.memories) != 60 || own < 30 || foreign != 15 {
-			t.Errorf("%s: %d facts, %d questions, %d foreign ones", b.name, len(b.memories), own, foreign)
+		_, named := b.count(kindNamed)
+		if len(b.memories) != 60 || own < 30 || foreign != 15 || named != 15 {
+			t.Errorf("%s: %d facts, %d questions, %d and %d foreign ones", b.name, len(b.memories), own, foreign, named)
 		}
 		texts := map[string]string{}
 		for _, d := range b.memories {

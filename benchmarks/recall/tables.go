@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // generated are the sets that need nothing from outside, with what is asked of them.
@@ -83,19 +85,24 @@ func setRows(ctx context.Context, s *set) error {
 
 // beside is a row's cells.
 func (r *brought) beside(b *brought) string {
-	return fmt.Sprintf("%d | %.1f | %.1f | %.1f | %.1f | %.0f | %.0f | %d | %s | %s", r.questions,
-		r.share(r.evidence), b.share(b.evidence), r.share(float64(r.first)), b.share(float64(b.first)), r.share(float64(r.tokens))/100, b.share(float64(b.tokens))/100,
-		r.strangers, r.disturbance(), b.disturbance())
+	cells := []string{strconv.Itoa(r.questions)}
+	for _, of := range []func(*brought) string{(*brought).answered, (*brought).best, (*brought).cost} {
+		cells = append(cells, of(r), of(b))
+	}
+	return strings.Join(append(cells, strconv.Itoa(r.strangers), r.disturbance(), b.disturbance()), " | ")
 }
 
-func (r *brought) share(sum float64) float64 { return 100 * sum / float64(max(1, r.questions)) }
+func (r *brought) answered() string    { return percent(r.evidence, r.questions) }
+func (r *brought) best() string        { return percent(float64(r.first), r.questions) }
+func (r *brought) cost() string        { return strconv.Itoa(r.tokens / max(1, r.questions)) }
+func (r *brought) disturbance() string { return percent(float64(r.disturbed), r.strangers) }
 
-// disturbance is the share of foreign questions that got a block; empty without any.
-func (r *brought) disturbance() string {
-	if r.strangers == 0 {
+// percent is a share of n; empty of none.
+func percent(sum float64, n int) string {
+	if n == 0 {
 		return ""
 	}
-	return fmt.Sprintf("%.1f", 100*float64(r.disturbed)/float64(r.strangers))
+	return fmt.Sprintf("%.1f", 100*sum/float64(n))
 }
 
 // formTable prints what is left of the personas' direct questions in each written
@@ -113,17 +120,18 @@ func formTable(ctx context.Context) error {
 			return err
 		}
 		r, b := own[""], simple[""]
-		fmt.Printf("| %s | %.1f | %.1f | %s | %s |\n", f.name, r.share(r.evidence), b.share(b.evidence), r.disturbance(), b.disturbance())
+		fmt.Printf("| %s | %s | %s | %s | %s |\n", f.name, r.answered(), b.answered(), r.disturbance(), b.disturbance())
 	}
 	return nil
 }
 
-// directQuestions are the personas without the paraphrases.
+// directQuestions are the personas without the paraphrases and the questions about
+// somebody known.
 func directQuestions() set {
 	s := personas()
 	for i := range s.buckets {
 		b := &s.buckets[i]
-		b.questions = slices.DeleteFunc(b.questions, func(q question) bool { return q.kind == kindParaphrase })
+		b.questions = slices.DeleteFunc(b.questions, func(q question) bool { return q.kind != kindDirect })
 	}
 	return s
 }
