@@ -37,7 +37,7 @@ type Memory struct {
 
 var defaultMemory = Memory{
 	MaxResidentBytes: 512 << 20, MaxBucketMemories: 100_000, MaxTenantBuckets: 100_000, MaxTenantBytes: 1 << 30, RecallTimeout: 20 * time.Millisecond,
-	MaxTokens: 800, TopK: 8, ModelConcurrency: 2, SynthesisModel: "gpt-4o-mini",
+	MaxTokens: 800, TopK: 12, ModelConcurrency: 2, SynthesisModel: "gpt-4o-mini",
 }
 
 func (d *decoder) memory(m *Memory) {

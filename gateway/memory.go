@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/url"
 	"slices"
@@ -241,7 +242,7 @@ func (r *request) asker() memory.Caller {
 
 func (r *request) recall(m *remembering) (err error) {
 	m.recalled, err = r.g.memory.Keeper.Recall(&memory.Recall{
-		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Session: m.session,
+		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Own: m.conversation.Own(), Before: m.conversation.Before(), Session: m.session,
 		TopK: m.topK, MaxTokens: m.maxTokens, Timeout: r.table.recall.Timeout, Dry: m.dry,
 	})
 	switch {
@@ -303,6 +304,7 @@ func wantsBreakpoint(provider string, model []byte) bool {
 
 // Names of the memory headers, in canonical form.
 var (
+	headerMemoryReason = []byte("Ownkey-Memory-Reason")
 	headerMemoryIDs    = []byte("Ownkey-Memory-Ids")
 	headerMemoryTokens = []byte("Ownkey-Memory-Tokens")
 	headerMemoryBilled = []byte("Ownkey-Memory-Billed")
@@ -318,6 +320,9 @@ func (m *remembering) headers(h *fasthttp.ResponseHeader) {
 		return
 	}
 	h.SetCanonical(headerMemoryBilled, strconv.AppendBool(nil, m.billed))
+	if m.outcome == meter.MemoryEmpty {
+		h.SetCanonical(headerMemoryReason, []byte(cmp.Or(m.recalled.Reason, memory.ReasonNoMatch)))
+	}
 	if m.outcome != meter.MemoryHit {
 		return
 	}

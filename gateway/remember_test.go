@@ -369,6 +369,7 @@ func TestHostileMemoriesStayInTheBlock(t *testing.T) {
 	for _, s := range texts {
 		h.remembers(s, `"dedup":"off"`, `"speaker":"</x>\n\"y"`)
 	}
+	h.remembers("Bees are what this is about.", `"pinned":true`) // so that each question has a block
 	if n := len(texts); n < 200 {
 		t.Fatalf("only %d", n)
 	}
@@ -383,7 +384,7 @@ func TestHostileMemoriesStayInTheBlock(t *testing.T) {
 	} {
 		for i := range 40 {
 			words := wordsOf(texts[i*5%len(texts)])
-			sentIn := strings.Replace(body, "QUESTION", words, 1)
+			sentIn := strings.Replace(body, "QUESTION", fmt.Sprintf("Which bees %d? %s", i%8, words), 1)
 			a := h.do("POST", d, sentIn, append(versionOf(d), "Ownkey-Memory", "recall", "Ownkey-Memory-Top-K", "50", "Ownkey-Memory-Max-Tokens", "800")...)
 			if a.status != 200 || a.header.Get("Ownkey-Memory") != "hit" {
 				t.Fatalf("%s: %d %v %s", d, a.status, a.header, a.body)

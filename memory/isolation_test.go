@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // operation does something at random and says what its tenant could see of it,
@@ -32,7 +33,7 @@ func operation(b *bed, tenant string, r *rand.Rand, ids map[string][]string) str
 	}
 	switch n := r.IntN(100); {
 	case n < 35:
-		w := Write{Bucket: bucket, Dedup: []Dedup{DedupOff, DedupLoose, DedupStrict}[r.IntN(3)], Memories: []Memory{{Content: text(), Session: fmt.Sprint(r.IntN(3)), Pinned: r.IntN(50) == 0}}}
+		w := Write{Bucket: bucket, Dedup: []Dedup{DedupOff, DedupLoose, DedupStrict}[r.IntN(3)], Memories: []Memory{{Content: text(), Session: fmt.Sprint(r.IntN(3)), Pinned: r.IntN(50) == 0, ObservedAt: time.Unix(1e9+int64(r.IntN(1e7)), 0).UTC()}}}
 		got, err := b.Store(ctx, who, &w)
 		if err != nil {
 			return err.Error()

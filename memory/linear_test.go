@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/internal/linear"
+	"github.com/ownkey/ownkey/memory/asked"
 	"github.com/ownkey/ownkey/memory/block"
 	"github.com/ownkey/ownkey/memory/index"
 	"github.com/ownkey/ownkey/memory/terms"
@@ -69,7 +70,7 @@ func TestTextsAreReadInLinearTime(t *testing.T) {
 		"index": func(text string) {
 			x := index.New(&index.Default)
 			at := x.Add(&index.Document{Text: text, Facts: []string{text}, Session: "s", Day: time.Now()})
-			x.Search(&index.Query{Text: text, K: 1, Allow: func(int) bool { return true }})
+			x.Search(&index.Query{Question: asked.Question{Parts: []asked.Part{{Text: text, Weight: 1}}}, K: 1, Allow: func(int) bool { return true }})
 			for r := x.Remove([]int{at}); !r.Step(); {
 			}
 		},

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/ownkey/ownkey/memory/asked"
 	"github.com/ownkey/ownkey/memory/index"
 )
 
@@ -20,7 +21,11 @@ type Question struct {
 	Token   string // of whoever asks; a call for the question's vector is its
 	Buckets []string
 	Text    string
-	K       int
+	// Own is where in the text the user's own words begin; see [asked.Read].
+	Own int
+	// Before is what the user said in the turn before: a question may point to it.
+	Before string
+	K      int
 	// PerBucket bounds what one bucket may give; zero is K.
 	PerBucket func(bucket string) int
 	// AsOf asks for what was so at a time; zero is now.
@@ -36,16 +41,19 @@ type Question struct {
 type Hit struct {
 	Memory   Memory
 	BucketID string
-	// Relevance is between 0 and 1: the share of what a memory could have in
-	// common with the question.
+	// Passage is the part of the content that was found.
+	Passage string
+	// Relevance is between 0 and 1: how likely it is that its bucket knows of what is
+	// asked, and how near the memory comes to the best there.
 	Relevance float32
 	Score     float32
 	Parts     index.Parts
 	Cosine    float32 // of the vectors; 0 without
-	// worth says that it is not far behind the best of its bucket, if that is
-	// any good: scores of two buckets can not be compared.
-	worth  bool
-	tokens int
+	// worth says that its bucket is likely to know of what is asked, and that it is not
+	// far behind the best there.
+	worth   bool
+	item    item // as it was when it was found
+	passage int
 }
 
 // Found is what a search gives.
@@ -129,7 +137,6 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 		most = min(most, q.PerBucket(bucket))
 	}
 	candidates := r.candidates(q, vector, now, found)
-	var best *candidate
 	for i := range candidates {
 		c := &candidates[i]
 		if most == 0 {
@@ -142,18 +149,15 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 		if it.tenant != q.Tenant {
 			return errForeign
 		}
-		if best == nil {
-			best = c
-		}
 		found.Hits = append(found.Hits, Hit{
-			Memory: it.Memory, BucketID: r.id, Relevance: c.relevance, Score: c.score, Parts: c.parts, Cosine: c.cosine,
-			worth: best.relevance >= leastRelevance && c.score >= floor*best.score, tokens: it.tokens,
+			Memory: it.Memory, BucketID: r.id, Passage: it.text(c.passage, c.passage+1), Relevance: c.relevance, Score: c.score, Parts: c.parts, Cosine: c.cosine,
+			worth: c.worth, item: *it, passage: c.passage,
 		})
 		most--
 	}
 	for _, n := range r.pinned {
 		if it := &r.items[n]; it.tenant == q.Tenant && it.live(now) && it.valid(q.AsOf, now) {
-			found.Pinned = append(found.Pinned, Hit{Memory: it.Memory, BucketID: r.id, Relevance: 1, tokens: it.tokens})
+			found.Pinned = append(found.Pinned, Hit{Memory: it.Memory, BucketID: r.id, Relevance: 1, item: *it})
 		}
 	}
 	return nil
@@ -168,10 +172,12 @@ func (r *resident) admits(doc int, q *Question, now time.Time) bool {
 // candidate is a memory of one bucket that may be a hit.
 type candidate struct {
 	doc       int
+	passage   int
 	relevance float32
 	score     float32
 	parts     index.Parts
 	cosine    float32
+	worth     bool // it may stand in a block
 }
 
 // recentAnswers is how many questions a bucket remembers: a model that uses
@@ -203,43 +209,56 @@ var answerSeed = maphash.MakeSeed()
 // keyOf is the same for the same question to the same bucket.
 func keyOf(q *Question, bucket string, meaning bool) uint64 {
 	return maphash.Comparable(answerSeed, struct {
-		text, session, bucket string
-		asOf                  time.Time
-		k                     int
-		meaning               bool
-	}{q.Text, q.Session, bucket, q.AsOf, q.K, meaning})
+		text, before, session, bucket string
+		asOf                          time.Time
+		own, k                        int
+		meaning                       bool
+	}{q.Text, q.Before, q.Session, bucket, q.AsOf, q.Own, q.K, meaning})
 }
 
 // candidates gives the best of a bucket, whether by words or by meaning. The
 // caller holds mu.
 func (r *resident) candidates(q *Question, vector []float32, now time.Time, to *Found) []candidate {
 	key := keyOf(q, "", vector != nil)
-	known, state, ok := r.answers.find(key)
+	before, state, ok := r.answers.find(key)
 	if ok {
-		return known
+		return before
 	}
-	query := index.Query{Text: q.Text, K: q.K, Allow: func(doc int) bool { return r.admits(doc, q, now) }, Cosines: r.vectors.cosines(vector)}
-	found := r.index.Search(&query)
-	all := make([]candidate, 0, len(found.Hits))
-	for _, h := range found.Hits {
-		c := candidate{doc: h.Doc, score: h.Score, parts: h.Parts, relevance: relevance(&h, found.Ideal)}
-		if query.Cosines != nil {
-			c.cosine = query.Cosines[h.Doc]
-			c.relevance = max(c.relevance, c.cosine)
-		}
-		all = append(all, c)
+	cosines := r.vectors.cosines(vector)
+	var all []candidate
+	for _, one := range asked.Questions(q.Text, q.Own, q.Before) {
+		found := r.index.Search(&index.Query{Question: one, K: q.K, Allow: func(doc int) bool { return r.admits(doc, q, now) }, Cosines: cosines})
+		all = united(all, &found, cosines)
 	}
+	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.relevance, a.relevance) })
+	all = slices.Clip(all[:min(len(all), q.K)])
 	to.Cached = false
 	to.fresh = append(to.fresh, fresh{&r.answers, state, answered{key, all}})
 	return all
 }
 
-// relevance is a score as a share of what it could be.
-func relevance(h *index.Hit, ideal float32) float32 {
-	if ideal <= 0 {
-		return 0
+// united adds what was found for one more question of the same turn. A memory that is
+// good for two is as good as for the better one.
+func united(all []candidate, found *index.Found, cosines []float32) []candidate {
+	known, before := index.DefaultGate.Probability(&found.Signs), len(all)
+	for i := range found.Hits {
+		h := &found.Hits[i]
+		near := h.Score / found.Hits[0].Score
+		c := candidate{doc: h.Doc, passage: h.Passage, score: h.Score, parts: h.Parts, relevance: known * near, worth: known >= leastRelevance && near >= floor}
+		if cosines != nil {
+			c.cosine = cosines[h.Doc]
+			c.relevance = max(c.relevance, c.cosine)
+			c.worth = near >= floor && max(known, cosines[found.Hits[0].Doc]) >= leastRelevance
+		}
+		at := slices.IndexFunc(all[:before], func(other candidate) bool { return other.doc == c.doc })
+		switch {
+		case at < 0:
+			all = append(all, c)
+		case all[at].relevance < c.relevance:
+			all[at] = c
+		}
 	}
-	return min(1, (h.Parts.Words+h.Parts.Neighbors)/ideal)
+	return all
 }
 
 func (a *answers) find(key uint64) (all []candidate, state int64, ok bool) {

@@ -7,6 +7,7 @@ import (
 	"unsafe"
 
 	"github.com/ownkey/ownkey/memory/index"
+	"github.com/ownkey/ownkey/memory/passage"
 )
 
 // resident is a bucket in memory. It is changed by who has the bucket's turn,
@@ -31,8 +32,45 @@ type resident struct {
 // item is what recall needs of a memory. Its text is shared with nobody.
 type item struct {
 	Memory
-	tokens int
-	gone   bool
+	parts []part // its passages
+	gone  bool
+}
+
+// part is where a passage ends, and what it costs in a block.
+type part struct{ end, tokens int32 }
+
+func (it *item) passages() int { return len(it.parts) }
+
+// tokens is what a passage costs in a block by itself; 0 if there is none.
+func (it *item) tokens(passage int) int {
+	if passage >= len(it.parts) {
+		return 0
+	}
+	return int(it.parts[passage].tokens)
+}
+
+// text gives the passages from one to before another.
+func (it *item) text(from, to int) string {
+	begin := int32(0)
+	if from > 0 {
+		begin = it.parts[from-1].end
+	}
+	return it.Content[begin:it.parts[to-1].end]
+}
+
+// partsOf reads where a memory's passages end.
+func partsOf(m *Memory) []part {
+	ends := passage.Split(nil, m.Content)
+	all, begin := make([]part, len(ends)), 0
+	for i, end := range ends {
+		tokens := entryTokens(m, m.Content[begin:end])
+		if len(ends) > 1 {
+			tokens += signsTokens
+		}
+		all[i] = part{int32(end), int32(tokens)} //nolint:gosec // of at most 100 KiB
+		begin = end
+	}
+	return all
 }
 
 func newResident(key bucketKey, id string, held *atomic.Int64) *resident {
@@ -63,9 +101,9 @@ func (r *resident) close() {
 	r.answers.close()
 }
 
-// sizeOf is what the strings of a memory take, beside its item.
-func sizeOf(m *Memory) int64 {
-	size := index.Allocated(len(m.ID)) + index.Allocated(len(m.Content)) + index.Allocated(len(m.Role)) + index.Allocated(len(m.Speaker)) +
+// size is what the strings and passages of a memory take, beside its item.
+func (m *item) size() int64 {
+	size := index.Allocated(len(m.parts)*int(unsafe.Sizeof(part{}))) + index.Allocated(len(m.ID)) + index.Allocated(len(m.Content)) + index.Allocated(len(m.Role)) + index.Allocated(len(m.Speaker)) +
 		index.Allocated(len(m.Session)) + index.Allocated(len(m.Metadata)) + index.Allocated(len(m.Facts)*int(unsafe.Sizeof(""))) +
 		index.Allocated(len(m.Supersedes)) + index.Allocated(len(m.SupersededBy))
 	for _, f := range m.Facts {
@@ -77,7 +115,7 @@ func sizeOf(m *Memory) int64 {
 // itemOf makes an item: what all memories of the bucket have in common is held
 // once, and what only the store needs not at all.
 func (r *resident) itemOf(m *Memory) item {
-	it := item{Memory: *m, tokens: entryTokens(m)}
+	it := item{Memory: *m, parts: partsOf(m)}
 	if it.tenant == r.key.tenant { // another one's is seen by search
 		it.tenant = r.key.tenant
 	}
@@ -99,7 +137,7 @@ func (r *resident) add(m *Memory) {
 	if m.Pinned {
 		r.pinned = append(r.pinned, n)
 	}
-	r.text += sizeOf(m)
+	r.text += it.size()
 	r.answers.forget()
 }
 
@@ -119,7 +157,7 @@ func (r *resident) replace(m *Memory) {
 		r.vectors.of[n] = nil
 	}
 	r.index.ReplaceWords(n, &d, words)
-	r.text += sizeOf(m) - sizeOf(&old.Memory)
+	r.text += it.size() - old.size()
 	r.items[n] = it
 	r.pinned = slices.DeleteFunc(r.pinned, func(p int) bool { return p == n })
 	if m.Pinned {
@@ -140,7 +178,7 @@ func (r *resident) remove(all []doomed) {
 		if !ok {
 			continue
 		}
-		r.text -= sizeOf(&r.items[n].Memory) + int64(4*len(r.vectors.of[n]))
+		r.text -= r.items[n].size() + int64(4*len(r.vectors.of[n]))
 		r.items[n] = item{gone: true}
 		r.vectors.of[n] = nil
 		delete(r.numbers, all[i].id)
@@ -172,5 +210,12 @@ func (r *resident) clean() {
 
 // document is what the index knows of a memory.
 func document(m *Memory) index.Document {
-	return index.Document{Text: m.Content, Facts: m.Facts, Speaker: m.Speaker, Session: m.Session, Day: m.ObservedAt}
+	d := index.Document{Text: m.Content, Facts: m.Facts, Speaker: m.Speaker, Session: m.Session, Day: m.ObservedAt}
+	switch m.Role {
+	case "user":
+		d.Role = index.User
+	case "assistant":
+		d.Role = index.Assistant
+	}
+	return d
 }

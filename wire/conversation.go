@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"unicode"
 )
 
 // ErrNoConversation is a body that has no place for a block: of another
@@ -29,6 +30,8 @@ type Conversation struct {
 	place    place
 
 	question []byte
+	own      int // where the last part of the question begins
+	before   []byte
 	opening  []byte
 	scratch  []byte
 	seam     []byte
@@ -56,7 +59,7 @@ type message struct {
 
 // Reset forgets the body.
 func (c *Conversation) Reset() {
-	*c = Conversation{question: c.question[:0], opening: c.opening[:0], scratch: c.scratch[:0], seam: c.seam[:0], parts: c.parts}
+	*c = Conversation{question: c.question[:0], before: c.before[:0], opening: c.opening[:0], scratch: c.scratch[:0], seam: c.seam[:0], parts: c.parts}
 }
 
 // Read reads a body that ReadHead has accepted. m is the marker of our blocks,
@@ -124,11 +127,12 @@ func (c *Conversation) read() error {
 // ask takes a message of the user for the question, so far, if it has a text; a
 // long one is decoded once.
 func (c *Conversation) ask(m *message) {
-	if c.scratch = c.said(c.scratch, m); len(c.scratch) == 0 {
+	var last int
+	if c.scratch, last = c.said(c.scratch, m); len(c.scratch) == 0 {
 		return
 	}
-	c.asked = *m
-	c.question, c.scratch = c.scratch, c.question
+	c.asked, c.own = *m, last
+	c.before, c.question, c.scratch = c.question, c.scratch, c.before
 	if !c.opened {
 		c.opened, c.opening = true, append(c.opening[:0], c.question...)
 	}
@@ -226,15 +230,16 @@ func (c *Conversation) word(at span, want string) bool {
 	return string(unescape(c.body[at.start+1:at.end-1])) == want
 }
 
-// said gives a message's text without blocks of ours, in buf.
-func (c *Conversation) said(buf []byte, m *message) []byte {
+// said gives a message's text without blocks of ours, in buf, and where its last part
+// begins.
+func (c *Conversation) said(buf []byte, m *message) (text []byte, last int) {
 	buf = buf[:0]
 	if m.content.empty() {
-		return buf
+		return buf, 0
 	}
 	switch c.body[m.content.start] {
 	case '"':
-		buf = appendUnescaped(buf, c.body[m.content.start+1:m.content.end-1])
+		buf = c.withoutBlocks(appendUnescaped(buf, c.body[m.content.start+1:m.content.end-1]))
 	case '[':
 		all := enter(c.body, m.content.start)
 		for {
@@ -242,10 +247,15 @@ func (c *Conversation) said(buf []byte, m *message) []byte {
 			if !ok {
 				break
 			}
-			buf = c.appendPart(buf, part)
+			before := len(buf)
+			if buf = c.appendPart(buf, part); len(bytes.TrimSpace(buf[before:])) > 0 {
+				last = before
+			}
 		}
 	}
-	return bytes.TrimSpace(c.withoutBlocks(buf))
+	buf = bytes.TrimRightFunc(buf, unicode.IsSpace)
+	text = bytes.TrimLeftFunc(buf, unicode.IsSpace)
+	return text, max(0, last-(len(buf)-len(text)))
 }
 
 // appendPart appends the text of a part that is a text.
@@ -273,7 +283,9 @@ func (c *Conversation) appendPart(dst []byte, part span) []byte {
 	if len(dst) > 0 {
 		dst = append(dst, '\n')
 	}
-	return appendUnescaped(dst, c.body[words.start+1:words.end-1])
+	begin := len(dst)
+	dst = appendUnescaped(dst, c.body[words.start+1:words.end-1])
+	return dst[:begin+len(c.withoutBlocks(dst[begin:]))]
 }
 
 // textType is what a part with a text is called.
@@ -320,6 +332,14 @@ func (c *Conversation) join(kept, rest []byte) []byte {
 // Question is what the user says last, decoded and without blocks of ours:
 // texts only, no images and nothing of tools. It is valid until the next Read.
 func (c *Conversation) Question() Text { return NewText(&c.question) }
+
+// Own is where in the question its last part begins: before it stands what a program
+// has put beside the user's own words.
+func (c *Conversation) Own() int { return c.own }
+
+// Before is the turn of the user before that of the question, likewise; empty if there
+// is none.
+func (c *Conversation) Before() Text { return NewText(&c.before) }
 
 // Opening is the user's first turn, likewise: it stays the same while a
 // conversation goes on.

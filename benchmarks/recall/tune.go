@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"github.com/ownkey/ownkey/memory/asked"
 	"github.com/ownkey/ownkey/memory/index"
 )
 
@@ -36,11 +37,11 @@ func tune(_ context.Context, _ *settings, all []conversation) error {
 	fmt.Printf("on all: %+v\n\n", t.weights)
 	fmt.Println("| | all | nDCG@10 | 1-4 | 1 | 2 | 3 | 4 | 5 |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
 	printRow("each conversation with the weights of the nine others", unseen)
-	var chosen, shipped []measured
+	var best, shipped []measured
 	for i := range all {
-		chosen = append(chosen, t.results(i)...)
+		best = append(best, t.results(i)...)
 	}
-	printRow("the weights of all", chosen)
+	printRow("the weights of all", best)
 	t.weights = index.Default
 	for i := range all {
 		shipped = append(shipped, t.results(i)...)
@@ -54,7 +55,9 @@ func (t *tuning) results(i int) (out []measured) {
 	c := &t.all[i]
 	for j := range c.questions {
 		q := &c.questions[j]
-		found := t.indexes[i].Search(&index.Query{Text: q.text, K: 10, Allow: func(int) bool { return true }})
+		found := t.indexes[i].Search(&index.Query{
+			Question: asked.Question{Parts: []asked.Part{{Text: q.text, Weight: 1}}}, K: 10, Allow: func(int) bool { return true },
+		})
 		ids := make([]string, 0, 10)
 		for _, h := range found.Hits {
 			ids = append(ids, c.turns[h.Doc].id)
@@ -79,7 +82,20 @@ func (t *tuning) value(without int) float64 {
 // start is where every climb begins: the recipe as published, before anything
 // was chosen here.
 var start = index.Weights{
-	K1: .9, B: .4, Name: 1, Before1: .5, Before2: .25, After1: .5, After2: .25, Answer: .25, Session: .6, SessionK1: .9, SessionB: .4, Speaker: 1,
+	K1: .9, B: .4, Name: 1, Cover: .1, Person: index.Near{Before1: .5, Before2: .25, After1: .5, After2: .25, Answer: .25},
+	Session: .6, SessionK1: .9, SessionB: .4, Speaker: 1,
+}
+
+// chosen are the weights that LoCoMo, whose turns are persons', says something about.
+func chosen(w *index.Weights) (all []reflect.Value) {
+	for _, part := range []any{w, &w.Person} {
+		for _, weight := range reflect.ValueOf(part).Elem().Fields() {
+			if weight.Kind() == reflect.Float32 && !weight.IsZero() {
+				all = append(all, weight)
+			}
+		}
+	}
+	return all
 }
 
 // climb changes one weight at a time for as long as that helps.
@@ -88,10 +104,7 @@ func (t *tuning) climb(without int) {
 	best := t.value(without)
 	for better := true; better; {
 		better = false
-		for _, weight := range reflect.ValueOf(&t.weights).Elem().Fields() {
-			if weight.IsZero() {
-				continue // of the vectors, which have no part in this
-			}
+		for _, weight := range chosen(&t.weights) {
 			for _, f := range []float64{.5, .8, 1.25, 2} {
 				held := weight.Float()
 				weight.SetFloat(held * f)

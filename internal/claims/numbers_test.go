@@ -12,8 +12,8 @@ import (
 var numbers = []struct{ page, says, file, line string }{
 	{"README.md", "`keyring.cache_ttl` (30 s; 0 for one request each)", "docs/config.md", "| `keyring.cache_ttl` | `30s` |"},
 	{"docs/memory.md", "(`memory.recall_timeout`, 20 ms)", "docs/config.md", "| `memory.recall_timeout` | `20ms` |"},
-	{"docs/memory.md", "defaults `memory.top_k` (8), `memory.max_tokens` (800)", "docs/config.md", "| `memory.top_k` | `8` |"},
-	{"docs/memory.md", "defaults `memory.top_k` (8), `memory.max_tokens` (800)", "docs/config.md", "| `memory.max_tokens` | `800` |"},
+	{"docs/memory.md", "defaults `memory.top_k` (12), `memory.max_tokens` (800)", "docs/config.md", "| `memory.top_k` | `12` |"},
+	{"docs/memory.md", "defaults `memory.top_k` (12), `memory.max_tokens` (800)", "docs/config.md", "| `memory.max_tokens` | `800` |"},
 	{"docs/memory.md", "`memory.max_bucket_memories` (100,000)", "docs/config.md", "| `memory.max_bucket_memories` | `100000` |"},
 	{"docs/memory.md", "a quarter of `memory.max_resident_bytes` (128 MiB)", "docs/config.md", "| `memory.max_resident_bytes` | `536870912` |"},
 	{"docs/memory.md", "`memory.max_tenant_bytes` (1 GiB)", "docs/config.md", "| `memory.max_tenant_bytes` | `1073741824` |"},

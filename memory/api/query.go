@@ -178,7 +178,9 @@ func (q *query) search(ctx context.Context) (err error) {
 	}
 	memories := make([]memory.Memory, 0, len(q.found.Hits))
 	for i := range q.found.Hits {
-		memories = append(memories, q.found.Hits[i].Memory)
+		m := q.found.Hits[i].Memory
+		m.Content = q.found.Hits[i].Passage
+		memories = append(memories, m)
 	}
 	if len(memories) > 0 {
 		q.context, q.tokens, _ = q.a.keeper.Quote(q.caller.Tenant, memories, contextTokens)

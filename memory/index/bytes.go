@@ -11,9 +11,9 @@ const (
 
 // Bytes is about how much memory the index holds.
 func (x *Index) Bytes() int64 {
-	return x.bytes + int64(cap(x.docs))*int64(unsafe.Sizeof(doc{})) + int64(cap(x.lists))*int64(unsafe.Sizeof(list{})) +
-		int64(cap(x.turns.length)+cap(x.talks.length)+cap(x.last))*4 + int64(cap(x.names))*int64(unsafe.Sizeof([]uint32{})) +
-		int64(cap(x.scratch))*int64(unsafe.Sizeof("")) + int64(cap(x.counted))*postingBytes
+	return x.bytes + int64(cap(x.docs))*int64(unsafe.Sizeof(doc{})) + int64(cap(x.parts))*int64(unsafe.Sizeof(part{})) + int64(cap(x.lists))*int64(unsafe.Sizeof(list{})) +
+		int64(cap(x.texts.length)+cap(x.talks.length)+cap(x.last))*4 + int64(cap(x.names))*int64(unsafe.Sizeof([]uint32{})) +
+		int64(cap(x.words.words))*int64(unsafe.Sizeof("")) + int64(cap(x.counted))*postingBytes
 }
 
 // Allocated is about what n bytes take as an object of their own: the runtime

@@ -2,11 +2,11 @@
 // is held in memory, knows words only, and is rebuilt from the store whenever
 // it is needed: nothing in it lasts.
 //
-// A memory's score is BM25 (Robertson and Zaragoza, "The Probabilistic
-// Relevance Framework: BM25 and Beyond", 2009) over its words, its date and its
-// speaker, and what its surroundings add: the turns next to it in a
-// conversation, the conversation as a whole, and a speaker that the question
-// names.
+// A memory is found by its passages. A passage's score is BM25 (Robertson and
+// Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009) over its
+// words, its date and its speaker, a share of the question that it covers, and what
+// its surroundings add: the turns next to it in a conversation, the conversation as a
+// whole, and a speaker that the question names.
 package index
 
 import (
@@ -15,7 +15,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ownkey/ownkey/memory/passage"
 	"github.com/ownkey/ownkey/memory/terms"
+)
+
+// Role is whose word a memory is, in a conversation with an assistant.
+type Role uint8
+
+// The roles. A person is anybody else: a speaker among others, or who stored a memory
+// that is no turn.
+const (
+	Person Role = iota
+	User
+	Assistant
 )
 
 // Document is what is indexed of a memory.
@@ -23,32 +35,44 @@ type Document struct {
 	Text    string
 	Facts   []string // further keys to the same memory
 	Speaker string
+	Role    Role
 	Session string // the conversation that it is a turn of; empty for none
 	Day     time.Time
 }
 
-// Weights are the parts of a score. What neighbors add is a share of their own
-// BM25.
+// Near are the shares that the turns around a turn add of their own BM25.
+type Near struct {
+	Before1, Before2 float32 // the turn before, and the one before that
+	After1, After2   float32 // likewise of those behind
+	Answer           float32 // further share of the turn before if that is a question
+}
+
+// Weights are the parts of a score.
 type Weights struct {
-	K1, B               float32 // of BM25 over memories
+	K1, B               float32 // of BM25 over passages
 	Name                float32 // of a word that is a speaker's name, beside other words
-	Before1, Before2    float32 // share of the turn before, and of the one before that
-	After1, After2      float32 // likewise of those behind
-	Answer              float32 // further share of the turn before if that is a question
+	Cover               float32 // of the square of the share of the question that a passage has
+	Person, User, Reply Near    // around a turn of a person, of a user, of an assistant
+	Plain               Near    // around a memory that is no turn: those that came just before and behind it
 	Session             float32 // of BM25 over whole conversations
 	SessionK1, SessionB float32
 	Speaker             float32 // for a turn of a speaker whom the question names
+	Assistant           float32 // share that counts of what an assistant has said
+	Told                float32 // the same, if the question asks what it has said
+	Recent              float32 // of the place of a memory's day among all days
+	Present             float32 // the same, if the question asks for what is so now
 	Meaning             float32 // of the cosine with the question's vector
 	MeaningNear         float32 // share of the cosine of the turns next to a turn
 	MeaningFar          float32 // likewise two away
 }
 
-// Default are the weights that are best on LoCoMo (go run ./benchmarks/recall
-// -tune, which also says what they are worth on conversations that had no part
-// in choosing them).
+// Default are the weights that are best on several kinds of conversations
+// (go run ./benchmarks/recall tune, which also says what they are worth on those that
+// had no part in choosing them).
 var Default = Weights{
-	K1: .1, B: .4, Name: .3, Before1: .1, Before2: .4, After1: .3, After2: .3, Answer: .7,
-	Session: 1.2, SessionK1: .6, SessionB: 1.5, Speaker: 2.5,
+	K1: .15, B: .4, Name: .3, Cover: .1,
+	Person: Near{.1, .4, .3, .3, .7}, User: Near{.05, .05, .5, .25, .05}, Reply: Near{.125, .05, .1, .05, .05}, Plain: Near{.1, .2, .25, .05, .7},
+	Session: 1.2, SessionK1: .6, SessionB: 1.5, Speaker: 2.5, Assistant: .4, Told: .64, Recent: .00625, Present: .05,
 	Meaning: 2, MeaningNear: .5, MeaningFar: .25,
 }
 
@@ -59,22 +83,29 @@ type Index struct {
 	terms   map[string]uint32
 	lists   []list // by term
 	docs    []doc
-	turns   book
+	parts   []part            // of documents, those of one behind each other
+	texts   book              // passages
 	talks   book              // conversations
 	talk    map[string]uint32 // by the name of a session
 	last    []int32           // the newest document of each conversation
+	plain   int32             // the newest of none
 	speaker map[string]uint32 // by the name in lower case
 	names   [][]uint32        // of each speaker: the terms of its name
 	isName  map[uint32]bool   // terms that stand in a name
 	live    int
 	bytes   int64       // of words, of places in lists, and of documents' own lists
-	scratch []string    // terms of the document at hand
-	counted []posting   // the same, each once
+	words   Words       // of the document at hand
+	ends    []int       // of its passages
+	counted []posting   // terms of the passage at hand, each once
 	stems   terms.Stems // while many are added; nil otherwise
+	days    days
 }
 
+// days are the first and the last of all documents, as Unix seconds.
+type days struct{ first, last int64 }
+
 // list is where a term stands, in ascending order.
-type list struct{ docs, talks []posting }
+type list struct{ parts, talks []posting }
 
 type posting struct{ at, count uint32 }
 
@@ -87,19 +118,28 @@ type book struct {
 
 // doc is a document's place.
 type doc struct {
-	terms      []posting // its terms and their counts
-	prev, next int32     // in its conversation
-	talk       int32
-	speaker    int32
-	asks       bool // it has a question
-	live       bool
+	part, parts int32 // its first passage, and how many it has
+	room        int32 // passages that there is a place for: a change may need more or fewer
+	prev, next  int32 // in its conversation
+	talk        int32
+	speaker     int32
+	day         int64 // as Unix seconds; 0 for none
+	role        Role
+	asks        bool // it has a question
+	live        bool
+}
+
+// part is a passage of a document.
+type part struct {
+	doc   int32
+	terms []posting // its terms and their counts
 }
 
 const none = -1
 
 // New makes an empty index. It reads w at each search.
 func New(w *Weights) *Index {
-	return &Index{weights: w, terms: map[string]uint32{}, talk: map[string]uint32{}, speaker: map[string]uint32{}, isName: map[uint32]bool{}}
+	return &Index{weights: w, plain: none, terms: map[string]uint32{}, talk: map[string]uint32{}, speaker: map[string]uint32{}, isName: map[uint32]bool{}}
 }
 
 // Fill calls add, which adds many documents: that is faster than one by one.
@@ -115,23 +155,36 @@ func (x *Index) Len() int { return x.live }
 // Slots is one more than the largest number of a document.
 func (x *Index) Slots() int { return len(x.docs) }
 
-// Words are the terms of a document, sorted.
-type Words []string
+// Words are the terms of a document's passages, those of each sorted.
+type Words struct {
+	words []string
+	ends  []int // of each passage's terms
+}
 
 // Words reads a document: that is most of the work of adding it, and changes
 // nothing that a Search looks at. They are valid until the next call.
 func (x *Index) Words(d *Document) Words {
-	words := x.stems.Append(x.scratch[:0], d.Speaker)
-	words = x.stems.Append(words, d.Text)
-	for _, f := range d.Facts {
-		words = x.stems.Append(words, f)
+	w := Words{x.words.words[:0], x.words.ends[:0]}
+	x.ends = passage.Split(x.ends[:0], d.Text)
+	begin := 0
+	for i, end := range x.ends {
+		at := len(w.words)
+		w.words = x.stems.Append(w.words, d.Speaker)
+		w.words = x.stems.Append(w.words, d.Text[begin:end])
+		if i == 0 {
+			for _, f := range d.Facts {
+				w.words = x.stems.Append(w.words, f)
+			}
+		}
+		if !d.Day.IsZero() {
+			w.words = terms.AppendDate(w.words, d.Day)
+		}
+		slices.Sort(w.words[at:])
+		w.ends = append(w.ends, len(w.words))
+		begin = end
 	}
-	if !d.Day.IsZero() {
-		words = terms.AppendDate(words, d.Day)
-	}
-	slices.Sort(words)
-	x.scratch = words
-	return words
+	x.words = w
+	return w
 }
 
 // Add puts a document behind all others and gives its number. Documents of one
@@ -141,19 +194,47 @@ func (x *Index) Add(d *Document) int { return x.AddWords(d, x.Words(d)) }
 // AddWords is Add for a document that was read before.
 func (x *Index) AddWords(d *Document, words Words) int {
 	at := len(x.docs)
-	entry := doc{prev: none, next: none, talk: none, speaker: none, live: true}
-	entry.terms = x.count(words)
-	entry.asks = asks(d.Text)
-	x.docs = append(x.docs, entry)
-	x.turns.length = append(x.turns.length, 0)
+	x.docs = append(x.docs, doc{prev: none, next: none, talk: none, speaker: none, role: d.Role, live: true})
 	x.live++
 	x.place(at, d)
-	x.post(at, 1)
+	x.put(at, d, words)
 	return at
 }
 
-// count gives a document's terms, each once.
-func (x *Index) count(words Words) []posting {
+// put gives a document its passages: where it had some, if there is room, else behind
+// all others. Twice the room at a time, so that changes leave few empty places.
+func (x *Index) put(at int, d *Document, words Words) {
+	e := &x.docs[at]
+	e.asks = asks(d.Text)
+	e.day = 0
+	if !d.Day.IsZero() {
+		e.day = d.Day.Unix()
+		x.days.add(e.day)
+	}
+	if e.parts = int32(len(words.ends)); e.parts > e.room { //nolint:gosec // fewer than bytes
+		e.part, e.room = int32(len(x.parts)), max(e.parts, 2*e.room) //nolint:gosec // a passage's number
+		x.parts = append(x.parts, make([]part, e.room)...)
+		x.texts.length = append(x.texts.length, make([]float32, e.room)...)
+	}
+	begin := 0
+	for i, end := range words.ends {
+		p := int(e.part) + i
+		x.parts[p] = part{int32(at), x.count(words.words[begin:end])} //nolint:gosec // a document's number
+		x.post(p, 1)
+		begin = end
+	}
+	clear(words.words) // they hold on to the document's text
+}
+
+func (d *days) add(day int64) {
+	if d.first == 0 || day < d.first {
+		d.first = day
+	}
+	d.last = max(d.last, day)
+}
+
+// count gives a passage's terms, each once.
+func (x *Index) count(words []string) []posting {
 	counted := x.counted[:0]
 	for i := 0; i < len(words); {
 		n := 1
@@ -163,7 +244,6 @@ func (x *Index) count(words Words) []posting {
 		counted = append(counted, posting{x.term(words[i]), uint32(n)})
 		i += n
 	}
-	clear(words) // they hold on to the document's text
 	x.counted = counted
 	own := slices.Clone(counted)
 	x.bytes += postingBytes * int64(cap(own))
@@ -201,6 +281,8 @@ func (x *Index) place(at int, d *Document) {
 			x.docs[e.prev].next = int32(at) //nolint:gosec // likewise
 		}
 		x.last[n] = int32(at) //nolint:gosec // likewise
+	} else {
+		x.follow(at)
 	}
 	if d.Speaker != "" {
 		name := strings.ToLower(d.Speaker)
@@ -213,6 +295,14 @@ func (x *Index) place(at int, d *Document) {
 		}
 		e.speaker = int32(n) //nolint:gosec // likewise
 	}
+}
+
+// follow puts a document that is no turn behind the one that came before it.
+func (x *Index) follow(at int) {
+	if x.plain != none {
+		x.docs[at].prev, x.docs[x.plain].next = x.plain, int32(at) //nolint:gosec // a document's number
+	}
+	x.plain = int32(at) //nolint:gosec // likewise
 }
 
 // maxNameTerms is how many terms of a name are looked for in a question: people
@@ -230,33 +320,32 @@ func (x *Index) nameTerms(name string) []uint32 {
 	return own
 }
 
-// post adds a document's terms to the lists, or with sign -1 takes them out.
+// post adds a passage's terms to the lists, or with sign -1 takes them out.
 func (x *Index) post(at, sign int) {
-	e := &x.docs[at]
-	for _, t := range e.terms {
-		l := &x.lists[t.at]
-		before := cap(l.docs) + cap(l.talks)
-		change(&l.docs, uint32(at), int(t.count)*sign) //nolint:gosec // a document's number
-		if e.talk != none {
-			change(&l.talks, uint32(e.talk), int(t.count)*sign) //nolint:gosec // a conversation's number
-		}
-		x.bytes += postingBytes * int64(cap(l.docs)+cap(l.talks)-before)
-	}
-	x.tally(e, at, sign)
-}
-
-// tally counts a document's terms among all, or with sign -1 no more.
-func (x *Index) tally(e *doc, at, sign int) {
+	p := &x.parts[at]
+	talk := x.docs[p.doc].talk
 	n := 0
-	for _, t := range e.terms {
+	for _, t := range p.terms {
+		l := &x.lists[t.at]
+		before := cap(l.parts) + cap(l.talks)
+		change(&l.parts, uint32(at), int(t.count)*sign) //nolint:gosec // a passage's number
+		if talk != none {
+			change(&l.talks, uint32(talk), int(t.count)*sign) //nolint:gosec // a conversation's number
+		}
+		x.bytes += postingBytes * int64(cap(l.parts)+cap(l.talks)-before)
 		n += int(t.count)
 	}
+	x.tally(at, sign*n)
+}
+
+// tally adds n to the terms that are counted of a passage among all.
+func (x *Index) tally(at, n int) {
 	if n == 0 {
 		return
 	}
-	x.turns.add(at, sign*n)
-	if e.talk != none {
-		x.talks.add(int(e.talk), sign*n)
+	x.texts.add(at, n)
+	if talk := x.docs[x.parts[at].doc].talk; talk != none {
+		x.talks.add(int(talk), n)
 	}
 }
 
@@ -294,10 +383,12 @@ func (x *Index) Replace(at int, d *Document) { x.ReplaceWords(at, d, x.Words(d))
 
 // ReplaceWords is Replace for a document that was read before.
 func (x *Index) ReplaceWords(at int, d *Document, words Words) {
-	x.post(at, -1)
 	e := &x.docs[at]
-	x.bytes -= postingBytes * int64(cap(e.terms))
-	e.terms = x.count(words)
-	e.asks = asks(d.Text)
-	x.post(at, 1)
+	for p := e.part; p < e.part+e.parts; p++ {
+		x.post(int(p), -1)
+		x.bytes -= postingBytes * int64(cap(x.parts[p].terms))
+		x.parts[p] = part{}
+	}
+	e.role = d.Role
+	x.put(at, d, words)
 }

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ownkey/ownkey/memory/asked"
 )
 
 func find(x *Index, text string) []Hit {
-	return x.Search(&Query{Text: text, K: 10, Allow: func(int) bool { return true }}).Hits
+	return x.Search(&Query{Question: asked.Question{Parts: []asked.Part{{Text: text, Weight: 1}}}, K: 10, Allow: func(int) bool { return true }}).Hits
 }
 
 func build(docs ...Document) *Index {
@@ -43,7 +45,7 @@ func TestWhatAddsToAScore(t *testing.T) {
 			t.Errorf("what has nothing in common is found: %+v", h)
 		}
 		p := h.Parts
-		if sum := p.Words + p.Neighbors + p.Session + p.Speaker + p.Meaning; sum != h.Score {
+		if sum := p.Words + p.Cover + p.Neighbors + p.Session + p.Speaker + p.Recent + p.Meaning; sum != h.Score {
 			t.Errorf("%v is not the sum of %+v", h.Score, p)
 		}
 	}
@@ -63,7 +65,7 @@ func TestWhatAddsToAScore(t *testing.T) {
 
 func TestMeaningIsAdded(t *testing.T) {
 	x := build(Document{Text: "felines"}, Document{Text: "cats and more"}, Document{Text: "dogs"})
-	found := x.Search(&Query{Text: "cats", K: 10, Allow: func(int) bool { return true }, Cosines: []float32{.9, .8, -.5}})
+	found := x.Search(&Query{Question: asked.Question{Parts: []asked.Part{{Text: "cats", Weight: 1}}}, K: 10, Allow: func(int) bool { return true }, Cosines: []float32{.9, .8, -.5}})
 	if len(found.Hits) != 2 || found.Hits[0].Doc != 1 || found.Hits[1].Doc != 0 || found.Hits[1].Parts.Meaning != .9*Default.Meaning {
 		t.Errorf("%+v", found.Hits)
 	}
@@ -77,7 +79,7 @@ func TestRemovedLeaveNoTrace(t *testing.T) {
 	words := strings.Fields("bees roof library tram harbour honey Ada August nine garden hive? jar")
 	text := func() string {
 		var t []string
-		for range 1 + r.IntN(8) {
+		for range 1 + r.IntN(8)*(1+29*r.IntN(2)) {
 			t = append(t, words[r.IntN(len(words))])
 		}
 		return strings.Join(t, " ")
@@ -87,7 +89,10 @@ func TestRemovedLeaveNoTrace(t *testing.T) {
 	for range 2000 {
 		switch n := r.IntN(10); {
 		case n < 6 || len(order) == 0:
-			d := Document{Text: text(), Session: fmt.Sprint(r.IntN(20)), Speaker: []string{"Ada", "Bob", ""}[r.IntN(3)]}
+			d := Document{
+				Text: text(), Session: []string{"", fmt.Sprint(r.IntN(20))}[r.IntN(2)], Speaker: []string{"Ada", "Bob", ""}[r.IntN(3)],
+				Role: Role(r.IntN(3)), Day: time.Unix(int64(1+r.IntN(2e4)), 0),
+			}
 			at := x.Add(&d)
 			kept[at], order = d, append(order, at)
 		case n < 8:

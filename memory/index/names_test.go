@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/ownkey/ownkey/internal/linear"
+	"github.com/ownkey/ownkey/memory/asked"
 )
 
 // TestNamesAreLookedForInLinearTime: a question takes time in proportion to the
@@ -27,7 +28,7 @@ func TestNamesAreLookedForInLinearTime(t *testing.T) {
 		}
 		return func() {
 			for range 20 {
-				x.Search(&Query{Text: question, K: 8, Allow: func(int) bool { return true }})
+				x.Search(&Query{Question: asked.Question{Parts: []asked.Part{{Text: question, Weight: 1}}}, K: 8, Allow: func(int) bool { return true }})
 			}
 		}
 	})

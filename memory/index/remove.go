@@ -21,6 +21,8 @@ type Removal struct {
 	unlinked  int // of docs
 	shortened int // of lists
 	forgotten int // of docs
+	dated     int // of all documents that stay: the first and the last day among them
+	days      days
 }
 
 // Remove begins to take documents out. No document is added or changed before
@@ -42,7 +44,14 @@ func (r *Removal) Step() (done bool) {
 		case r.forgotten < len(r.docs):
 			cost += r.forget(r.docs[r.forgotten])
 			r.forgotten++
+		case r.dated < len(r.x.docs):
+			if e := &r.x.docs[r.dated]; e.live && e.day != 0 {
+				r.days.add(e.day)
+			}
+			r.dated++
+			cost++
 		default:
+			r.x.days = r.days
 			return true
 		}
 	}
@@ -57,6 +66,9 @@ func (r *Removal) unlink(e *doc) (cost int) {
 	x := r.x
 	e.live = false
 	x.live--
+	if int(x.plain) == r.docs[r.unlinked] {
+		x.plain = e.prev
+	}
 	if e.prev != none {
 		x.docs[e.prev].next = e.next
 	}
@@ -66,22 +78,26 @@ func (r *Removal) unlink(e *doc) (cost int) {
 	case e.talk != none:
 		x.last[e.talk] = e.prev
 	}
-	for _, t := range e.terms {
-		if !r.seen[t.at] {
-			r.seen[t.at] = true
-			r.lists = append(r.lists, t.at)
+	cost = 1
+	for _, p := range x.parts[e.part : e.part+e.parts] {
+		for _, t := range p.terms {
+			if !r.seen[t.at] {
+				r.seen[t.at] = true
+				r.lists = append(r.lists, t.at)
+			}
 		}
+		cost += 1 + 8*len(p.terms)
 	}
-	return 1 + 8*len(e.terms)
+	return cost
 }
 
 // shorten takes the documents out of a term's lists.
 func (r *Removal) shorten(l *list) (cost int) {
-	cost = 1 + len(l.docs) + len(l.talks)
-	before := cap(l.docs) + cap(l.talks)
-	kept, talks := l.docs[:0], false
-	for _, p := range l.docs {
-		e := &r.x.docs[p.at]
+	cost = 1 + len(l.parts) + len(l.talks)
+	before := cap(l.parts) + cap(l.talks)
+	kept, talks := l.parts[:0], false
+	for _, p := range l.parts {
+		e := &r.x.docs[r.x.parts[p.at].doc]
 		if e.live {
 			kept = append(kept, p)
 			continue
@@ -92,20 +108,28 @@ func (r *Removal) shorten(l *list) (cost int) {
 			l.talks[i].count -= p.count
 		}
 	}
-	l.docs = fitted(kept)
+	l.parts = fitted(kept)
 	if talks {
 		l.talks = fitted(slices.DeleteFunc(l.talks, func(p posting) bool { return p.count == 0 }))
 	}
-	r.x.bytes += postingBytes * int64(cap(l.docs)+cap(l.talks)-before)
+	r.x.bytes += postingBytes * int64(cap(l.parts)+cap(l.talks)-before)
 	return cost
 }
 
 // forget takes a document out of what is counted of all.
 func (r *Removal) forget(at int) (cost int) {
-	e := &r.x.docs[at]
-	cost = 1 + len(e.terms)
-	r.x.tally(e, at, -1)
-	r.x.bytes -= postingBytes * int64(cap(e.terms))
+	x, e := r.x, &r.x.docs[at]
+	cost = 1
+	for p := int(e.part); p < int(e.part+e.parts); p++ {
+		terms, n := x.parts[p].terms, 0
+		for _, t := range terms {
+			n += int(t.count)
+		}
+		x.tally(p, -n)
+		x.bytes -= postingBytes * int64(cap(terms))
+		x.parts[p] = part{}
+		cost += 1 + len(terms)
+	}
 	*e = doc{prev: none, next: none, talk: none, speaker: none}
 	return cost
 }

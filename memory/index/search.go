@@ -4,53 +4,70 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"time"
 
+	"github.com/ownkey/ownkey/memory/asked"
 	"github.com/ownkey/ownkey/memory/terms"
 )
 
-// Hit is a document that was found, with the parts of its score.
+// Hit is a document that was found, by its best passage, with the parts of the score.
 type Hit struct {
-	Doc   int
-	Score float32
-	Parts Parts
+	Doc     int
+	Passage int // its place among the document's, from 0
+	Score   float32
+	Parts   Parts
 }
 
 // Parts are what a score is the sum of.
 type Parts struct {
-	Words     float32 // of the document itself
+	Words     float32 // of the passage itself
+	Cover     float32 // for the share of the question that it has
 	Neighbors float32
 	Session   float32
 	Speaker   float32
+	Recent    float32
 	Meaning   float32
 }
 
 // Found is what a search gives.
 type Found struct {
-	Hits []Hit // best first; of two with one score the newer
-	// Ideal is the BM25 of an imaginary short document that has every word of
-	// the question; a word that stands nowhere counts like the rarest.
-	Ideal float32
+	Hits  []Hit // best first; of two with one score the newer
+	Signs       // what tells whether the bucket knows of what is asked
 }
 
 // search is the scratch paper of one search.
 type search struct {
 	words   []string
-	terms   []uint32
-	stands  map[uint32]bool // the terms
-	base    []float32       // by document
-	talk    []float32       // by conversation
-	asked   []bool          // by speaker
+	asked   []term
+	places  map[uint32]int // of the terms in asked
+	base    []float32      // by passage
+	cover   []float32      // by passage: the words of the question that stand in it
+	best    []float32      // by document: the best of its passages
+	talk    []float32      // by conversation
+	named   []bool         // by speaker
 	cosines []float32
-	ideal   float32
+	total   float32 // what all words of the question weigh
+	unknown float32 // what those weigh that stand nowhere
+	content float32 // how many words the question has, without names
+	strange float32 // how many of them stand nowhere
+	told    bool
+	present bool
+	top     []float32 // scores of the best passages, best first
 	weights *Weights
 }
 
-var searches = sync.Pool{New: func() any { return &search{stands: map[uint32]bool{}} }}
+// term is a word of the question.
+type term struct {
+	at     uint32
+	weight float32
+}
+
+var searches = sync.Pool{New: func() any { return &search{places: map[uint32]int{}} }}
 
 // Query is what is searched for.
 type Query struct {
-	Text string
-	K    int
+	asked.Question
+	K int
 	// Allow says which documents may be found.
 	Allow func(doc int) bool
 	// Cosines are those of the documents' vectors with the question's, by
@@ -63,51 +80,95 @@ type Query struct {
 func (x *Index) Search(q *Query) Found {
 	s := searches.Get().(*search) //nolint:forcetypeassert // the pool's New
 	defer searches.Put(s)
-	s.begin(x, q.Text)
+	s.begin(x, q)
 	s.cosines = q.Cosines
 	defer func() { s.cosines = nil }()
-	for _, t := range s.terms {
-		l, w := &x.lists[t], float32(1)
-		if x.isName[t] {
-			w = s.weights.Name
+	for _, t := range s.asked {
+		l, w := &x.lists[t.at], t.weight
+		if x.isName[t.at] {
+			w *= s.weights.Name
 		}
-		s.ideal += score(l.docs, &x.turns, s.weights.K1, s.weights.B, w, s.base)
-		score(l.talks, &x.talks, s.weights.SessionK1, s.weights.SessionB, w, s.talk)
+		cover := s.cover
+		if t.weight < 1 {
+			cover = nil
+		}
+		idf := score(l.parts, &x.texts, s.weights.K1, s.weights.B, w, s.base, cover)
+		if cover != nil {
+			s.total += idf
+		}
+		score(l.talks, &x.talks, s.weights.SessionK1, s.weights.SessionB, w, s.talk, nil)
 	}
-	return Found{Hits: x.best(s, q.K, q.Allow), Ideal: s.ideal}
+	for p, b := range s.base {
+		if d := x.parts[p].doc; b > s.best[d] {
+			s.best[d] = b
+		}
+	}
+	hits := x.find(s, q.K, q.Allow)
+	return Found{Hits: hits, Signs: x.signs(s, hits)}
 }
 
 // maxQuestionBytes bounds what is read of a question, so that asking with a text
-// of a megabyte costs no more than asking with a page. What is asked stands at
-// the end.
+// of a megabyte costs no more than asking with a page.
 const maxQuestionBytes = 4 << 10
 
 // begin looks the question's words up.
-func (s *search) begin(x *Index, question string) {
-	s.weights, s.ideal = x.weights, 0
-	question = question[max(0, len(question)-maxQuestionBytes):]
-	s.words = terms.Append(s.words[:0], question)
-	s.terms = s.terms[:0]
-	clear(s.stands)
-	for _, w := range s.words {
-		if t, ok := x.terms[w]; !ok {
-			s.ideal += float32(math.Log(1+(float64(x.turns.n)+.5)/.5)) * (s.weights.K1 + 1)
-		} else if !s.stands[t] {
-			s.terms, s.stands[t] = append(s.terms, t), true
-		}
-	}
-	s.base = zeroed(s.base, len(x.docs))
-	s.talk = zeroed(s.talk, len(x.last))
+func (s *search) begin(x *Index, q *Query) {
+	s.weights, s.total, s.unknown, s.content, s.strange = x.weights, 0, 0, 0, 0
+	s.told, s.present = q.Told, q.Present
 	s.asked = s.asked[:0]
+	clear(s.places)
+	left := maxQuestionBytes
+	for _, p := range q.Parts {
+		text := p.Text[:min(len(p.Text), left)]
+		left -= len(text)
+		s.ask(x, text, p.Weight)
+	}
+	s.base = zeroed(s.base, len(x.parts))
+	s.cover = zeroed(s.cover, len(x.parts))
+	s.best = zeroed(s.best, len(x.docs))
+	s.talk = zeroed(s.talk, len(x.last))
+	s.named = s.named[:0]
 	for _, name := range x.names {
 		named := len(name) > 0
 		for _, t := range name {
-			if named = s.stands[t]; !named {
+			if _, named = s.places[t]; !named {
 				break
 			}
 		}
-		s.asked = append(s.asked, named)
+		s.named = append(s.named, named)
 	}
+}
+
+// ask adds a part of the question.
+func (s *search) ask(x *Index, text string, weight float32) {
+	rare := x.rarest()
+	s.words = terms.Append(s.words[:0], text)
+	for _, w := range s.words {
+		t, ok := x.terms[w]
+		if !ok || len(x.lists[t].parts) == 0 {
+			if weight == 1 { // what is said around a question may be about anything
+				s.unknown += rare
+				s.content++
+				s.strange++
+			}
+			continue
+		}
+		at, ok := s.places[t]
+		if !ok {
+			at = len(s.asked)
+			s.places[t] = at
+			s.asked = append(s.asked, term{at: t})
+			if weight == 1 && !x.isName[t] {
+				s.content++
+			}
+		}
+		s.asked[at].weight = max(s.asked[at].weight, weight)
+	}
+}
+
+// rarest is what a word weighs that stands in one passage.
+func (x *Index) rarest() float32 {
+	return float32(math.Log(1 + (float64(x.texts.n)+.5)/1.5))
 }
 
 func zeroed(s []float32, n int) []float32 {
@@ -119,9 +180,9 @@ func zeroed(s []float32, n int) []float32 {
 	return s
 }
 
-// score adds a term's BM25, times weight, to the places where it stands, and
-// gives the most that it could add to one.
-func score(l []posting, b *book, k1, bb, weight float32, to []float32) float32 {
+// score adds a term's BM25, times weight, to the places where it stands, and what it
+// weighs to cover; it gives the latter.
+func score(l []posting, b *book, k1, bb, weight float32, to, cover []float32) float32 {
 	if len(l) == 0 {
 		return 0
 	}
@@ -133,81 +194,157 @@ func score(l []posting, b *book, k1, bb, weight float32, to []float32) float32 {
 		tf := float32(p.count)
 		to[p.at] += idf * tf * (k1 + 1) / (tf + base + slope*b.length[p.at])
 	}
-	return idf * (k1 + 1)
+	if cover != nil {
+		for _, p := range l {
+			cover[p.at] += idf
+		}
+	}
+	return idf
 }
 
-// best adds the surroundings and keeps the k best.
-func (x *Index) best(s *search, k int, allow func(doc int) bool) []Hit {
+// contrast is how many of the best passages tell how far the best is ahead.
+const contrast = 24
+
+// find adds the surroundings and keeps the k best documents, each by its best passage.
+func (x *Index) find(s *search, k int, allow func(doc int) bool) []Hit {
 	var hits []Hit
+	s.top = s.top[:0]
 	for at := range x.docs {
-		if most := x.most(s, at); most == 0 || len(hits) == k && most < hits[k-1].Score {
+		e := &x.docs[at]
+		if !e.live || s.cosines == nil && !x.touched(s, at) {
 			continue
 		}
-		p := x.parts(s, at)
-		total := p.Words + p.Neighbors + p.Session + p.Speaker + p.Meaning
-		if total <= p.Speaker || !x.docs[at].live {
+		h := x.hit(s, at)
+		if h.Score <= h.Parts.Speaker+h.Parts.Recent {
 			continue
 		}
-		if len(hits) == k && total < hits[k-1].Score || !allow(at) {
+		full := len(hits) == k
+		if full && h.Score < hits[k-1].Score && len(s.top) == contrast && h.Score <= s.top[contrast-1] {
 			continue
 		}
-		i, _ := slices.BinarySearchFunc(hits, total, func(h Hit, total float32) int {
-			if h.Score > total {
+		if !allow(at) {
+			continue
+		}
+		s.note(h.Score)
+		if full && h.Score < hits[k-1].Score {
+			continue
+		}
+		i, _ := slices.BinarySearchFunc(hits, h, func(other, h Hit) int {
+			if other.Score > h.Score || other.Score == h.Score && x.docs[other.Doc].day > e.day {
 				return -1
 			}
 			return 1
 		})
-		if len(hits) < k {
+		if !full {
 			hits = append(hits, Hit{})
 		} else if i == k {
 			continue
 		}
 		copy(hits[i+1:], hits[i:])
-		hits[i] = Hit{at, total, p}
+		hits[i] = h
 	}
 	return hits
 }
 
-// most is a bound of what a document can score, which most documents do not get
-// beyond: 0 if no word of the question stands in it or its conversation.
-func (x *Index) most(s *search, at int) float32 {
+// touched reports whether a word of the question stands in a document, in its
+// conversation, or in the question that came just before it.
+func (x *Index) touched(s *search, at int) bool {
 	e := &x.docs[at]
 	switch {
-	case s.cosines != nil:
-		return math.MaxFloat32
-	case e.talk != none && (s.base[at] > 0 || s.talk[e.talk] > 0):
-		return math.MaxFloat32
-	case s.base[at] == 0:
-		return 0
+	case s.best[at] > 0:
+		return true
+	case e.talk != none:
+		return s.talk[e.talk] > 0
 	}
-	most := s.base[at] + float32(s.weights.Session*s.base[at]) // as parts adds them up
-	if e.speaker != none {
-		most += s.weights.Speaker
-	}
-	return most
+	return x.beside(e, e.prev) && s.best[e.prev] > 0 && x.docs[e.prev].asks // it may be the answer
 }
 
-func (x *Index) parts(s *search, at int) (p Parts) {
+// note keeps a score among the best.
+func (s *search) note(score float32) {
+	if len(s.top) == contrast && score <= s.top[contrast-1] {
+		return
+	}
+	if len(s.top) < contrast {
+		s.top = append(s.top, 0)
+	}
+	i := len(s.top) - 1
+	for ; i > 0 && s.top[i-1] < score; i-- {
+		s.top[i] = s.top[i-1]
+	}
+	s.top[i] = score
+}
+
+// hit scores a document.
+func (x *Index) hit(s *search, at int) Hit {
 	e, w := &x.docs[at], s.weights
-	p.Words = s.base[at]
-	p.Session = w.Session * p.Words // a memory on its own is a conversation of its own
+	h := Hit{Doc: at}
+	first := int(e.part)
+	var own float32
+	for i := range int(e.parts) {
+		words, cover := s.base[first+i], float32(0)
+		if s.total > 0 {
+			cover = w.Cover * s.cover[first+i] * s.cover[first+i] / s.total
+		}
+		if i == 0 || words+cover > own {
+			own, h.Passage, h.Parts.Words, h.Parts.Cover = words+cover, i, words, cover
+		}
+	}
+	near, share := w.Person, float32(1)
+	switch e.role {
+	case User:
+		near = w.User
+	case Assistant:
+		near, share = w.Reply, w.Assistant
+		if s.told {
+			share = w.Told
+		}
+	}
+	p := &h.Parts
+	if e.talk == none {
+		near = w.Plain
+	}
+	p.Words, p.Cover = p.Words*share, p.Cover*share
+	p.Neighbors = share * x.neighbors(s, e, &near)
 	if e.talk != none {
 		p.Session = w.Session * s.talk[e.talk]
-		p.Neighbors = x.neighbors(s, e)
+	} else { // with those around it, it is a conversation of its own
+		p.Session = w.Session * (p.Words + p.Cover + p.Neighbors)
 	}
-	if e.speaker != none && s.asked[e.speaker] {
+	if e.speaker != none && s.named[e.speaker] {
 		p.Speaker = w.Speaker
 	}
+	p.Recent = x.recent(s, e)
 	if s.cosines != nil {
 		p.Meaning = w.Meaning * x.meaning(s, at)
 	}
-	return p
+	h.Score = p.Words + p.Cover + p.Neighbors + p.Session + p.Speaker + p.Recent + p.Meaning
+	return h
+}
+
+// shortest is the least time, in seconds, over which what is newer counts more: what
+// was stored in a row has no order that says anything.
+const shortest = 7 * 24 * 3600
+
+// recent is what a document's day adds.
+func (x *Index) recent(s *search, e *doc) float32 {
+	span := max(x.days.last-x.days.first, shortest)
+	if e.day == 0 {
+		return 0
+	}
+	w := s.weights.Recent
+	if s.present {
+		w = s.weights.Present
+	}
+	return w * s.total * float32(float64(e.day-x.days.first)/float64(span))
 }
 
 // meaning is how close a document and its surroundings are to the question.
 func (x *Index) meaning(s *search, at int) float32 {
 	e, w := &x.docs[at], s.weights
 	sum := max(0, s.cosines[at])
+	if e.talk == none {
+		return sum
+	}
 	if e.prev != none {
 		sum += w.MeaningNear * max(0, s.cosines[e.prev])
 		if far := x.docs[e.prev].prev; far != none {
@@ -223,24 +360,40 @@ func (x *Index) meaning(s *search, at int) float32 {
 	return sum
 }
 
-// neighbors is what the turns around a turn add.
-func (x *Index) neighbors(s *search, e *doc) (sum float32) {
-	w := s.weights
-	if e.prev != none {
+// together is how near in time memories that are no turns were made that are read
+// together: a client that knows no conversations stores the turns of one in a row.
+const together = int64(time.Hour / time.Second)
+
+// beside reports whether a document is read together with another one, which stands
+// before or behind it.
+func (x *Index) beside(e *doc, other int32) bool {
+	if other == none {
+		return false
+	}
+	if e.talk != none {
+		return true
+	}
+	o := &x.docs[other]
+	return e.day != 0 && o.day != 0 && o.day-e.day <= together && e.day-o.day <= together
+}
+
+// neighbors is what the documents around one add.
+func (x *Index) neighbors(s *search, e *doc, near *Near) (sum float32) {
+	if x.beside(e, e.prev) {
 		before := &x.docs[e.prev]
-		sum += w.Before1 * s.base[e.prev]
+		sum += near.Before1 * s.best[e.prev]
 		if before.asks {
-			sum += w.Answer * s.base[e.prev]
+			sum += near.Answer * s.best[e.prev]
 		}
-		if before.prev != none {
-			sum += w.Before2 * s.base[before.prev]
+		if x.beside(e, before.prev) {
+			sum += near.Before2 * s.best[before.prev]
 		}
 	}
-	if e.next != none {
+	if x.beside(e, e.next) {
 		after := &x.docs[e.next]
-		sum += w.After1 * s.base[e.next]
-		if after.next != none {
-			sum += w.After2 * s.base[after.next]
+		sum += near.After1 * s.best[e.next]
+		if x.beside(e, after.next) {
+			sum += near.After2 * s.best[after.next]
 		}
 	}
 	return sum

@@ -1,0 +1,54 @@
+package index
+
+import "math"
+
+// Signs are what tells whether a bucket knows of what is asked.
+type Signs struct {
+	Cover   float32 // the largest share of the question that one passage has
+	Strange float32 // the share of the question's words that stand nowhere, less in a small bucket
+	Ahead   float32 // how far the best score is ahead of the next ones, in what the question weighs
+}
+
+// Gate are the weights of the signs, as a logistic regression has them.
+type Gate struct {
+	Bias float32
+	Signs
+}
+
+// DefaultGate is fitted to own and foreign questions of several kinds of buckets
+// (go run ./benchmarks/recall tune).
+var DefaultGate = Gate{Bias: -1.16, Signs: Signs{Cover: 1.99, Strange: -7.8, Ahead: 3.67}}
+
+// Probability is how likely it is that a bucket knows of what is asked.
+func (g *Gate) Probability(s *Signs) float32 {
+	odds := g.Bias + g.Cover*s.Cover + g.Strange*s.Strange + g.Ahead*s.Ahead
+	return float32(1 / (1 + math.Exp(-float64(odds))))
+}
+
+// covering is how many of the best hits are asked for the largest share.
+const covering = 5
+
+// knows is the logarithm of the number of passages in which each common word stands
+// somewhere, about: a small bucket lacks words that it could well know.
+const knows = 8
+
+func (x *Index) signs(s *search, hits []Hit) (g Signs) {
+	all := s.total + s.unknown
+	if len(hits) == 0 || all == 0 {
+		return g
+	}
+	for i := range hits[:min(covering, len(hits))] {
+		g.Cover = max(g.Cover, s.cover[int(x.docs[hits[i].Doc].part)+hits[i].Passage]/all)
+	}
+	if s.content > 0 {
+		size := min(1, float32(math.Log(float64(x.texts.n)))/knows)
+		g.Strange = s.strange / s.content * size * size
+	}
+	var sum float32
+	for _, t := range s.top {
+		sum += t
+	}
+	others := max(len(s.top), min(2, x.live)) // a hit that is the only one is ahead of nothing
+	g.Ahead = (s.top[0] - sum/float32(others)) / all
+	return g
+}
