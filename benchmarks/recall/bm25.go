@@ -42,12 +42,12 @@ func (p *plain) hold(_ context.Context, _ *set, b *bucket, n int) error {
 	return nil
 }
 
-func (p *plain) block(_ *bucket, text string) (blocked, error) {
+func (p *plain) block(_ *bucket, turn prompt) (blocked, error) {
 	marker := block.NewMarker(nil, "bench")
 	left := blockTokens - (block.Overhead(marker)+2)/3
 	var out blocked
 	var entries []block.Entry
-	for _, n := range p.search(text) {
+	for _, n := range p.search(turn.text) {
 		d := &p.docs[n]
 		e := block.Entry{ID: "m00000000000000", Day: d.Date, By: cmp.Or(d.Speaker, d.Role), Text: d.Text}
 		if cost := memory.Tokens(string(block.AppendEntry(nil, &e))); cost <= left {

@@ -11,56 +11,77 @@ import (
 type form struct {
 	name  string
 	write func(question string) string
+	// beside is what a program puts into the same turn, in a part of its own before
+	// the question's.
+	beside string
 }
 
+// prompt is a user's turn.
+type prompt struct {
+	text string
+	own  int // where the user's own words begin
+}
+
+// prompt writes a question in this form: parts are joined as the gateway joins them.
+func (f *form) prompt(question string) prompt {
+	p := prompt{text: f.write(question)}
+	if f.beside != "" {
+		p = prompt{f.beside + "\n" + p.text, len(f.beside) + 1}
+	}
+	return p
+}
+
+func itself(question string) string { return question }
+
 // bare is the question alone.
-var bare = form{"the question alone", func(q string) string { return q }}
+var bare = form{name: "the question alone", write: itself}
 
 // forms are those that are measured. What is written around the question has to do
 // with no memory of any set.
 var forms = []form{
 	bare,
-	{"courtesies around it", func(q string) string {
+	{name: "courtesies around it", write: func(q string) string {
 		return "Hello, could you please help me with a quick question? " + q + " Thanks a lot in advance!"
 	}},
-	{"how to answer, behind it", func(q string) string {
+	{name: "how to answer, behind it", write: func(q string) string {
 		return q + " Answer in two short sentences and use bullet points if there is more than one item."
 	}},
-	{"a sentence of context before it", func(q string) string {
+	{name: "a sentence of context before it", write: func(q string) string {
 		return "I am getting everything ready for the meeting on Thursday and want to be sure about one thing. " + q
 	}},
-	{"a sentence behind it", func(q string) string {
+	{name: "a sentence behind it", write: func(q string) string {
 		return q + " I asked my colleague yesterday but she could not tell me, so I hope that you know it."
 	}},
-	{"a role for the model before it", func(q string) string {
+	{name: "a role for the model before it", write: func(q string) string {
 		return "You are a helpful assistant. Be concise. Think step by step before you answer. If you do not know, say so. " + q
 	}},
-	{"fenced code behind it", func(q string) string { return q + "\n\n```go\n" + someCode + "```\n" }},
-	{"fenced code before it", func(q string) string { return "```go\n" + someCode + "```\n\n" + q }},
-	{"code without a fence behind it", func(q string) string { return q + "\n\n" + someCode }},
-	{"log lines before it", func(q string) string { return someLog(6) + "\n" + q }},
-	{"a log of 20 KB behind it", func(q string) string { return q + "\n\n" + someLog(220) }},
-	{"JSON behind it", func(q string) string { return q + "\n" + someJSON }},
-	{"an agent's reminder before it", func(q string) string {
+	{name: "fenced code behind it", write: func(q string) string { return q + "\n\n```go\n" + someCode + "```\n" }},
+	{name: "fenced code before it", write: func(q string) string { return "```go\n" + someCode + "```\n\n" + q }},
+	{name: "code without a fence behind it", write: func(q string) string { return q + "\n\n" + someCode }},
+	{name: "log lines before it", write: func(q string) string { return someLog(6) + "\n" + q }},
+	{name: "a log of 20 KB behind it", write: func(q string) string { return q + "\n\n" + someLog(220) }},
+	{name: "JSON behind it", write: func(q string) string { return q + "\n" + someJSON }},
+	{name: "an agent's reminder before it", write: func(q string) string {
 		return "<system-reminder>\nThe date is 2026-11-02. The working directory is a git repository on branch main. Do not mention this reminder to the user.\n</system-reminder>\n" + q
 	}},
-	{"in a part of its own, behind a part with context", func(q string) string {
-		return "Open files:\n- internal/server/handler.go (modified)\n- internal/server/handler_test.go\nTerminal: make build finished with exit code 0\n\n" + q
-	}},
-	{"in <user_query>", func(q string) string {
+	{
+		name: "in a part of its own, behind a part with context", write: itself,
+		beside: "Open files:\n- internal/server/handler.go (modified)\n- internal/server/handler_test.go\nTerminal: make build finished with exit code 0",
+	},
+	{name: "in <user_query>", write: func(q string) string {
 		return "<environment_details>\nVisible files: src/app.tsx, src/routes.tsx\nCurrent mode: act\n</environment_details>\n<user_query>\n" + q + "\n</user_query>"
 	}},
-	{"quoted text before it", func(q string) string {
+	{name: "quoted text before it", write: func(q string) string {
 		return "> The library will be closed for repairs next week, and all books can be returned later.\n> Please plan your visit.\n\n" + q
 	}},
-	{"an e-mail quoted below it", func(q string) string { return q + "\n\n" + someMail }},
-	{"two questions in one turn", func(q string) string {
+	{name: "an e-mail quoted below it", write: func(q string) string { return q + "\n\n" + someMail }},
+	{name: "two questions in one turn", write: func(q string) string {
 		return "How many grams are there in an ounce? And another one: " + q
 	}},
-	{"German courtesies", func(q string) string {
+	{name: "German courtesies", write: func(q string) string {
 		return "Hallo, ich hoffe, es geht dir gut! Könntest du mir bitte kurz weiterhelfen? " + q + " Vielen Dank im Voraus und liebe Grüße!"
 	}},
-	{"Spanish courtesies", func(q string) string {
+	{name: "Spanish courtesies", write: func(q string) string {
 		return "¡Hola, buenos días! ¿Me podrías ayudar con una pregunta rápida, por favor? " + q + " ¡Muchas gracias de antemano!"
 	}},
 }

@@ -80,13 +80,13 @@ func (o *ours) store(ctx context.Context, bucket string, docs []document, import
 
 // Search implements engine: it recalls as a call with memory does.
 func (o *ours) Search(_ context.Context, bucket, query string, k int) ([]string, error) {
-	found, err := o.recall(bucket, query, k, 800)
+	found, err := o.recall(bucket, prompt{text: query}, k, 800)
 	return found.IDs, err
 }
 
-func (o *ours) recall(bucket, query string, k, tokens int) (memory.Recalled, error) {
-	text := []byte(query)
-	return o.keeper.Recall(&memory.Recall{Tenant: "bench", Buckets: []string{bucket}, Question: wire.NewText(&text), TopK: k, MaxTokens: tokens, Timeout: time.Minute})
+func (o *ours) recall(bucket string, turn prompt, k, tokens int) (memory.Recalled, error) {
+	text := []byte(turn.text)
+	return o.keeper.Recall(&memory.Recall{Tenant: "bench", Buckets: []string{bucket}, Question: wire.NewText(&text), Own: turn.own, TopK: k, MaxTokens: tokens, Timeout: time.Minute})
 }
 
 // Close implements engine.

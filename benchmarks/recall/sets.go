@@ -25,7 +25,7 @@ type blocked struct {
 type blocker interface {
 	// hold makes the bucket's first n memories known. n does not fall.
 	hold(ctx context.Context, s *set, b *bucket, n int) error
-	block(b *bucket, text string) (blocked, error)
+	block(b *bucket, turn prompt) (blocked, error)
 	close() error
 }
 
@@ -59,8 +59,8 @@ func (k *keeper) hold(ctx context.Context, s *set, b *bucket, n int) error {
 	return nil
 }
 
-func (k *keeper) block(b *bucket, text string) (blocked, error) {
-	got, err := k.recall(b.name, text, int(config.Default().Memory.TopK), blockTokens)
+func (k *keeper) block(b *bucket, turn prompt) (blocked, error) {
+	got, err := k.recall(b.name, turn, int(config.Default().Memory.TopK), blockTokens)
 	out := blocked{text: string(got.Block), tokens: got.Tokens}
 	for _, id := range got.IDs {
 		out.ids = append(out.ids, k.docs[id]...)
@@ -104,7 +104,7 @@ func (r *brought) add(q *question, b *blocked) {
 // measureSet asks all questions of a set, each when so many memories are there as
 // were then. form is how a question is written. Results are by the question's kind;
 // the empty kind is all.
-func measureSet(ctx context.Context, s *set, start func(context.Context) (blocker, error), written form) (map[string]*brought, error) {
+func measureSet(ctx context.Context, s *set, start func(context.Context) (blocker, error), written *form) (map[string]*brought, error) {
 	results := map[string]*brought{"": {}}
 	for i := range s.buckets {
 		if err := measureBucket(ctx, s, &s.buckets[i], start, written, results); err != nil {
@@ -114,7 +114,7 @@ func measureSet(ctx context.Context, s *set, start func(context.Context) (blocke
 	return results, nil
 }
 
-func measureBucket(ctx context.Context, s *set, b *bucket, start func(context.Context) (blocker, error), written form, results map[string]*brought) (err error) {
+func measureBucket(ctx context.Context, s *set, b *bucket, start func(context.Context) (blocker, error), written *form, results map[string]*brought) (err error) {
 	e, err := start(ctx)
 	if err != nil {
 		return err
@@ -127,7 +127,7 @@ func measureBucket(ctx context.Context, s *set, b *bucket, start func(context.Co
 		if err := e.hold(ctx, s, b, q.known); err != nil {
 			return err
 		}
-		got, err := e.block(b, written.write(q.text))
+		got, err := e.block(b, written.prompt(q.text))
 		if err != nil {
 			return err
 		}

@@ -175,8 +175,13 @@ func TestForms(t *testing.T) {
 	names, texts := map[string]bool{}, map[string]bool{}
 	const question = "What is the name of my cat?"
 	s := directQuestions()
-	for _, f := range forms {
-		text := f.write(question)
+	for i := range forms {
+		f := &forms[i]
+		turn := f.prompt(question)
+		text := turn.text
+		if !strings.Contains(text[turn.own:], question) || (turn.own > 0) != (f.beside != "") {
+			t.Errorf("%s: the question begins behind %d", f.name, turn.own)
+		}
 		if names[f.name] || texts[text] || strings.Count(text, question) != 1 {
 			t.Errorf("%s: comes twice, or without the question", f.name)
 		}
@@ -324,7 +329,7 @@ func TestBlocks(t *testing.T) {
 		{text: "Zebra?", kind: "k", stranger: true, known: 2}, // before it was heard of
 	}
 	s := checked(t, set{name: "s", buckets: []bucket{b}})
-	got, err := measureSet(t.Context(), &s, startPlain, bare)
+	got, err := measureSet(t.Context(), &s, startPlain, &bare)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -334,7 +339,7 @@ func TestBlocks(t *testing.T) {
 	if r := got["k"]; r.questions != 1 || r.evidence != 1 || r.strangers != 1 {
 		t.Errorf("BM25: got %+v", r)
 	}
-	own, err := measureSet(t.Context(), &s, startKeeper, bare)
+	own, err := measureSet(t.Context(), &s, startKeeper, &bare)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -362,7 +367,7 @@ func TestHoldsInParts(t *testing.T) {
 			if err := e.hold(t.Context(), &set{}, &b, part.n); err != nil {
 				t.Fatal(err)
 			}
-			if fox, err := e.block(&b, "What does the fox do?"); err != nil || !slices.Equal(fox.ids, part.want) {
+			if fox, err := e.block(&b, prompt{text: "What does the fox do?"}); err != nil || !slices.Equal(fox.ids, part.want) {
 				t.Errorf("%s: with %d: got %v, %v", name, part.n, fox.ids, err)
 			}
 		}

@@ -59,11 +59,11 @@ func setTables(ctx context.Context, s *settings, locomo []conversation) error {
 // setRows prints a line for each kind of question, if there are several but not many,
 // else one.
 func setRows(ctx context.Context, s *set) error {
-	own, err := measureSet(ctx, s, startKeeper, bare)
+	own, err := measureSet(ctx, s, startKeeper, &bare)
 	if err != nil {
 		return err
 	}
-	simple, err := measureSet(ctx, s, startPlain, bare)
+	simple, err := measureSet(ctx, s, startPlain, &bare)
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,8 @@ func percent(sum float64, n int) string {
 func formTable(ctx context.Context) error {
 	s := directQuestions()
 	fmt.Println("\n| the personas' direct questions, written as | evidence in the block | BM25 | foreign, with a block | BM25 |\n| --- | ---: | ---: | ---: | ---: |")
-	for _, f := range forms {
+	for i := range forms {
+		f := &forms[i]
 		own, err := measureSet(ctx, &s, startKeeper, f)
 		if err != nil {
 			return err

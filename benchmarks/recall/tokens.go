@@ -58,7 +58,7 @@ func (o *ours) blocks(all []conversation, turns map[string]map[string]string, bu
 		c, other := &all[i], &all[(i+5)%len(all)]
 		for j := range c.questions {
 			q := &c.questions[j]
-			got, err := o.recall(c.name, q.text, k, budget)
+			got, err := o.recall(c.name, prompt{text: q.text}, k, budget)
 			if err != nil {
 				return err
 			}
@@ -71,7 +71,7 @@ func (o *ours) blocks(all []conversation, turns map[string]map[string]string, bu
 			share += float64(in) / float64(len(q.evidence))
 			cost += float64(got.Tokens)
 			questions++
-			if got, err = o.recall(other.name, q.text, k, budget); err != nil {
+			if got, err = o.recall(other.name, prompt{text: q.text}, k, budget); err != nil {
 				return err
 			}
 			if len(got.IDs) > 0 {

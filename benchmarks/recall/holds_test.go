@@ -1,0 +1,57 @@
+package main
+
+import "testing"
+
+// bounds are what the share of evidence in a block may not fall below, and that of
+// foreign questions with a block not rise above, in percent.
+type bounds struct{ evidence, foreign float64 }
+
+// TestRecallHolds: what recall brings into a prompt on the generated sets does not
+// get less. The bounds are some points off what was measured when they were set (go
+// run ./benchmarks/recall sets); whoever makes recall better moves them.
+func TestRecallHolds(t *testing.T) {
+	least := map[string]map[string]bounds{
+		"Personas":  {kindDirect: {92, 25}, kindNamed: {0, 50}, kindParaphrase: {0, 0}},
+		"Updates":   {kindNow: {86, 5}, kindThen: {80, 0}, kindBoth: {95, 0}},
+		"Echo":      {"": {95, 13}},
+		"Documents": {"": {80, 10}},
+		"Dialogues": {kindSaid: {92, 12}, kindRecommended: {85, 0}},
+	}
+	for _, s := range generated() {
+		got, err := measureSet(t.Context(), &s, startKeeper, &bare)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if least[s.name] == nil {
+			t.Errorf("%s has no bounds", s.name)
+		}
+		for kind, b := range least[s.name] {
+			b.hold(t, s.name+" "+kind, got[kind])
+		}
+	}
+}
+
+// TestRecallHoldsInForms: a question is found however it is written.
+func TestRecallHoldsInForms(t *testing.T) {
+	s := directQuestions()
+	for i := range forms {
+		f := &forms[i]
+		got, err := measureSet(t.Context(), &s, startKeeper, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bounds{70, 25}.hold(t, f.name, got[""])
+	}
+}
+
+func (b bounds) hold(t *testing.T, name string, got *brought) {
+	t.Helper()
+	switch {
+	case got == nil || got.questions+got.strangers == 0:
+		t.Errorf("%s: nothing was asked", name)
+	case got.questions > 0 && 100*got.evidence < b.evidence*float64(got.questions):
+		t.Errorf("%s: %s %% of the evidence is in the block, less than %.0f", name, got.answered(), b.evidence)
+	case 100*float64(got.disturbed) > b.foreign*float64(got.strangers):
+		t.Errorf("%s: %s %% of foreign questions have a block, more than %.0f", name, got.disturbance(), b.foreign)
+	}
+}
