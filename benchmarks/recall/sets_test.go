@@ -68,6 +68,19 @@ func TestPersonas(t *testing.T) {
 	}
 }
 
+func TestTongues(t *testing.T) {
+	s := checked(t, tongues())
+	if len(s.buckets) != 11 {
+		t.Errorf("%d languages", len(s.buckets))
+	}
+	for i := range s.buckets {
+		b := &s.buckets[i]
+		if own, foreign := b.count(""); len(b.memories) != 8 || own != 8 || foreign != 4 {
+			t.Errorf("%s: %d facts, %d questions, %d foreign ones", b.name, len(b.memories), own, foreign)
+		}
+	}
+}
+
 func TestUpdates(t *testing.T) {
 	s := checked(t, updates())
 	if len(s.buckets) != 2 || !s.imported {
