@@ -221,6 +221,10 @@ func sentenceEnd(line string) int {
 				continue
 			}
 			return end
+		case ':':
+			if end < len(line) && line[end] == ' ' && content(line[:i]) == 0 { // as in "one more question: who …"
+				return end
+			}
 		}
 		if end >= maxSentence {
 			return end

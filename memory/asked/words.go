@@ -36,7 +36,7 @@ var classes = func() map[string]class {
 		courtesy: `
 			hello hi hey hiya dear morning afternoon evening greetings welcome howdy gday sir madam everyone
 			thanks thank thx ty cheers appreciate appreciated grateful regards sincerely please pls kindly sorry excuse pardon bye goodbye
-			help assist assistance favor favour quick quickly short question questions wondering wonder advance lot much great perfect awesome good nice day okay ok sure
+			help assist assistance favor favour quick quickly short question questions wondering wonder advance lot much great perfect awesome good nice day okay ok sure another further additionally lastly finally
 			vielen herzlichen tausend im hallo guten tag morgen abend moin servus danke dank bitte entschuldigung hilfe helfen kurze kurz frage fragen voraus grüße gruß liebe lieber
 			beaucoup mille bonjour bonsoir salut merci svp plaît pardon aide aider aidez petite rapide avance cordialement
 			muchas muchos hola buenos buenas días dias tardes noches gracias favor perdón perdona ayuda ayudar ayúdame pregunta rápida antemano saludos
@@ -205,7 +205,7 @@ const fewWords = 2
 func content(text string) (n int) {
 	var buf [64]byte
 	for word := range strings.FieldsFuncSeq(text, notInWord) {
-		if low := string(lower(buf[:0], word)); !terms.Stop(low) && classes[low]&courtesy == 0 {
+		if low := string(lower(buf[:0], word)); !terms.Stop(low) && classes[low]&(courtesy|number|pointer) == 0 {
 			n++
 		}
 	}

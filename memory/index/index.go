@@ -51,6 +51,7 @@ type Near struct {
 type Weights struct {
 	K1, B               float32 // of BM25 over passages
 	Name                float32 // of a word that is a speaker's name, beside other words
+	Light               float32 // of the rarest word: what one that stands in texts about anything says at most of whether a bucket knows of a question
 	Cover               float32 // of the square of the share of the question that a passage has
 	Person, User, Reply Near    // around a turn of a person, of a user, of an assistant
 	Plain               Near    // around a memory that is no turn: those that came just before and behind it
@@ -70,7 +71,7 @@ type Weights struct {
 // (go run ./benchmarks/recall tune, which also says what they are worth on those that
 // had no part in choosing them).
 var Default = Weights{
-	K1: .15, B: .4, Name: .3, Cover: .1,
+	K1: .15, B: .4, Name: .3, Light: .5, Cover: .1,
 	Person: Near{.1, .4, .3, .3, .7}, User: Near{.05, .05, .5, .25, .05}, Reply: Near{.125, .05, .1, .05, .05}, Plain: Near{.1, .2, .25, .05, .7},
 	Session: 1.2, SessionK1: .6, SessionB: 1.5, Speaker: 2.5, Assistant: .4, Told: .64, Recent: .00625, Present: .05,
 	Meaning: 2, MeaningNear: .5, MeaningFar: .25,

@@ -59,7 +59,8 @@ type search struct {
 // term is a word of the question.
 type term struct {
 	at     uint32
-	weight float32
+	weight float32 // of the part of the question that it stands in
+	share  float32 // of the rarest word, that it may weigh at most when it is a light one; else 1
 }
 
 var searches = sync.Pool{New: func() any { return &search{places: map[uint32]int{}} }}
@@ -83,6 +84,7 @@ func (x *Index) Search(q *Query) Found {
 	s.begin(x, q)
 	s.cosines = q.Cosines
 	defer func() { s.cosines = nil }()
+	rare := x.rarest()
 	for _, t := range s.asked {
 		l, w := &x.lists[t.at], t.weight
 		if x.isName[t.at] {
@@ -92,11 +94,15 @@ func (x *Index) Search(q *Query) Found {
 		if t.weight < 1 {
 			cover = nil
 		}
-		idf := score(l.parts, &x.texts, s.weights.K1, s.weights.B, w, s.base, cover)
+		limit := float32(math.MaxFloat32)
+		if t.share < 1 {
+			limit = t.share * rare
+		}
+		idf := score(l.parts, &x.texts, s.weights.K1, s.weights.B, w, limit, s.base, cover)
 		if cover != nil {
 			s.total += idf
 		}
-		score(l.talks, &x.talks, s.weights.SessionK1, s.weights.SessionB, w, s.talk, nil)
+		score(l.talks, &x.talks, s.weights.SessionK1, s.weights.SessionB, w, math.MaxFloat32, s.talk, nil)
 	}
 	for p, b := range s.base {
 		if d := x.parts[p].doc; b > s.best[d] {
@@ -145,11 +151,15 @@ func (s *search) ask(x *Index, text string, weight float32) {
 	s.words = terms.Append(s.words[:0], text)
 	for _, w := range s.words {
 		t, ok := x.terms[w]
+		share := float32(1)
+		if terms.Light(w) {
+			share = s.weights.Light
+		}
 		if !ok || len(x.lists[t].parts) == 0 {
 			if weight == 1 { // what is said around a question may be about anything
-				s.unknown += rare
-				s.content++
-				s.strange++
+				s.unknown += share * rare
+				s.content += share
+				s.strange += share
 			}
 			continue
 		}
@@ -157,9 +167,9 @@ func (s *search) ask(x *Index, text string, weight float32) {
 		if !ok {
 			at = len(s.asked)
 			s.places[t] = at
-			s.asked = append(s.asked, term{at: t})
+			s.asked = append(s.asked, term{at: t, share: share})
 			if weight == 1 && !x.isName[t] {
-				s.content++
+				s.content += share
 			}
 		}
 		s.asked[at].weight = max(s.asked[at].weight, weight)
@@ -182,7 +192,7 @@ func zeroed(s []float32, n int) []float32 {
 
 // score adds a term's BM25, times weight, to the places where it stands, and what it
 // weighs to cover; it gives the latter.
-func score(l []posting, b *book, k1, bb, weight float32, to, cover []float32) float32 {
+func score(l []posting, b *book, k1, bb, weight, limit float32, to, cover []float32) float32 {
 	if len(l) == 0 {
 		return 0
 	}
@@ -194,6 +204,7 @@ func score(l []posting, b *book, k1, bb, weight float32, to, cover []float32) fl
 		tf := float32(p.count)
 		to[p.at] += idf * tf * (k1 + 1) / (tf + base + slope*b.length[p.at])
 	}
+	idf = min(idf, limit)
 	if cover != nil {
 		for _, p := range l {
 			cover[p.at] += idf
