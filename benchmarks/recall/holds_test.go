@@ -11,9 +11,9 @@ type bounds struct{ evidence, foreign float64 }
 // run ./benchmarks/recall sets); whoever makes recall better moves them.
 func TestRecallHolds(t *testing.T) {
 	least := map[string]map[string]bounds{
-		"Personas":        {kindDirect: {92, 25}, kindNamed: {0, 50}, kindParaphrase: {0, 0}},
-		"Other languages": {"": {72, 10}},
-		"Updates":         {kindNow: {86, 5}, kindThen: {80, 0}, kindBoth: {95, 0}},
+		"Personas":        {kindDirect: {92, 10}, kindNamed: {0, 40}, kindParaphrase: {0, 0}},
+		"Other languages": {"": {54, 5}},
+		"Updates":         {kindNow: {86, 5}, kindThen: {80, 0}, kindBoth: {88, 0}},
 		"Echo":            {"": {95, 13}},
 		"Documents":       {"": {80, 10}},
 		"Dialogues":       {kindSaid: {92, 12}, kindRecommended: {85, 0}},
@@ -41,7 +41,7 @@ func TestRecallHoldsInForms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		bounds{70, 25}.hold(t, f.name, got[""])
+		bounds{88, 14}.hold(t, f.name, got[""])
 	}
 }
 
