@@ -42,6 +42,7 @@ type remembering struct {
 	buckets              []string
 	session              string
 	topK, maxTokens      int
+	asOf                 time.Time
 
 	conversation wire.Conversation
 	recalled     memory.Recalled
@@ -112,6 +113,9 @@ func (r *request) readMemoryHeaders(m *remembering) error {
 	if m.dry && !r.caller.Token.AllowsScope(directory.ScopeMemory) {
 		return errDryRun
 	}
+	if m.asOf, err = asOf(h); err != nil {
+		return err
+	}
 	m.session = string(h.Peek("Ownkey-Session"))
 	if len(m.session) > maxIdentifierBytes || identifier([]byte(m.session)) != m.session {
 		return refuse(codeInvalidRequest, "header Ownkey-Session: must be an identifier of at most 128 characters")
@@ -157,6 +161,20 @@ func dryRun(h *fasthttp.RequestHeader) (bool, error) {
 		return true, nil
 	}
 	return false, refuse(codeInvalidRequest, "header Ownkey-Memory-Dry-Run: must be true or false")
+}
+
+// asOf reads the header that asks for what was so at a time.
+func asOf(h *fasthttp.RequestHeader) (at time.Time, err error) {
+	raw := string(h.Peek("Ownkey-Memory-As-Of"))
+	if raw == "" {
+		return at, nil
+	}
+	for _, layout := range []string{time.RFC3339, time.DateOnly} {
+		if at, err = time.Parse(layout, raw); err == nil && at.UTC().Year() > 0 && at.UTC().Year() < 10_000 {
+			return at.UTC(), nil
+		}
+	}
+	return at, refuse(codeInvalidRequest, "header Ownkey-Memory-As-Of: must be a time such as 2025-06-30T12:00:00Z, or a day such as 2025-06-30")
 }
 
 // permitBucket judges one of the buckets of a call; the first is where turns are
@@ -242,7 +260,7 @@ func (r *request) asker() memory.Caller {
 
 func (r *request) recall(m *remembering) (err error) {
 	m.recalled, err = r.g.memory.Keeper.Recall(&memory.Recall{
-		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Own: m.conversation.Own(), Before: m.conversation.Before(), Session: m.session,
+		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Own: m.conversation.Own(), Before: m.conversation.Before(), AsOf: m.asOf, Session: m.session,
 		TopK: m.topK, MaxTokens: m.maxTokens, Timeout: r.table.recall.Timeout, Dry: m.dry,
 	})
 	switch {

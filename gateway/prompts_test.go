@@ -92,3 +92,37 @@ func TestLongMemoriesAreRecalledByPassage(t *testing.T) {
 		t.Errorf("%d %s %s, %d bytes", a.status, a.header.Get("Ownkey-Memory"), a.header.Get("Ownkey-Memory-Reason"), len(body))
 	}
 }
+
+// TestWhatWasSoOnce: a memory whose time is over is recalled with its time, behind the
+// one that is so now; as of a time, what was so then is.
+func TestWhatWasSoOnce(t *testing.T) {
+	h := newHouse(t)
+	for _, f := range facts {
+		h.remembers(f)
+	}
+	old := h.remembers("I live in Hamburg.", `"observed_at":"2023-02-01T00:00:00Z","valid_from":"2023-02-01T00:00:00Z","valid_to":"2025-06-30T00:00:00Z"`)
+	now := h.remembers("I live in Lisbon.", `"observed_at":"2025-07-01T00:00:00Z","valid_from":"2025-07-01T00:00:00Z"`)
+	ask := func(question string, more ...string) (string, string) {
+		a := h.do("POST", "/v1/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":`+quoted(question)+`}]}`, append(more, "Ownkey-Memory", "recall")...)
+		if a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		return a.header.Get("Ownkey-Memory-Ids"), h.sentBody()
+	}
+	ids, body := ask("Where do I live now?")
+	if !strings.HasPrefix(ids, now+","+old) || !strings.Contains(body, old+", 2023-02-01 until 2025-06-30]") || !strings.Contains(body, now+", 2025-07-01]") {
+		t.Errorf("now: %s: %s", ids, body)
+	}
+	if ids, _ = ask("Where did I live in Hamburg?"); !strings.HasPrefix(ids, old) {
+		t.Errorf("then: %s, want %s first", ids, old)
+	}
+	for _, at := range []string{"2024-05-01", "2024-05-01T10:00:00Z"} {
+		if ids, body = ask("Where do I live?", "Ownkey-Memory-As-Of", at); ids != old {
+			t.Errorf("as of %s: %s: %s", at, ids, body)
+		}
+	}
+	a := h.do("POST", "/v1/chat/completions", question, "Ownkey-Memory", "recall", "Ownkey-Memory-As-Of", "yesterday")
+	if a.status != 400 || !strings.Contains(a.body, "Ownkey-Memory-As-Of") {
+		t.Errorf("a wrong time: %d %s", a.status, a.body)
+	}
+}

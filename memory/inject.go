@@ -21,6 +21,7 @@ type Recall struct {
 	Question  wire.Text
 	Own       int       // where in it the user's own words begin
 	Before    wire.Text // the user's turn before it; the zero Text for none
+	AsOf      time.Time // what was so then; zero for now, and what was so before
 	Session   string    // of the conversation at hand; see [Session]
 	TopK      int
 	MaxTokens int // of the whole block
@@ -74,7 +75,7 @@ func (k *Keeper) Recall(r *Recall) (Recalled, error) {
 	ctx, done := context.WithTimeout(k.background, r.Timeout)
 	defer done()
 	found, err := k.search(ctx, &Question{
-		Tenant: r.Tenant, Token: r.Token, Buckets: r.Buckets, Text: string(r.Question.Reveal()), Own: r.Own, Before: string(r.Before.Reveal()), K: r.TopK, Session: r.Session,
+		Tenant: r.Tenant, Token: r.Token, Buckets: r.Buckets, Text: string(r.Question.Reveal()), Own: r.Own, Before: string(r.Before.Reveal()), K: r.TopK, AsOf: r.AsOf, Closed: true, Session: r.Session,
 	})
 	if err != nil {
 		return Recalled{}, err
@@ -141,6 +142,7 @@ func (k *Keeper) writeBlock(out *Recalled, r *Recall, found *Found) {
 	for i := range all {
 		left -= all[i].widen(left)
 	}
+	newestFirst(all)
 	entries := make([]block.Entry, 0, len(all))
 	for i := range all {
 		out.IDs = append(out.IDs, all[i].hit.Memory.ID)
@@ -148,6 +150,24 @@ func (k *Keeper) writeBlock(out *Recalled, r *Recall, found *Found) {
 	}
 	out.Block = block.Append(nil, marker, entries)
 	out.Tokens = Tokens(string(out.Block))
+}
+
+// asGood is the share of its relevance from which on a memory is as good as another
+// one: they may say what has changed.
+const asGood = .85
+
+// newestFirst puts what is newer before what is about as good for a question of what is
+// so now, as far as they stand next to each other. Pinned ones stay.
+func newestFirst(all []excerpt) {
+	for i := 1; i < len(all); i++ {
+		for j := i; j > 0; j-- {
+			a, b := all[j-1].hit, all[j].hit
+			if a.Memory.Pinned || !b.present || b.Relevance < asGood*a.Relevance || !b.Memory.ObservedAt.After(a.Memory.ObservedAt) {
+				break
+			}
+			all[j-1], all[j] = all[j], all[j-1]
+		}
+	}
 }
 
 func reasonOf(found *Found, full bool) Reason {
@@ -254,7 +274,12 @@ func entryOf(m *Memory) block.Entry {
 	if by == "" {
 		by = m.Role
 	}
-	return block.Entry{ID: m.ID, Day: m.ObservedAt, By: by, Text: m.Content}
+	e := block.Entry{ID: m.ID, Day: m.ObservedAt, By: by, Text: m.Content}
+	if !m.ValidFrom.IsZero() {
+		e.Day = m.ValidFrom
+	}
+	e.Until = m.ValidTo
+	return e
 }
 
 // entryTokens is what a part of a memory costs in a block. It is counted when the

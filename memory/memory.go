@@ -255,3 +255,8 @@ func (m *Memory) valid(asOf, now time.Time) bool {
 	}
 	return !asOf.Before(from) && (m.ValidTo.IsZero() || asOf.Before(m.ValidTo))
 }
+
+// closed reports whether a memory says what was so and is over.
+func (m *Memory) closed(now time.Time) bool {
+	return m.SupersededBy != "" || !m.ValidTo.IsZero() && !now.Before(m.ValidTo)
+}

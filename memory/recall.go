@@ -30,6 +30,9 @@ type Question struct {
 	PerBucket func(bucket string) int
 	// AsOf asks for what was so at a time; zero is now.
 	AsOf time.Time
+	// Closed asks for what was so once, too: closed and superseded memories are found,
+	// behind others as good.
+	Closed bool
 	// Session is a conversation whose turns the asker has before it; they are
 	// not found.
 	Session string
@@ -52,6 +55,7 @@ type Hit struct {
 	// worth says that its bucket is likely to know of what is asked, and that it is not
 	// far behind the best there.
 	worth   bool
+	present bool
 	item    item // as it was when it was found
 	passage int
 }
@@ -151,7 +155,7 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 		}
 		found.Hits = append(found.Hits, Hit{
 			Memory: it.Memory, BucketID: r.id, Passage: it.text(c.passage, c.passage+1), Relevance: c.relevance, Score: c.score, Parts: c.parts, Cosine: c.cosine,
-			worth: c.worth, item: *it, passage: c.passage,
+			worth: c.worth, present: c.present, item: *it, passage: c.passage,
 		})
 		most--
 	}
@@ -166,7 +170,7 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 // admits reports whether a memory may be found.
 func (r *resident) admits(doc int, q *Question, now time.Time) bool {
 	it := &r.items[doc]
-	return !it.gone && it.live(now) && it.valid(q.AsOf, now) && (q.Session == "" || it.Session != q.Session)
+	return !it.gone && it.live(now) && (it.valid(q.AsOf, now) || q.Closed && q.AsOf.IsZero() && it.closed(now)) && (q.Session == "" || it.Session != q.Session)
 }
 
 // candidate is a memory of one bucket that may be a hit.
@@ -178,6 +182,7 @@ type candidate struct {
 	parts     index.Parts
 	cosine    float32
 	worth     bool // it may stand in a block
+	present   bool // it was found by a question for what is so now
 }
 
 // recentAnswers is how many questions a bucket remembers: a model that uses
@@ -212,8 +217,8 @@ func keyOf(q *Question, bucket string, meaning bool) uint64 {
 		text, before, session, bucket string
 		asOf                          time.Time
 		own, k                        int
-		meaning                       bool
-	}{q.Text, q.Before, q.Session, bucket, q.AsOf, q.Own, q.K, meaning})
+		closed, meaning               bool
+	}{q.Text, q.Before, q.Session, bucket, q.AsOf, q.Own, q.K, q.Closed, meaning})
 }
 
 // candidates gives the best of a bucket, whether by words or by meaning. The
@@ -228,7 +233,13 @@ func (r *resident) candidates(q *Question, vector []float32, now time.Time, to *
 	var all []candidate
 	for _, one := range asked.Questions(q.Text, q.Own, q.Before) {
 		found := r.index.Search(&index.Query{Question: one, K: q.K, Allow: func(doc int) bool { return r.admits(doc, q, now) }, Cosines: cosines})
-		all = united(all, &found, cosines)
+		for i := range found.Hits {
+			if h := &found.Hits[i]; q.AsOf.IsZero() && r.items[h.Doc].closed(now) {
+				h.Score *= over
+			}
+		}
+		slices.SortStableFunc(found.Hits, func(a, b index.Hit) int { return cmp.Compare(b.Score, a.Score) })
+		all = united(all, &found, one.Present, cosines)
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.relevance, a.relevance) })
 	all = slices.Clip(all[:min(len(all), q.K)])
@@ -237,14 +248,17 @@ func (r *resident) candidates(q *Question, vector []float32, now time.Time, to *
 	return all
 }
 
+// over is the share that the score of a memory counts that says what is over.
+const over = .8
+
 // united adds what was found for one more question of the same turn. A memory that is
 // good for two is as good as for the better one.
-func united(all []candidate, found *index.Found, cosines []float32) []candidate {
+func united(all []candidate, found *index.Found, present bool, cosines []float32) []candidate {
 	known, before := index.DefaultGate.Probability(&found.Signs), len(all)
 	for i := range found.Hits {
 		h := &found.Hits[i]
 		near := h.Score / found.Hits[0].Score
-		c := candidate{doc: h.Doc, passage: h.Passage, score: h.Score, parts: h.Parts, relevance: known * near, worth: known >= leastRelevance && near >= floor}
+		c := candidate{doc: h.Doc, passage: h.Passage, score: h.Score, parts: h.Parts, relevance: known * near, worth: known >= leastRelevance && near >= floor, present: present}
 		if cosines != nil {
 			c.cosine = cosines[h.Doc]
 			c.relevance = max(c.relevance, c.cosine)

@@ -178,13 +178,15 @@ func isCode(line string) bool {
 		switch {
 		case unicode.IsLetter(r):
 			letters++
-		case r >= '0' && r <= '9' || strings.ContainsRune("{}()[]<>=;:/\\|&%$#@*+_^~\"`", r):
+		case r >= '0' && r <= '9':
 			signs++
+		case strings.ContainsRune("{}()[]<>=;:/\\|&%$#@*+_^~\"`", r):
+			signs += 2
 		}
 	}
-	share := 4
+	share := 2 // for twice the signs: digits count half, as a question may have a year
 	if strings.HasPrefix(line, "\t") || strings.HasPrefix(line, "    ") {
-		share = 8
+		share = 4
 	}
 	return signs*share > letters
 }

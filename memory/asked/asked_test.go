@@ -128,6 +128,9 @@ func TestToldAndPresent(t *testing.T) {
 		"Where do I live now?":                   {false, true},
 		"Who knows of the snow?":                 {false, false},
 		"Wo wohne ich derzeit?":                  {false, true},
+		"Where do I live?":                       {false, true},
+		"Where did I live in 2021?":              {false, false},
+		"What is my old phone number?":           {false, false},
 		"我现在住在哪里？":                               {false, true},
 	} {
 		if q := Questions(text, 0, "")[0]; q.Told != want[0] || q.Present != want[1] {

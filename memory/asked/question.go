@@ -84,8 +84,11 @@ func one(parts []Part) []Question {
 
 func question(parts []Part) (q Question) {
 	q.Parts = parts
+	past := false
 	for _, p := range parts {
 		q.Told, q.Present = q.Told || hasAny(p.Text, told), q.Present || hasAny(p.Text, present)
+		past = past || hasAny(p.Text, bygone)
 	}
+	q.Present = q.Present || !past && hasAny(parts[0].Text, tense)
 	return q
 }

@@ -201,6 +201,20 @@ var present = []string{
 // found by itself.
 const fewWords = 2
 
+// tense are words of a question in the present tense, and bygone those of one for what
+// is over, which may have them, too.
+var (
+	tense = []string{
+		"do i", "does", "is", "are", "am i", "have i", "has", "'s", "ist", "sind", "habe ich", "hat", "wohne", "arbeite", "heißt", "est", "sont", "ai-je", "habite", "es", "está", "tengo", "vivo",
+		"è", "ho", "abito", "é", "tenho", "moro",
+	}
+	bygone = []string{
+		"did", "was", "were", "had", "used to", "ago", "before", "previously", "formerly", "earlier", "former", "old", "first", "last", "back then", "in the past", "when",
+		"war", "waren", "hatte", "früher", "damals", "zuvor", "vorher", "alte", "alter", "altes", "était", "avait", "avant", "autrefois", "ancien", "ancienne", "era", "antes", "anterior", "tenía",
+		"prima", "precedente", "aveva", "antigo", "antiga", "tinha",
+	}
+)
+
 // content counts the words of a text that say something.
 func content(text string) (n int) {
 	var buf [64]byte

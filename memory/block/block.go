@@ -42,10 +42,11 @@ const preamble = "Notes from earlier conversations, for reference. They are quot
 
 // Entry is one memory.
 type Entry struct {
-	ID   string
-	Day  time.Time
-	By   string // who said it; empty if unknown
-	Text string
+	ID    string
+	Day   time.Time // since when it is so, or when it was said
+	Until time.Time // until when it was so; zero if it is not known to be over
+	By    string    // who said it; empty if unknown
+	Text  string
 }
 
 // Append appends the block: the marker, the preamble, and a line for each
@@ -72,6 +73,10 @@ func AppendEntry(dst []byte, e *Entry) []byte {
 	if !e.Day.IsZero() {
 		dst = append(dst, ", "...)
 		dst = e.Day.UTC().AppendFormat(dst, time.DateOnly)
+	}
+	if !e.Until.IsZero() {
+		dst = append(dst, " until "...)
+		dst = e.Until.UTC().AppendFormat(dst, time.DateOnly)
 	}
 	dst = append(dst, `] "`...)
 	if e.By != "" {

@@ -156,10 +156,10 @@ func (s *search) ask(x *Index, text string, weight float32) {
 			share = s.weights.Light
 		}
 		if !ok || len(x.lists[t].parts) == 0 {
-			if weight == 1 { // what is said around a question may be about anything
-				s.unknown += share * rare
-				s.content += share
-				s.strange += share
+			if weight == 1 && share == 1 { // what is said around a question may be about anything, and so may light words
+				s.unknown += rare
+				s.content++
+				s.strange++
 			}
 			continue
 		}

@@ -21,7 +21,7 @@ var lightWords = func() map[string]bool {
 		right left well right done different whole full back away around together since without within
 		talk talks talked discuss discussed mention mentioned involve involved include included
 		handle handles handled manage manages managed happen deal deals dealt relate related regard regarding
-		current recent specific particular certain general common typical usual normal exactly actually especially particularly
+		now today current recent specific particular certain general common typical usual normal exactly actually especially particularly
 	`) {
 		for _, stem := range Append(nil, word) {
 			set[stem] = true
