@@ -106,6 +106,7 @@ func readAll(dst []Sentence, text string, tags bool) []Sentence {
 				continue
 			}
 			dst = readLine(dst, line, trimmed)
+		case introduces(trimmed, rest):
 		default:
 			dst = readLine(dst, line, trimmed)
 		}
@@ -123,6 +124,22 @@ func fenceOf(line string) string {
 	}
 	return ""
 }
+
+// introduces reports whether a line says who wrote the quote behind it, and when, as
+// mail programs put it: "On Tue, 3 Nov 2026 at 09:12, Ada <ada@example.com> wrote:".
+func introduces(line, rest string) bool {
+	if !strings.HasSuffix(line, ":") || !strings.HasPrefix(strings.TrimLeft(rest, " \t\r\n"), ">") {
+		return false
+	}
+	for i := 1; i+1 < len(line); i++ {
+		if c := line[i]; c == '@' || c == ':' && digit(line[i-1]) && digit(line[i+1]) {
+			return true
+		}
+	}
+	return false
+}
+
+func digit(c byte) bool { return c >= '0' && c <= '9' }
 
 // behindTag gives what follows an element that begins a text and ends in it; what
 // programs put beside a user's words stands in one. Those in which programs put the

@@ -50,6 +50,8 @@ func TestWhatIsAsked(t *testing.T) {
 			"a log behind":           q + "\n" + logs,
 			"JSON":                   q + "\n" + `{"id": 42, "name": "summer party", "guests": ["Anna", "Tom"], "when": "2026-07-14", "what": "is it?"}`,
 			"a quote":                "> Shall we close the library next week?\n> Please plan your visit.\n\n" + q,
+			"an e-mail quoted below": q + "\n\nOn Tue, 3 Nov 2026 at 09:12, Facilities <facilities@example.com> wrote:\n> Dear all,\n> is the lift in order?\n",
+			"the same, on a phone":   q + "\n\nAm 3.11.26 um 09:12 schrieb Ada:\n\n> Wer hat den Schlüssel?\n",
 			"a reminder of a client": "<system-reminder>\nIs the tree clean? Do not mention this to the user.\n</system-reminder>\n" + q,
 			"the same in one line":   "<system-reminder>Do not mention this.</system-reminder>" + q,
 			"context of a client":    "<environment_context>\n  <cwd>/home/ada/site</cwd>\n  <shell>bash</shell>\n</environment_context>\n\n" + q,
@@ -65,6 +67,15 @@ func TestWhatIsAsked(t *testing.T) {
 			if !slices.Equal(asks, []string{q}) && !slices.Equal(asks, []string{end(q)}) {
 				t.Errorf("%s: %q gives %q", name, turn[:min(len(turn), 200)], asks)
 			}
+		}
+	}
+}
+
+// TestQuoteThatIsAskedAbout: what the user writes before a quote is kept.
+func TestQuoteThatIsAskedAbout(t *testing.T) {
+	for _, line := range []string{"Does Mia agree with this:", "Was heißt das hier:", "Is it at 09:12 that she wrote?"} {
+		if got := Read(nil, line+"\n> The school is closed.\n", 0); len(got) != 1 || got[0].Text != line {
+			t.Errorf("%q: got %+v", line, got)
 		}
 	}
 }
