@@ -26,7 +26,10 @@ type bucket struct {
 	gone     bool // it was let go of, and another may stand in its place; guarded by turn
 	waiting  atomic.Int32
 	resident atomic.Pointer[resident]
-	used     atomic.Int64 // Unix nanoseconds
+	// newest is a part of the bucket that recalls make do with while all of it is
+	// loaded. It is there only while the load goes on, in which nothing is changed.
+	newest atomic.Pointer[resident]
+	used   atomic.Int64 // Unix nanoseconds
 
 	mu      sync.Mutex
 	loading *loading // guarded by mu
@@ -34,6 +37,7 @@ type bucket struct {
 
 // loading is a load that several may wait for.
 type loading struct {
+	part chan struct{} // closed when the newest are there
 	done chan struct{}
 	err  error
 }
@@ -94,8 +98,9 @@ func (k *Keeper) end(b *bucket) {
 }
 
 // ready gives a bucket as it is in memory, and loads it if it is not: ErrNotFound
-// if there is none. The load goes on when ctx ends, for whoever comes next.
-func (k *Keeper) ready(ctx context.Context, tenant, name string) (*bucket, *resident, error) {
+// if there is none. The load goes on when ctx ends, for whoever comes next. Who takes
+// a part gets the newest memories when half of the time is over.
+func (k *Keeper) ready(ctx context.Context, tenant, name string, part bool) (*bucket, *resident, error) {
 	key := bucketKey{tenant, name}
 	for {
 		b, ok := k.buckets.Load(key)
@@ -109,15 +114,39 @@ func (k *Keeper) ready(ctx context.Context, tenant, name string) (*bucket, *resi
 			b.used.Store(time.Now().UnixNano())
 			return b, r, nil
 		}
-		l := k.startLoading(b)
+		if r, err := b.await(ctx, k.startLoading(b), part); err != nil || r != nil {
+			return b, r, err
+		}
+	}
+}
+
+// await waits for a load. It gives the newest memories if they are wanted and half of
+// the time is over, nil if all are there.
+func (b *bucket) await(ctx context.Context, l *loading, part bool) (*resident, error) {
+	if end, ok := ctx.Deadline(); ok && part {
+		half := time.NewTimer(time.Until(end) / 2)
+		defer half.Stop()
 		select {
 		case <-l.done:
-			if l.err != nil {
-				return nil, nil, l.err
+			return nil, l.err
+		case <-half.C:
+		}
+		select {
+		case <-l.done:
+			return nil, l.err
+		case <-l.part:
+			if r := b.newest.Load(); r != nil {
+				return r, nil
 			}
 		case <-ctx.Done():
-			return nil, nil, ErrTimeout
+			return nil, ErrTimeout
 		}
+	}
+	select {
+	case <-l.done:
+		return nil, l.err
+	case <-ctx.Done():
+		return nil, ErrTimeout
 	}
 }
 
@@ -135,11 +164,11 @@ func (k *Keeper) startLoading(b *bucket) *loading {
 	if b.loading != nil {
 		return b.loading
 	}
-	l := &loading{done: make(chan struct{})}
+	l := &loading{part: make(chan struct{}), done: make(chan struct{})}
 	b.loading = l
 	k.running.Go(func() {
 		defer crash.Exit()
-		l.err = k.loadAlone(b)
+		l.err = k.loadAlone(b, l.part)
 		b.mu.Lock()
 		b.loading = nil
 		b.mu.Unlock()
@@ -149,7 +178,7 @@ func (k *Keeper) startLoading(b *bucket) *loading {
 }
 
 // loadAlone loads a bucket while nobody writes to it.
-func (k *Keeper) loadAlone(b *bucket) (err error) {
+func (k *Keeper) loadAlone(b *bucket, part chan struct{}) (err error) {
 	defer survive(&err)
 	if err := b.take(k.background, 0); err != nil {
 		return err
@@ -162,7 +191,45 @@ func (k *Keeper) loadAlone(b *bucket) (err error) {
 		return unavailable(err)
 	}
 	defer k.loads.leave(b.key.tenant)
+	if err := k.loadNewest(k.background, b, part); err != nil {
+		return err
+	}
+	defer b.forgetNewest() // before the turn is given back, and anything is changed
 	return k.load(k.background, b)
+}
+
+// loadNewest reads the newest memories of a bucket that has more of them than one page,
+// for recalls that can not wait for all. The caller has the bucket's turn.
+func (k *Keeper) loadNewest(ctx context.Context, b *bucket, part chan struct{}) error {
+	if b.resident.Load() != nil {
+		return nil
+	}
+	id, err := k.bucketID(ctx, b.key.tenant, b.key.name)
+	if err != nil {
+		return err
+	}
+	alive, args := k.deleting.alive(id)
+	var n, first int64
+	err = k.o.Read.QueryRowContext(ctx, "SELECT count(*), coalesce(min(seq), 0) FROM (SELECT m.seq FROM memories m WHERE m.tenant = ? AND m.bucket_id = ?"+alive+" ORDER BY m.seq DESC LIMIT ?)",
+		append(append([]any{b.key.tenant, id}, args...), pageMemories)...).Scan(&n, &first)
+	if err != nil || n < pageMemories {
+		return unavailable(err)
+	}
+	r := newResident(b.key, id, &k.held)
+	r.newest = true
+	if err := k.loadMemories(ctx, b, r, first-1); err != nil {
+		return unavailable(err)
+	}
+	r.measure()
+	defer close(part)
+	b.newest.Store(r)
+	return nil
+}
+
+func (b *bucket) forgetNewest() {
+	if r := b.newest.Swap(nil); r != nil {
+		r.close()
+	}
 }
 
 // load reads a bucket from the store unless it is in memory. The caller has the
@@ -176,7 +243,7 @@ func (k *Keeper) load(ctx context.Context, b *bucket) error {
 		return err
 	}
 	r := newResident(b.key, id, &k.held)
-	if err := k.loadMemories(ctx, b, r); err != nil {
+	if err := k.loadMemories(ctx, b, r, 0); err != nil {
 		return unavailable(err)
 	}
 	if err := k.loadVectors(ctx, b, r); err != nil {
@@ -191,13 +258,13 @@ func (k *Keeper) load(ctx context.Context, b *bucket) error {
 // for long keeps what others delete in the write-ahead log.
 const pageMemories = 500
 
-// loadMemories reads what is not about to be deleted. The caller has the bucket's
+// loadMemories reads what is not about to be deleted, from behind a memory on. The caller has the bucket's
 // turn, so that the pages fit together.
-func (k *Keeper) loadMemories(ctx context.Context, b *bucket, r *resident) error {
+func (k *Keeper) loadMemories(ctx context.Context, b *bucket, r *resident, after int64) error {
 	alive, args := k.deleting.alive(r.id)
 	where := selectMemories + " WHERE m.tenant = ? AND m.bucket_id = ?" + alive + " AND m.seq > ? ORDER BY m.seq LIMIT ?"
 	return r.index.Fill(func() error {
-		for n, after := pageMemories, int64(0); n == pageMemories; {
+		for n := pageMemories; n == pageMemories; {
 			rows, err := k.o.Read.QueryContext(ctx, where, append(append([]any{b.key.tenant, r.id}, args...), after, pageMemories)...)
 			if err != nil {
 				return err

@@ -75,7 +75,7 @@ func (k *Keeper) Recall(r *Recall) (Recalled, error) {
 	ctx, done := context.WithTimeout(k.background, r.Timeout)
 	defer done()
 	found, err := k.search(ctx, &Question{
-		Tenant: r.Tenant, Token: r.Token, Buckets: r.Buckets, Text: string(r.Question.Reveal()), Own: r.Own, Before: string(r.Before.Reveal()), K: r.TopK, AsOf: r.AsOf, Closed: true, Session: r.Session,
+		Tenant: r.Tenant, Token: r.Token, Buckets: r.Buckets, Text: string(r.Question.Reveal()), Own: r.Own, Before: string(r.Before.Reveal()), K: r.TopK, AsOf: r.AsOf, Closed: true, Part: true, Session: r.Session,
 	})
 	if err != nil {
 		return Recalled{}, err
@@ -86,7 +86,7 @@ func (k *Keeper) Recall(r *Recall) (Recalled, error) {
 	if !r.Dry {
 		k.remember(r.Tenant, &found)
 	}
-	out := Recalled{BucketID: found.BucketID, Billable: !found.Cached}
+	out := Recalled{BucketID: found.BucketID, Billable: !found.Cached && !found.Part}
 	k.writeBlock(&out, r, &found)
 	return out, nil
 }

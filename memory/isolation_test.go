@@ -134,7 +134,7 @@ func TestForeignRowsAreSeen(t *testing.T) {
 		t.Fatal("nothing is found")
 	}
 	k := b.Keeper
-	_, r, err := k.ready(context.Background(), "acme", "default")
+	_, r, err := k.ready(context.Background(), "acme", "default", false)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -33,6 +33,9 @@ type Question struct {
 	// Closed asks for what was so once, too: closed and superseded memories are found,
 	// behind others as good.
 	Closed bool
+	// Part makes do with the newest memories of a bucket that is being loaded when half
+	// of the time is over.
+	Part bool
 	// Session is a conversation whose turns the asker has before it; they are
 	// not found.
 	Session string
@@ -69,6 +72,9 @@ type Found struct {
 	// Cached: the same was asked a moment ago and nothing has changed since. It
 	// is not billed again.
 	Cached bool
+	// Part: a large bucket was not loaded yet, and only its newest memories were
+	// looked through.
+	Part bool
 
 	asked *bucket // the last one that exists
 	fresh []fresh // what is remembered when the answer is given
@@ -97,17 +103,7 @@ func (k *Keeper) search(ctx context.Context, q *Question) (Found, error) {
 	found := Found{Cached: true}
 	vector := k.questionVector(ctx, q)
 	for _, name := range q.Buckets {
-		b, r, err := k.ready(ctx, q.Tenant, name)
-		if errors.Is(err, ErrNotFound) {
-			k.household(q.Tenant).asked(q, name, &found)
-			continue
-		}
-		if err != nil {
-			return Found{}, err
-		}
-		found.asked = b
-		found.BucketID = cmp.Or(found.BucketID, r.id)
-		if err := r.search(q, name, vector, &found); err != nil {
+		if err := k.searchBucket(ctx, q, name, vector, &found); err != nil {
 			return Found{}, err
 		}
 	}
@@ -116,6 +112,31 @@ func (k *Keeper) search(ctx context.Context, q *Question) (Found, error) {
 	}
 	found.Hits = found.Hits[:min(q.K, len(found.Hits))]
 	return found, nil
+}
+
+// searchBucket adds what one bucket has.
+func (k *Keeper) searchBucket(ctx context.Context, q *Question, name string, vector []float32, found *Found) error {
+	for {
+		b, r, err := k.ready(ctx, q.Tenant, name, q.Part)
+		if errors.Is(err, ErrNotFound) {
+			k.household(q.Tenant).asked(q, name, found)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		before := *found
+		found.asked = b
+		found.BucketID = cmp.Or(found.BucketID, r.id)
+		if err := r.search(q, name, vector, found); err != nil {
+			return err
+		}
+		if !r.newest || b.newest.Load() == r {
+			found.Part = found.Part || r.newest
+			return nil
+		}
+		*found = before // the load has ended meanwhile, and something may have been deleted since
+	}
 }
 
 // remember keeps what was found, so that the same question is known again: it is

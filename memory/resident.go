@@ -16,6 +16,7 @@ type resident struct {
 	key      bucketKey
 	id       string
 	held     *atomic.Int64 // of the keeper: what all of them hold
+	newest   bool          // it has a part of the bucket; see [bucket.newest]
 	measured atomic.Int64  // bytes, as measured last
 	text     int64         // bytes of strings and vectors; likewise
 	left     []int         // numbers that were removed, and the index has still; likewise

@@ -7,7 +7,7 @@ type Signs struct {
 	Cover   float32 // the largest share of the question that one passage has
 	Strange float32 // the share of the question's words that stand nowhere, less in a small bucket
 	Ahead   float32 // how far the best score is ahead of the next ones, in what the question weighs
-	Small   float32 // 1 in a bucket of some fifty passages, 0 in one of thousands: there one word in common says less
+	Small   float32 // 1 in a bucket of some fifty passages, 0 in one of thousands, and in one of a few
 }
 
 // Gate are the weights of the signs, as a logistic regression has them.
@@ -33,6 +33,10 @@ const covering = 5
 // somewhere, about: a small bucket lacks words that it could well know.
 const knows = 8
 
+// many is the number of passages from which on one of them has a word of any question by
+// chance; in thousands words have their weight by how many have them.
+const many = 40
+
 func (x *Index) signs(s *search, hits []Hit) (g Signs) {
 	all := s.total + s.unknown
 	if len(hits) == 0 || all == 0 {
@@ -45,7 +49,7 @@ func (x *Index) signs(s *search, hits []Hit) (g Signs) {
 	if s.content > 0 {
 		g.Strange = s.strange / s.content * size * size
 	}
-	g.Small = min(1, 4*(1-size)*(1-size))
+	g.Small = min(1, 4*(1-size)*(1-size)) * min(1, float32(x.texts.n)/many)
 	var sum float32
 	for _, t := range s.top {
 		sum += t
