@@ -208,19 +208,86 @@ func TestEmbeddingsAndFactsByTheTenantsModels(t *testing.T) {
 }
 
 // TestTurnsAtHandAreNotPutIn: what was captured of a conversation is not put into
-// it again, and is put into another one.
+// it again, wherever in the request it stands, and is put into another one that begins
+// in the same way.
 func TestTurnsAtHandAreNotPutIn(t *testing.T) {
 	h := newHouse(t)
-	const said = `{"role":"user","content":"Ada keeps bees on the roof."}`
-	h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[`+said+`]}`, "Ownkey-Memory", "capture")
+	const opening, said, question = `{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello!"}`, `{"role":"user","content":"Ada keeps bees on the roof."}`, `{"role":"user","content":"Who keeps bees up there?"}`
+	h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[`+opening+","+said+`]}`, "Ownkey-Memory", "capture")
 	h.keeps("default", "user: Ada keeps bees on the roof.")
 	for messages, want := range map[string]string{
-		said + `,{"role":"assistant","content":"Nice."},{"role":"user","content":"Who keeps bees on the roof?"}`: "empty",
-		`{"role":"user","content":"Who keeps bees on the roof?"}`:                                                "hit",
+		opening + "," + said + `,{"role":"assistant","content":"Nice."},` + question: "empty",
+		opening + "," + question: "hit",
+		question:                 "hit",
+		`{"role":"system","content":"Known: ada keeps bees\non the roof"},` + question:                                                                                                     "empty",
+		question + `,{"role":"assistant","tool_calls":[{"id":"1","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"1","content":"- Ada keeps bees on the roof!"}`: "empty",
+		`{"role":"user","content":"Ada keeps bees"},{"role":"user","content":"on the roof."},` + question:                                                                                  "hit",
 	} {
-		a := h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[`+messages+`]}`, "Ownkey-Memory", "recall")
-		if got := a.header.Get("Ownkey-Memory"); got != want || (want == "hit") != strings.Contains(h.sentBody(), "<memory-") {
-			t.Errorf("%s: %s, sent %s", messages, got, h.sentBody())
+		a := h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[`+messages+`]}`, "Ownkey-Memory", "recall", "Ownkey-Session", "the-same")
+		got, reason := a.header.Get("Ownkey-Memory"), a.header.Get("Ownkey-Memory-Reason")
+		if got != want || (want == "hit") != strings.Contains(h.sentBody(), "<memory-") || (want == "empty") != (reason == "present") {
+			t.Errorf("%s: %s %s, sent %s", messages, got, reason, h.sentBody())
+		}
+	}
+	for path, body := range map[string]string{
+		"/v1/messages":  `{"model":"m","max_tokens":9,"system":[{"type":"text","text":"Ada keeps bees on the roof."}],"messages":[` + question + `]}`,
+		"/v1/responses": `{"model":"m","instructions":"Ada keeps bees on the roof.","input":[` + question + `]}`,
+	} {
+		if a := h.do("POST", path, body, "Ownkey-Memory", "recall"); a.header.Get("Ownkey-Memory-Reason") != "present" {
+			t.Errorf("%s: %v", path, a.header)
+		}
+	}
+}
+
+// TestSessionsOfClients: a conversation is called what the client calls it, in whatever
+// header or member.
+func TestSessionsOfClients(t *testing.T) {
+	h, n := newHouse(t), 0
+	session := func(path, members string, headers ...string) string {
+		t.Helper()
+		n++
+		bucket := fmt.Sprint("of-clients-", n)
+		a := h.do("POST", path, `{"model":"m","max_tokens":9,`+members+`}`, append(headers, "Ownkey-Memory", "capture", "Ownkey-Bucket", bucket)...)
+		if a.status != 200 {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		h.eventually("a turn in "+bucket, func() bool { return len(h.kept(bucket)) > 0 })
+		var out struct{ Memories []struct{ Session string } }
+		if err := json.Unmarshal([]byte(h.do("GET", "/v1/buckets/"+bucket+"/memories", "").body), &out); err != nil {
+			t.Fatal(err)
+		}
+		return out.Memories[0].Session
+	}
+	const chat, talk = "/v1/chat/completions", `"messages":[{"role":"user","content":"I live in Oslo."}]`
+	for _, header := range []string{"Ownkey-Session", "session-id", "session_id", "x-session-id", "X-Claude-Code-Session-Id"} {
+		if got := session(chat, talk+`,"prompt_cache_key":"other"`, header, "0199-aa"); got != "0199-aa" {
+			t.Errorf("%s: %q", header, got)
+		}
+	}
+	if got := session(chat, talk, "session-id", "two", "Ownkey-Session", "one"); got != "one" {
+		t.Errorf("two headers: %q", got)
+	}
+	for members, want := range map[string]string{
+		`"prompt_cache_key":"ses_1","user":"x"`:                                                        "ses_1",
+		`"conversation":"conv_1"`:                                                                      "conv_1",
+		`"conversation":{"id":"conv_2"}`:                                                               "conv_2",
+		`"previous_response_id":"resp_1"`:                                                              "resp_1",
+		`"prompt_cache_key":"","previous_response_id":null,"conversation":{"id":"c"}`:                  "c",
+		`"metadata":{"user_id":"user_9a_account_7b_session_e4c1"}`:                                     "e4c1",
+		`"metadata":{"user_id":"{\"device_id\":\"d\",\"account_uuid\":\"\",\"session_id\":\"e4c2\"}"}`: "e4c2",
+		`"metadata":{"user_id":"ada","session":"no"}`:                                                  "ada",
+	} {
+		if got := session("/v1/responses", members+`,"input":"I live in Oslo."`); got != want {
+			t.Errorf("%s: %q, want %q", members, got, want)
+		}
+	}
+	own := session(chat, talk)
+	if odd := session(chat, talk, "x-session-id", "ada's talk"); !strings.HasPrefix(odd, "c") || odd == own {
+		t.Errorf("a name that is none: %q, by itself %q", odd, own)
+	}
+	for _, none := range []string{`"prompt_cache_key":7`, `"metadata":{"user_id":[]}`, `"metadata":[]`, `"conversation":{}`, `"prompt_cache_key":" "`} {
+		if got := session(chat, talk+","+none); got != own {
+			t.Errorf("%s: %q, want %q", none, got, own)
 		}
 	}
 }

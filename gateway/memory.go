@@ -120,8 +120,17 @@ func (r *request) readMemoryHeaders(m *remembering) error {
 	if len(m.session) > maxIdentifierBytes || identifier([]byte(m.session)) != m.session {
 		return refuse(codeInvalidRequest, "header Ownkey-Session: must be an identifier of at most 128 characters")
 	}
+	for i := 0; m.session == "" && i < len(sessionHeaders); i++ {
+		if name := h.Peek(sessionHeaders[i]); len(bytes.TrimSpace(name)) > 0 {
+			m.session = memory.Session(wire.NewText(&name), wire.Text{})
+		}
+	}
 	return nil
 }
+
+// sessionHeaders are those in which clients name a conversation (Codex, opencode, Claude
+// Code and others, 2026-11). Not all of their values are identifiers.
+var sessionHeaders = []string{"Session-Id", "Session_id", "X-Session-Id", "X-Claude-Code-Session-Id"}
 
 // readBuckets reads the names of buckets, each once. What a header cannot carry
 // may be written as in a path, such as %C3%A9 or %2F.
@@ -236,7 +245,7 @@ func (r *request) remember() error {
 		return nil
 	}
 	if m.session == "" {
-		m.session = memory.Session(m.conversation.Opening())
+		m.session = memory.Session(m.conversation.SessionName(), m.conversation.Opening())
 	}
 	if m.capture {
 		m.turn = memory.TurnOf(&m.conversation)
@@ -260,7 +269,7 @@ func (r *request) asker() memory.Caller {
 
 func (r *request) recall(m *remembering) (err error) {
 	m.recalled, err = r.g.memory.Keeper.Recall(&memory.Recall{
-		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Own: m.conversation.Own(), Before: m.conversation.Before(), AsOf: m.asOf, Session: m.session,
+		Tenant: r.caller.Tenant.ID, Token: r.caller.Token.ID, Buckets: m.buckets, Question: m.conversation.Question(), Own: m.conversation.Own(), Before: m.conversation.Before(), AsOf: m.asOf, Said: m.conversation.Texts,
 		TopK: m.topK, MaxTokens: m.maxTokens, Timeout: r.table.recall.Timeout, Dry: m.dry,
 	})
 	switch {

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -28,10 +29,23 @@ type Turn struct {
 	tooLong int64 // texts that were left out
 }
 
-// Session names a conversation by how it began: that stays the same from call
-// to call.
-func Session(opening wire.Text) string {
-	sum := sha256.Sum256(opening.Reveal())
+// maxSessionName is how long a name of a client is kept as it is.
+const maxSessionName = 128
+
+// Session names a conversation as the client does, by a digest if that is no plain
+// identifier, else by how it began: both stay the same from call to call. The name
+// groups turns and hides none.
+func Session(name, opening wire.Text) string {
+	from := name.Reveal()
+	switch {
+	case len(from) == 0:
+		from = opening.Reveal()
+	case len(from) <= maxSessionName && !bytes.ContainsFunc(from, func(r rune) bool {
+		return (r|0x20 < 'a' || r|0x20 > 'z') && (r < '0' || r > '9') && !strings.ContainsRune("._:/@+-", r)
+	}):
+		return string(from)
+	}
+	sum := sha256.Sum256(from)
 	return "c" + hex.EncodeToString(sum[:8])
 }
 

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -15,14 +16,16 @@ import (
 
 // Recall is what a call wants to have recalled.
 type Recall struct {
-	Tenant    string
-	Token     string // of whoever asks
-	Buckets   []string
-	Question  wire.Text
-	Own       int       // where in it the user's own words begin
-	Before    wire.Text // the user's turn before it; the zero Text for none
-	AsOf      time.Time // what was so then; zero for now, and what was so before
-	Session   string    // of the conversation at hand; see [Session]
+	Tenant   string
+	Token    string // of whoever asks
+	Buckets  []string
+	Question wire.Text
+	Own      int       // where in it the user's own words begin
+	Before   wire.Text // the user's turn before it; the zero Text for none
+	AsOf     time.Time // what was so then; zero for now, and what was so before
+	// Said gives what the request says already, up to some bytes, the newest first: it is
+	// not put in again. Nil is nothing.
+	Said      func(most int) iter.Seq[wire.Text]
 	TopK      int
 	MaxTokens int // of the whole block
 	Timeout   time.Duration
@@ -54,6 +57,7 @@ const (
 	ReasonNoMatch        Reason = "no-match"        // nothing has a word of what is asked
 	ReasonBelowThreshold Reason = "below-threshold" // what has some is too little
 	ReasonBudget         Reason = "budget"          // the best has no room in the block
+	ReasonPresent        Reason = "present"         // the request says it already
 )
 
 // floor is the least share of its bucket's best score that a hit may have: what
@@ -75,7 +79,7 @@ func (k *Keeper) Recall(r *Recall) (Recalled, error) {
 	ctx, done := context.WithTimeout(k.background, r.Timeout)
 	defer done()
 	found, err := k.search(ctx, &Question{
-		Tenant: r.Tenant, Token: r.Token, Buckets: r.Buckets, Text: string(r.Question.Reveal()), Own: r.Own, Before: string(r.Before.Reveal()), K: r.TopK, AsOf: r.AsOf, Closed: true, Part: true, Session: r.Session,
+		Tenant: r.Tenant, Token: r.Token, Buckets: r.Buckets, Text: string(r.Question.Reveal()), Own: r.Own, Before: string(r.Before.Reveal()), K: r.TopK, AsOf: r.AsOf, Closed: true, Part: true, Said: r.Said,
 	})
 	if err != nil {
 		return Recalled{}, err
@@ -174,6 +178,8 @@ func reasonOf(found *Found, full bool) Reason {
 	switch {
 	case full || len(found.Pinned) > 0:
 		return ReasonBudget
+	case found.Present:
+		return ReasonPresent
 	case len(found.Hits) > 0:
 		return ReasonBelowThreshold
 	}

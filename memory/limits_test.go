@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -97,25 +98,48 @@ func TestTokensAreEstimated(t *testing.T) {
 	}
 }
 
-// TestTurnsAtHandAreNotRecalled: what the conversation holds already is not put
-// into it again.
+// requestOf is a request that says some texts.
+func requestOf(texts ...string) func(int) iter.Seq[wire.Text] {
+	return func(int) iter.Seq[wire.Text] {
+		return func(yield func(wire.Text) bool) {
+			for _, text := range texts {
+				if b := []byte(text); !yield(wire.NewText(&b)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// TestTurnsAtHandAreNotRecalled: what the request says already is not put in, whatever
+// its session; what was not found for that makes room, and the others are judged by
+// themselves.
 func TestTurnsAtHandAreNotRecalled(t *testing.T) {
 	b := newBed(t)
 	var ids []string
-	for i, session := range []string{"at-hand", "another"} {
-		got, err := b.Store(context.Background(), &Caller{Tenant: "acme"}, &Write{
-			Bucket: "default", Memories: []Memory{{Content: fmt.Sprintf("Ada keeps bees on roof %d.", i), Session: session}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		ids = append(ids, got[0].ID)
+	for i := range 20 {
+		ids = append(ids, b.store("acme", "default", fmt.Sprintf("Ada keeps bees on roof %d.", i))[0].ID)
 	}
-	if got := b.recallWith(Recall{TopK: 8, MaxTokens: 800, Session: "at-hand"}); !slices.Equal(got.IDs, ids[1:]) {
-		t.Errorf("recalled %v, want %v", got.IDs, ids[1:])
+	if got := b.recallWith(Recall{TopK: 8, MaxTokens: 800}); len(got.IDs) != 8 || !got.Billable {
+		t.Errorf("without a conversation: %v", got)
 	}
-	if got := b.recallWith(Recall{TopK: 8, MaxTokens: 800}); len(got.IDs) != 2 {
-		t.Errorf("without a conversation: %v", got.IDs)
+	var turns []string
+	for i := range 18 {
+		turns = append(turns, fmt.Sprintf("I know:\n- ADA keeps   bees on roof %d; and so on", i))
+	}
+	turns = append(turns, "Ada keeps bees", "on roof 18.")
+	got := b.recallWith(Recall{TopK: 8, MaxTokens: 800, Said: requestOf(turns...)})
+	if slices.Sort(got.IDs); !slices.Equal(got.IDs, ids[18:]) && !slices.Equal(got.IDs, []string{ids[19], ids[18]}) {
+		t.Errorf("recalled %v, want %v", got.IDs, ids[18:])
+	}
+	if got.Billable {
+		t.Error("the same question a moment ago, and billed again")
+	}
+	if got := b.recallWith(Recall{TopK: 8, MaxTokens: 800, Said: requestOf(append(turns, "Ada keeps bees on roof 18. Ada keeps bees on roof 19.")...)}); len(got.IDs) != 0 || got.Reason != ReasonPresent {
+		t.Errorf("all was said: %v", got)
+	}
+	if got := b.recallWith(Recall{TopK: 8, MaxTokens: 800}); len(got.IDs) != 8 {
+		t.Errorf("another conversation: %v", got.IDs)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"hash/maphash"
+	"iter"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/ownkey/ownkey/memory/asked"
 	"github.com/ownkey/ownkey/memory/index"
+	"github.com/ownkey/ownkey/wire"
 )
 
 // Question is what is looked for.
@@ -36,9 +38,9 @@ type Question struct {
 	// Part makes do with the newest memories of a bucket that is being loaded when half
 	// of the time is over.
 	Part bool
-	// Session is a conversation whose turns the asker has before it; they are
-	// not found.
-	Session string
+	// Said is what the asker has before it: a memory that stands in it is not found. Nil
+	// is nothing.
+	Said func(most int) iter.Seq[wire.Text]
 	// Dry asks what would be found: the same question afterwards was not asked yet.
 	Dry bool
 }
@@ -69,6 +71,8 @@ type Found struct {
 	Pinned []Hit // those that are recalled whatever is asked, oldest first
 	// BucketID is that of the first bucket that exists.
 	BucketID string
+	// Present: something was left out, as the asker has it before it.
+	Present bool
 	// Cached: the same was asked a moment ago and nothing has changed since. It
 	// is not billed again.
 	Cached bool
@@ -77,6 +81,8 @@ type Found struct {
 	Part bool
 
 	asked *bucket // the last one that exists
+	said  *said   // what the asker has before it; nil until there is something to compare
+	again bool    // what was said is to be left out
 	fresh []fresh // what is remembered when the answer is given
 }
 
@@ -107,6 +113,11 @@ func (k *Keeper) search(ctx context.Context, q *Question) (Found, error) {
 			return Found{}, err
 		}
 	}
+	if found.said != nil {
+		found.Pinned = slices.DeleteFunc(found.Pinned, func(h Hit) bool { return found.leavesOut(h.Memory.Content) })
+		saids.Put(found.said)
+		found.said = nil
+	}
 	if len(q.Buckets) > 1 {
 		slices.SortStableFunc(found.Hits, func(a, b Hit) int { return cmp.Compare(b.Relevance, a.Relevance) })
 	}
@@ -128,7 +139,7 @@ func (k *Keeper) searchBucket(ctx context.Context, q *Question, name string, vec
 		before := *found
 		found.asked = b
 		found.BucketID = cmp.Or(found.BucketID, r.id)
-		if err := r.search(q, name, vector, found); err != nil {
+		if err := r.searchUnsaid(q, name, vector, found); err != nil {
 			return err
 		}
 		if !r.newest || b.newest.Load() == r {
@@ -150,6 +161,40 @@ func (k *Keeper) remember(tenant string, found *Found) {
 		}
 	}
 	k.makeRoom(found.asked) // the answers that buckets remember count, too
+}
+
+// searchUnsaid adds what one bucket has that the asker does not have before it. What was
+// found is compared first: mostly none of it was said, and a search without what was is
+// the second one.
+func (r *resident) searchUnsaid(q *Question, bucket string, vector []float32, found *Found) error {
+	hits, pinned := len(found.Hits), len(found.Pinned)
+	err := r.search(q, bucket, vector, found)
+	if err != nil || q.Said == nil || len(found.Hits) == hits && len(found.Pinned) == pinned {
+		return err
+	}
+	if found.said == nil {
+		found.said = saids.Get().(*said) //nolint:forcetypeassert // the pool's New
+		found.said.read(q.Said(maxSaid))
+	}
+	if !slices.ContainsFunc(found.Hits[hits:], func(h Hit) bool { return found.leavesOut(h.Passage) }) {
+		return nil
+	}
+	found.Hits, found.Pinned = found.Hits[:hits], found.Pinned[:pinned]
+	found.again = true
+	err = r.search(q, bucket, vector, found)
+	found.again = false
+	if err == nil { // of a long memory the passage at hand may be said, and no other
+		kept := slices.DeleteFunc(found.Hits[hits:], func(h Hit) bool { return found.said.has(h.Passage) })
+		found.Hits = found.Hits[:hits+len(kept)]
+	}
+	return err
+}
+
+// leavesOut reports whether the asker has a text before it.
+func (f *Found) leavesOut(text string) bool {
+	said := f.said.has(text)
+	f.Present = f.Present || said
+	return said
 }
 
 // search adds what one bucket has.
@@ -191,7 +236,7 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 // admits reports whether a memory may be found.
 func (r *resident) admits(doc int, q *Question, now time.Time) bool {
 	it := &r.items[doc]
-	return !it.gone && it.live(now) && (it.valid(q.AsOf, now) || q.Closed && q.AsOf.IsZero() && it.closed(now)) && (q.Session == "" || it.Session != q.Session)
+	return !it.gone && it.live(now) && (it.valid(q.AsOf, now) || q.Closed && q.AsOf.IsZero() && it.closed(now))
 }
 
 // candidate is a memory of one bucket that may be a hit.
@@ -235,11 +280,11 @@ var answerSeed = maphash.MakeSeed()
 // keyOf is the same for the same question to the same bucket.
 func keyOf(q *Question, bucket string, meaning bool) uint64 {
 	return maphash.Comparable(answerSeed, struct {
-		text, before, session, bucket string
-		asOf                          time.Time
-		own, k                        int
-		closed, meaning               bool
-	}{q.Text, q.Before, q.Session, bucket, q.AsOf, q.Own, q.K, q.Closed, meaning})
+		text, before, bucket string
+		asOf                 time.Time
+		own, k               int
+		closed, meaning      bool
+	}{q.Text, q.Before, bucket, q.AsOf, q.Own, q.K, q.Closed, meaning})
 }
 
 // candidates gives the best of a bucket, whether by words or by meaning. The
@@ -247,13 +292,15 @@ func keyOf(q *Question, bucket string, meaning bool) uint64 {
 func (r *resident) candidates(q *Question, vector []float32, now time.Time, to *Found) []candidate {
 	key := keyOf(q, "", vector != nil)
 	before, state, ok := r.answers.find(key)
-	if ok {
+	if ok && !to.again {
 		return before
 	}
 	cosines := r.vectors.cosines(vector)
 	var all []candidate
 	for _, one := range asked.Questions(q.Text, q.Own, q.Before) {
-		found := r.index.Search(&index.Query{Question: one, K: q.K, Allow: func(doc int) bool { return r.admits(doc, q, now) }, Cosines: cosines})
+		found := r.index.Search(&index.Query{Question: one, K: q.K, Allow: func(doc int) bool {
+			return r.admits(doc, q, now) && (!to.again || !to.said.has(r.items[doc].Content))
+		}, Cosines: cosines})
 		for i := range found.Hits {
 			if h := &found.Hits[i]; q.AsOf.IsZero() && r.items[h.Doc].closed(now) {
 				h.Score *= over
@@ -264,6 +311,9 @@ func (r *resident) candidates(q *Question, vector []float32, now time.Time, to *
 	}
 	slices.SortStableFunc(all, func(a, b candidate) int { return cmp.Compare(b.relevance, a.relevance) })
 	all = slices.Clip(all[:min(len(all), q.K)])
+	if to.again { // others have not said the same
+		return all
+	}
 	to.Cached = false
 	to.fresh = append(to.fresh, fresh{&r.answers, state, answered{key, all}})
 	return all

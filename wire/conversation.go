@@ -22,6 +22,11 @@ type Conversation struct {
 	mark     Marker
 	list     span // messages or input
 	cache    span // the body's own cache_control, of messages
+	system   span // the prompt that stands beside the messages
+	cacheKey span // what may name the conversation, each a string; likewise
+	talk     span
+	previous span
+	userID   span
 	last     message
 	asked    message // the last that has a text of the user
 	opened   bool    // opening is the first such text
@@ -96,6 +101,7 @@ func (c *Conversation) read() error {
 		case "cache_control":
 			to = &c.cache
 		default:
+			c.named(string(name), value)
 			continue
 		}
 		if !to.empty() {
