@@ -81,6 +81,21 @@ func TestTongues(t *testing.T) {
 	}
 }
 
+func TestLanguages(t *testing.T) {
+	s := checked(t, languages())
+	all := 0
+	for i := range s.buckets {
+		b := &s.buckets[i]
+		own, foreign := b.count("")
+		if all += own; len(b.memories) < 6 || own < 7 || foreign != 2 {
+			t.Errorf("%s: %d facts, %d questions, %d foreign ones", b.name, len(b.memories), own, foreign)
+		}
+	}
+	if len(s.buckets) != 11 || all != 81 {
+		t.Errorf("%d languages, %d questions", len(s.buckets), all)
+	}
+}
+
 func TestUpdates(t *testing.T) {
 	s := checked(t, updates())
 	if len(s.buckets) != 2 || !s.imported {

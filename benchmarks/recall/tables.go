@@ -11,7 +11,7 @@ import (
 
 // generated are the sets that need nothing from outside, with what is asked of them.
 func generated() []set {
-	return []set{personas(), tongues(), updates(), echo(), documents(), dialogues()}
+	return []set{personas(), tongues(), languages(), updates(), echo(), documents(), dialogues()}
 }
 
 // outside are the published sets whose data are at hand. Of the others, a line says

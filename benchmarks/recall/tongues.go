@@ -6,9 +6,13 @@ import "strings"
 // bucket for each, with questions as one asks them: in other forms of the words, as
 // these languages have them. Written by hand, without a look at the word lists of the
 // index.
-func tongues() set {
-	s := set{name: "Other languages"}
-	for part := range strings.SplitSeq(tongueTexts, "\n# ") {
+func tongues() set { return inLanguages("Other languages", tongueTexts) }
+
+// inLanguages reads a text that has a heading for each language, and behind it what
+// persona reads.
+func inLanguages(name, texts string) set {
+	s := set{name: name}
+	for part := range strings.SplitSeq(texts, "\n# ") {
 		if name, text, ok := strings.Cut(strings.TrimSpace(part), "\n"); ok {
 			b := persona(name, text)
 			for i := range b.questions {
@@ -20,7 +24,6 @@ func tongues() set {
 	return s
 }
 
-// tongueTexts has a heading for each language, and behind it what persona reads.
 const tongueTexts = `
 # de
 Unsere Tochter besucht seit August die Waldorfschule in Kassel.

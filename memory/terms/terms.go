@@ -1,18 +1,15 @@
 // Package terms makes the terms of an index out of text: words in lower case
-// without stop words, stemmed as English; identifiers such as INV-2041, an
+// without stop words, stemmed by the rules of the language that the text is in, without
+// the marks of their letters; identifiers such as INV-2041, an
 // e-mail address or a version kept whole beside their parts; and pairs of
 // characters where a script has no spaces.
 package terms
 
 import (
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
-
-	"github.com/blevesearch/snowballstem"
-	"github.com/blevesearch/snowballstem/english"
 )
 
 // maxTermBytes is where a word is cut off. No language needs more; base64 that
@@ -31,6 +28,8 @@ type Stems map[string]string
 
 // Append appends the terms of text to dst, like the function.
 func (s Stems) Append(dst []string, text string) []string {
+	text = compatible(text)
+	l := languageOf(text)
 	for len(text) > 0 {
 		start := strings.IndexFunc(text, inWord)
 		if start < 0 {
@@ -39,10 +38,10 @@ func (s Stems) Append(dst []string, text string) []string {
 		text = text[start:]
 		end, plain := plainWord(text)
 		if plain {
-			dst = s.appendPlain(dst, strings.ToLower(text[:end]))
+			dst = s.appendWord(dst, l, l.lower(text[:end]))
 		} else {
 			end = endOfRun(text)
-			dst = s.appendRun(dst, text[:end])
+			dst = s.appendRun(dst, l, text[:end])
 		}
 		text = text[end:]
 	}
@@ -67,9 +66,9 @@ func AppendDate(dst []string, day time.Time) []string {
 	return Append(dst, day.UTC().Format("2 January 2006"))
 }
 
-// Stop reports whether a word in lower case says nothing of what a text is
+// Stop reports whether a word in lower case says nothing of what an English text is
 // about.
-func Stop(word string) bool { return stopWords[word] }
+func Stop(word string) bool { return stopsIn(english, word) }
 
 func inWord(r rune) bool {
 	if r < utf8.RuneSelf {
@@ -103,10 +102,10 @@ func endOfRun(s string) int {
 
 // appendRun appends the words of a run, and the run itself if it is an
 // identifier.
-func (s Stems) appendRun(dst []string, run string) []string {
-	run = strings.ToLower(run)
+func (s Stems) appendRun(dst []string, l language, run string) []string {
+	run = l.lower(run)
 	if identifier(run) {
-		dst = append(dst, cut(run))
+		dst = append(dst, cut(folded(run)))
 	}
 	for len(run) > 0 {
 		start := strings.IndexFunc(run, inWord)
@@ -118,7 +117,7 @@ func (s Stems) appendRun(dst []string, run string) []string {
 		if end < 0 {
 			end = len(run)
 		}
-		dst = s.appendWord(dst, run[:end])
+		dst = s.appendPieces(dst, l, run[:end])
 		run = run[end:]
 		run = strings.TrimPrefix(strings.TrimPrefix(run, "’s"), "'s")
 	}
@@ -136,109 +135,60 @@ func identifier(run string) bool {
 	return joint && digit || strings.ContainsRune(run, '@')
 }
 
-// appendWord appends a word, in pieces where scripts with and without spaces
-// meet in it.
-func (s Stems) appendWord(dst []string, word string) []string {
+// appendPieces appends a word, in pieces where scripts with and without spaces meet in
+// it.
+func (s Stems) appendPieces(dst []string, l language, word string) []string {
 	for len(word) > 0 {
 		end := strings.IndexFunc(word, unspaced)
 		if end == 0 {
-			end = strings.IndexFunc(word, func(r rune) bool { return !unspaced(r) })
-			if end < 0 {
-				end = len(word)
-			}
-			dst = appendPairs(dst, word[:end])
+			end = endOfUnspaced(word)
+			dst = appendUnspaced(dst, word[:end])
 			word = word[end:]
 			continue
 		}
 		if end < 0 {
 			end = len(word)
 		}
-		if piece := word[:end]; ascii(piece) {
-			dst = s.appendPlain(dst, piece)
-		} else {
-			dst = append(dst, cut(piece))
-		}
+		dst = s.appendWord(dst, l, word[:end])
 		word = word[end:]
 	}
 	return dst
 }
 
-func (s Stems) appendPlain(dst []string, word string) []string {
-	if word == "" || stopWords[word] {
+// endOfUnspaced finds where a part of a word ends that is in such a script; Korean and
+// the others are parts of their own.
+func endOfUnspaced(word string) int {
+	first, _ := utf8.DecodeRuneInString(word)
+	korean := unicode.Is(unicode.Hangul, first)
+	end := strings.IndexFunc(word, func(r rune) bool { return !unspaced(r) || unicode.Is(unicode.Hangul, r) != korean })
+	if end < 0 {
+		return len(word)
+	}
+	return end
+}
+
+// appendWord appends a word in lower case, if it says something.
+func (s Stems) appendWord(dst []string, l language, word string) []string {
+	if !ascii(word) {
+		switch r, _ := utf8.DecodeRuneInString(word); {
+		case unicode.Is(unicode.Cyrillic, r):
+			l = russian
+		case unicode.Is(unicode.Arabic, r):
+			l = arabic
+		}
+	}
+	if word == "" || stopsIn(l, word) {
 		return dst
 	}
-	return append(dst, s.stem(cut(word)))
+	return append(dst, s.stem(l, cut(word)))
 }
 
-// stemmers are Snowball's English ones (Porter2).
-var stemmers = sync.Pool{New: func() any { return snowballstem.NewEnv("") }}
-
-func (s Stems) stem(word string) string {
-	if unchanged(word) {
-		return word
+// lower is a text in lower case, as a language has it: that of I is no i in Turkish.
+func (l language) lower(text string) string {
+	if l == turkish {
+		return strings.ToLowerSpecial(unicode.TurkishCase, text)
 	}
-	if stem, ok := s[word]; ok {
-		return stem
-	}
-	e := stemmers.Get().(*snowballstem.Env) //nolint:forcetypeassert // the pool's New
-	defer stemmers.Put(e)
-	e.SetCurrent(word)
-	english.Stem(e)
-	stem := e.Current()
-	if s != nil {
-		s[word] = stem
-	}
-	return stem
-}
-
-// unchanged reports whether no rule of the English stemmer is about words that
-// end like this one (https://snowballstem.org/algorithms/english/stemmer.html):
-// half of all words, which need not be looked at by all rules.
-func unchanged(word string) bool {
-	n := len(word)
-	if n < 3 {
-		return false
-	}
-	switch before := word[n-2]; word[n-1] {
-	case 'a', 'b', 'f', 'h', 'j', 'k', 'o', 'p', 'q', 'u', 'v', 'w', 'x', 'z':
-		return true
-	case 'c':
-		return before != 'i'
-	case 'd':
-		return before != 'e'
-	case 'g', 't':
-		return before != 'n'
-	case 'm':
-		return before != 's'
-	case 'n':
-		return before != 'o'
-	case 'r':
-		return before != 'e' && before != 'o'
-	}
-	return false
-}
-
-// appendPairs appends each pair of neighbours of a text without spaces; a
-// single character stands for itself.
-func appendPairs(dst []string, text string) []string {
-	last := -1
-	for i, r := range text {
-		if last >= 0 {
-			dst = append(dst, text[last:i+utf8.RuneLen(r)])
-		}
-		last = i
-	}
-	if last == 0 {
-		dst = append(dst, text)
-	}
-	return dst
-}
-
-// unspaced reports whether a character belongs to a script that does not part
-// its words: Chinese, Japanese, Korean (whose particles stick to words) and
-// Thai.
-func unspaced(r rune) bool {
-	return r >= 0x0e00 && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Thai)
+	return strings.ToLower(text)
 }
 
 func cut(word string) string {

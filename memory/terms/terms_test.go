@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/blevesearch/snowballstem"
-	"github.com/blevesearch/snowballstem/english"
+	englishstem "github.com/blevesearch/snowballstem/english"
 )
 
 func TestTerms(t *testing.T) {
@@ -18,13 +18,13 @@ func TestTerms(t *testing.T) {
 		"I don't know what you mean":                   "know mean",
 		"Invoice INV-2041 of 2026":                     "invoic inv-2041 inv 2041 2026",
 		"mail ada.l@example.org today!":                "mail ada.l@example.org ada l exampl org today",
-		"version v1.2.3, well-known":                   "version v1.2.3 v1 2 3 well known",
+		"version v1.2.3, well-known":                   "version v1.2.3 v1 2 3 well know",
 		"in May":                                       "may",
-		"Zoë naïve":                                    "zoë naïve",
-		"東京都に行く":                                       "東京 京都 都に に行 行く",
+		"Zoë naïve":                                    "zoe naiv",
+		"東京都に行く":                                       "东京 京都 行",
 		"本":                                            "本",
-		"GPT用の本abc":                                    "gpt 用の の本 abc",
-		"кошка и собака":                               "кошка и собака",
+		"GPT用の本abc":                                    "gpt 用 本 abc",
+		"кошка и собака":                               "кошк собак",
 		"  --  ..":                                     "",
 	} {
 		if got := strings.Join(Append(nil, text), " "); got != want {
@@ -58,6 +58,8 @@ func FuzzAppend(f *testing.F) {
 
 // closely takes the way for runs that are no plain words, for all.
 func closely(text string) (dst []string) {
+	text = compatible(text)
+	l := languageOf(text)
 	for len(text) > 0 {
 		start := strings.IndexFunc(text, inWord)
 		if start < 0 {
@@ -65,7 +67,7 @@ func closely(text string) (dst []string) {
 		}
 		text = text[start:]
 		end := endOfRun(text)
-		dst = Stems(nil).appendRun(dst, text[:end])
+		dst = Stems(nil).appendRun(dst, l, text[:end])
 		text = text[end:]
 	}
 	return dst
@@ -88,7 +90,7 @@ func TestUnchangedWords(t *testing.T) {
 		}
 		passed++
 		e.SetCurrent(string(word))
-		if english.Stem(e); e.Current() != string(word) {
+		if englishstem.Stem(e); e.Current() != string(word) {
 			t.Fatalf("%s becomes %s", word, e.Current())
 		}
 	}
