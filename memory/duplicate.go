@@ -11,7 +11,6 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/ownkey/ownkey/memory/terms"
 	"golang.org/x/text/unicode/norm"
 )
 
@@ -19,9 +18,10 @@ import (
 type Dedup string
 
 // The ways of merging. An exact duplicate has the same content but for case,
-// white space and forms of characters; a near one has the same terms, numbers
-// and negations, and differs in filler words. Two texts that say different
-// things are never merged, however long what they share.
+// white space and forms of characters; a near one has the same words in the same
+// order, but for filler words and punctuation. Two texts in which a name, a number, a
+// date, a negation, a direction or the order differs are never merged, however long
+// what they share.
 const (
 	DedupOff    Dedup = "off"
 	DedupLoose  Dedup = "loose"
@@ -46,28 +46,32 @@ func hashOf(content string) []byte {
 	return sum[:]
 }
 
-// shapeOf is the same for texts that say the same: a hash of the set of terms,
-// and of the number of negations, which are no terms.
+// shapeOf is the same for texts that say the same: a hash of their words in order,
+// without those that only fill. A shape of an older version, which was made otherwise,
+// is that of no text any more.
 func shapeOf(content string) []byte {
-	content = normalized(content)
-	set := terms.Append(nil, content)
-	slices.Sort(set)
-	set = slices.Compact(set)
-	for _, w := range words(content) {
-		if negations[w] {
-			set = append(set, "\x00not")
+	hash := sha256.New()
+	for token := range strings.FieldsSeq(normalized(content)) {
+		if token = senseOf(token); token != "" && !fillers[token] {
+			hash.Write([]byte(token))
+			hash.Write([]byte{0})
 		}
 	}
-	sum := sha256.Sum256([]byte(strings.Join(set, "\x00")))
-	return sum[:]
+	return hash.Sum([]byte("2")) // of the second version
 }
 
-// negations turn a sentence around. The halves of contractions are among them:
-// a word ends at an apostrophe.
-var negations = map[string]bool{
-	"no": true, "not": true, "nor": true, "never": true, "none": true, "nothing": true, "nobody": true, "without": true, "cannot": true,
-	"aren": true, "couldn": true, "didn": true, "doesn": true, "don": true, "hadn": true, "hasn": true, "haven": true, "isn": true,
-	"mustn": true, "needn": true, "shan": true, "shouldn": true, "wasn": true, "weren": true, "won": true, "wouldn": true, "ain": true,
+// senseOf is a word without the punctuation around it that says nothing: signs of
+// numbers, money and parts stay, and what makes a question.
+func senseOf(token string) string {
+	return strings.TrimRight(strings.TrimLeft(token, `"'(‘’“”«»„[*_,;:`), `"')‘’“”«»]*_.,;:!…。、！`)
+}
+
+// fillers are words without which a sentence says the same. They are few and English:
+// in other languages an article may say who does what to whom, and there is no word in
+// any that is worth losing what was said.
+var fillers = map[string]bool{
+	"a": true, "an": true, "the": true, "just": true, "really": true, "actually": true, "basically": true, "simply": true, "please": true, "well": true,
+	"um": true, "uh": true, "oh": true, "okay": true, "ok": true,
 }
 
 func words(text string) []string {

@@ -9,13 +9,13 @@ import (
 )
 
 // filled is a text of one shape with all others, and with hardly a word in common:
-// beside its subject it has stop words only.
+// beside its subject it has filler words only.
 func filled(i, size int) string {
-	stop := []string{"the", "of", "and", "to", "a", "in", "is", "it", "at", "by"}
+	fill := []string{"the", "a", "an", "just", "really", "actually", "basically", "simply", "please", "well"}
 	var s strings.Builder
 	s.WriteString("bees ")
 	for s.Len() < size {
-		s.WriteString(stop[i%10] + " " + stop[i/10%10] + " ")
+		s.WriteString(fill[i%10] + " " + fill[i/10%10] + " ")
 	}
 	return s.String()
 }
@@ -63,7 +63,7 @@ func TestComparingHoldsNobodyUp(t *testing.T) {
 // are.
 func TestDuplicatesWithinOneCall(t *testing.T) {
 	long := "Ada has forty hives on the roof of the library, and she said that the bees of all of them were sold to Bob and carried away in the week before Easter, in the rain, at night, by train and by boat, with the help of the two boys of the house next door and of a dog"
-	other := strings.Replace(long, "and carried", "then carried", 1)
+	other := strings.Replace(long, "and carried", "and really carried", 1)
 	third := strings.Replace(long, "forty", "fifty", 1)
 	for _, call := range [][]string{{long, other, third, strings.ToUpper(other)}, {long}} {
 		b := newBed(t)
@@ -134,6 +134,71 @@ func TestCopiesAreFoundByTheIndex(t *testing.T) {
 		plan := b.plan("SELECT m.id FROM memories m WHERE m.bucket_id = ? AND m."+column+" = ? AND m.superseded_by = '' LIMIT 1", "b", "x")
 		if plan != "SEARCH m USING INDEX memories_by_"+column+" (bucket_id=? AND "+column+"=?)" {
 			t.Error(plan)
+		}
+	}
+}
+
+// TestNothingIsMergedThatSaysSomethingElse: of each pair both are kept, whatever way of
+// merging is asked for.
+func TestNothingIsMergedThatSaysSomethingElse(t *testing.T) {
+	long := " and we all agreed that this is how it will be done from the first of May on, whatever the weather says, as the committee of the library had decided in its last meeting before the summer, with the votes of everybody who was in the room at that time of the evening"
+	for _, pair := range [][2]string{
+		{"Ada owes Bob 5 euros", "Bob owes Ada 5 euros"}, {"Flight from Oslo to Rome", "Flight from Rome to Oslo"}, {"Flight from Oslo to Rome", "Flight to Oslo from Rome"},
+		{"Send it to me, not to Bob", "Send it to Bob, not to me"}, {"Meet before the speech", "Meet after the speech"}, {"Turn the heating on at night", "Turn the heating off at night"},
+		{"The cat is under the bed", "The cat is on the bed"}, {"Go up the stairs", "Go down the stairs"}, {"I can eat nuts", "I cannot eat nuts"}, {"I can eat nuts", "I can't eat nuts"},
+		{"She never smokes", "She smokes"}, {"She always smokes", "She never smokes"}, {"I like it with milk", "I like it without milk"}, {"He was my boss", "He is my boss"},
+		{"He will move to Rome", "He moved to Rome"}, {"It is -5 degrees", "It is 5 degrees"}, {"It costs 1.5 euros", "It costs 15 euros"}, {"It costs $20", "It costs 20 €"},
+		{"Pay 10% of it", "Pay 10 of it"}, {"The dose is 5 mg", "The dose is 5 g"}, {"Meet on 3 May", "Meet on 4 May"}, {"Room A-12", "Room A-21"}, {"Version 1.2.3", "Version 1.3.2"},
+		{"You like tea", "You like tea?"}, {"I have a son", "I have sons"}, {"Only Ada has the key", "Ada only has the key"}, {"All of them came", "None of them came"},
+		{"Every day but Monday", "Every day on Monday"}, {"He gave her his book", "She gave him her book"}, {"More than ten people", "Less than ten people"},
+		{"Left at the church", "Right at the church"}, {"My sister's husband", "My husband's sister"}, {"The dog bit the man", "The man bit the dog"},
+		{"Der Mann beißt den Hund", "Den Mann beißt der Hund"}, {"Ich fliege von Oslo nach Rom", "Ich fliege von Rom nach Oslo"}, {"Mit Zucker, ohne Milch", "Ohne Zucker, mit Milch"},
+		{"Je vais de Lyon à Nice", "Je vais de Nice à Lyon"}, {"Il ne fume pas", "Il fume"}, {"Voy de Madrid a Cádiz", "Voy de Cádiz a Madrid"}, {"No como carne", "Como carne"},
+		{"Anna ama Marco", "Marco ama Anna"}, {"Eu como carne", "Eu não como carne"}, {"Иван любит Анну", "Анна любит Ивана"}, {"Он не курит", "Он курит"},
+		{"Ali Ayşe'ye borçlu", "Ayşe Ali'ye borçlu"}, {"我喜欢茶", "我不喜欢茶"}, {"小明欠小红五元", "小红欠小明五元"}, {"私は肉を食べます", "私は肉を食べません"}, {"나는 고기를 먹어요", "나는 고기를 안 먹어요"},
+		{"أحب الشاي", "لا أحب الشاي"},
+	} {
+		for _, end := range []string{"", long} {
+			for _, way := range []Dedup{"", DedupLoose, DedupStrict} {
+				b := newBed(t)
+				for i, text := range pair {
+					got, err := b.Store(t.Context(), &Caller{Tenant: "acme"}, &Write{Bucket: "default", Dedup: way, Memories: []Memory{{Content: text + end}}})
+					if err != nil {
+						t.Fatal(err)
+					}
+					if i == 1 && got[0].Merged {
+						t.Errorf("%q: %q became %q (%d more bytes)", way, text, pair[0], len(end))
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestTheSameIsMerged: texts that differ in fillers and punctuation are, as far as they
+// have their share of words in common.
+func TestTheSameIsMerged(t *testing.T) {
+	for _, c := range []struct {
+		a, b string
+		way  Dedup
+		want bool
+	}{
+		{"Ada keeps bees.", "ada  keeps BEES.", DedupStrict, true},
+		{"Ada keeps bees.", "Ada keeps bees!", DedupStrict, true},
+		{"Ada keeps bees.", "Ada \"keeps\" bees", "", true},
+		{"Ada keeps bees.", "Ada really keeps bees.", DedupStrict, false}, // three of four words
+		{"My sister Ines has had the two keys of the summer house at the lake since the wedding in the spring of last year", "My sister Ines really has had the two keys of the summer house at the lake since the wedding in the spring of last year", DedupLoose, true},
+		{"My sister Ines has had the two keys of the summer house at the lake since the wedding in the spring of last year", "My sister Ines really has had the two keys of the summer house at the lake since the wedding in the spring of last year", DedupStrict, false},
+	} {
+		b := newBed(t)
+		for i, text := range []string{c.a, c.b} {
+			got, err := b.Store(t.Context(), &Caller{Tenant: "acme"}, &Write{Bucket: "default", Dedup: c.way, Memories: []Memory{{Content: text}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if i == 1 && got[0].Merged != c.want {
+				t.Errorf("%q and %q (%s): merged %v", c.a, c.b, c.way, got[0].Merged)
+			}
 		}
 	}
 }
