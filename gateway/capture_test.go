@@ -225,7 +225,7 @@ func TestTurnsAtHandAreNotPutIn(t *testing.T) {
 	} {
 		a := h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[`+messages+`]}`, "Ownkey-Memory", "recall", "Ownkey-Session", "the-same")
 		got, reason := a.header.Get("Ownkey-Memory"), a.header.Get("Ownkey-Memory-Reason")
-		if got != want || (want == "hit") != strings.Contains(h.sentBody(), "<memory-") || (want == "empty") != (reason == "present") {
+		if got != want || (want == "hit") != strings.Contains(h.sentBody(), "<memory-") || (want == "empty") != (reason == "already-in-request") {
 			t.Errorf("%s: %s %s, sent %s", messages, got, reason, h.sentBody())
 		}
 	}
@@ -233,7 +233,7 @@ func TestTurnsAtHandAreNotPutIn(t *testing.T) {
 		"/v1/messages":  `{"model":"m","max_tokens":9,"system":[{"type":"text","text":"Ada keeps bees on the roof."}],"messages":[` + question + `]}`,
 		"/v1/responses": `{"model":"m","instructions":"Ada keeps bees on the roof.","input":[` + question + `]}`,
 	} {
-		if a := h.do("POST", path, body, "Ownkey-Memory", "recall"); a.header.Get("Ownkey-Memory-Reason") != "present" {
+		if a := h.do("POST", path, body, "Ownkey-Memory", "recall"); a.header.Get("Ownkey-Memory-Reason") != "already-in-request" {
 			t.Errorf("%s: %v", path, a.header)
 		}
 	}

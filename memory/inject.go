@@ -54,10 +54,10 @@ type Reason string
 
 // The reasons.
 const (
-	ReasonNoMatch        Reason = "no-match"        // nothing has a word of what is asked
-	ReasonBelowThreshold Reason = "below-threshold" // what has some is too little
-	ReasonBudget         Reason = "budget"          // the best has no room in the block
-	ReasonPresent        Reason = "present"         // the request says it already
+	ReasonNoMatch        Reason = "no-match"           // nothing has a word of what is asked
+	ReasonBelowThreshold Reason = "below-threshold"    // what has some is too little
+	ReasonBudget         Reason = "budget"             // the best has no room in the block
+	ReasonInRequest      Reason = "already-in-request" // the request says it already
 )
 
 // floor is the least share of its bucket's best score that a hit may have: what
@@ -179,7 +179,7 @@ func reasonOf(found *Found, full bool) Reason {
 	case full || len(found.Pinned) > 0:
 		return ReasonBudget
 	case found.Present:
-		return ReasonPresent
+		return ReasonInRequest
 	case len(found.Hits) > 0:
 		return ReasonBelowThreshold
 	}

@@ -135,7 +135,7 @@ func TestTurnsAtHandAreNotRecalled(t *testing.T) {
 	if got.Billable {
 		t.Error("the same question a moment ago, and billed again")
 	}
-	if got := b.recallWith(Recall{TopK: 8, MaxTokens: 800, Said: requestOf(append(turns, "Ada keeps bees on roof 18. Ada keeps bees on roof 19.")...)}); len(got.IDs) != 0 || got.Reason != ReasonPresent {
+	if got := b.recallWith(Recall{TopK: 8, MaxTokens: 800, Said: requestOf(append(turns, "Ada keeps bees on roof 18. Ada keeps bees on roof 19.")...)}); len(got.IDs) != 0 || got.Reason != ReasonInRequest {
 		t.Errorf("all was said: %v", got)
 	}
 	if got := b.recallWith(Recall{TopK: 8, MaxTokens: 800}); len(got.IDs) != 8 {
