@@ -1,6 +1,9 @@
 package main
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // bounds are what the share of evidence in a block may not fall below, and that of
 // foreign questions with a block not rise above, in percent.
@@ -44,6 +47,29 @@ func TestRecallHoldsInForms(t *testing.T) {
 		}
 		bounds{88, 14}.hold(t, f.name, got[""])
 	}
+}
+
+// TestRecallHoldsWithTypingErrors: a letter is missing in the middle of the longest word.
+func TestRecallHoldsWithTypingErrors(t *testing.T) {
+	s := directQuestions()
+	got, err := measureSet(t.Context(), &s, startKeeper, &form{write: mistyped})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bounds{80, 10}.hold(t, "typing errors", got[""])
+}
+
+func mistyped(question string) string {
+	words := strings.Fields(question)
+	longest := 0
+	for i, w := range words {
+		if len(w) > len(words[longest]) {
+			longest = i
+		}
+	}
+	w := words[longest]
+	words[longest] = w[:len(w)/2] + w[len(w)/2+1:]
+	return strings.Join(words, " ")
 }
 
 func (b bounds) hold(t *testing.T, name string, got *brought) {

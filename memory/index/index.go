@@ -82,7 +82,8 @@ var Default = Weights{
 type Index struct {
 	weights *Weights
 	terms   map[string]uint32
-	lists   []list // by term
+	spelled map[rune][]spelled // terms by their first letter, if their spelling may be wrong
+	lists   []list             // by term
 	docs    []doc
 	parts   []part            // of documents, those of one behind each other
 	texts   book              // passages
@@ -140,7 +141,7 @@ const none = -1
 
 // New makes an empty index. It reads w at each search.
 func New(w *Weights) *Index {
-	return &Index{weights: w, plain: none, terms: map[string]uint32{}, talk: map[string]uint32{}, speaker: map[string]uint32{}, isName: map[uint32]bool{}}
+	return &Index{weights: w, plain: none, terms: map[string]uint32{}, talk: map[string]uint32{}, speaker: map[string]uint32{}, isName: map[uint32]bool{}, spelled: map[rune][]spelled{}}
 }
 
 // Fill calls add, which adds many documents: that is faster than one by one.
@@ -258,7 +259,9 @@ func (x *Index) term(word string) uint32 {
 	t, ok := x.terms[word]
 	if !ok {
 		t = uint32(len(x.lists)) //nolint:gosec // fewer than documents have words
-		x.terms[strings.Clone(word)] = t
+		word = strings.Clone(word)
+		x.terms[word] = t
+		x.spell(word, t)
 		x.bytes += Allocated(len(word)) + wordSlot
 		x.lists = append(x.lists, list{})
 	}

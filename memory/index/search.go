@@ -50,6 +50,7 @@ type search struct {
 	unknown float32 // what those weigh that stand nowhere
 	content float32 // how many words the question has, without names
 	strange float32 // how many of them stand nowhere
+	spelled int     // words that were looked for by their spelling
 	told    bool
 	present bool
 	top     []float32 // scores of the best passages, best first
@@ -119,7 +120,7 @@ const maxQuestionBytes = 4 << 10
 
 // begin looks the question's words up.
 func (s *search) begin(x *Index, q *Query) {
-	s.weights, s.total, s.unknown, s.content, s.strange = x.weights, 0, 0, 0, 0
+	s.weights, s.total, s.unknown, s.content, s.strange, s.spelled = x.weights, 0, 0, 0, 0, 0
 	s.told, s.present = q.Told, q.Present
 	s.asked = s.asked[:0]
 	clear(s.places)
@@ -156,6 +157,17 @@ func (s *search) ask(x *Index, text string, weight float32) {
 			share = s.weights.Light
 		}
 		if !ok || len(x.lists[t].parts) == 0 {
+			if ok = false; share == 1 && s.spelled < maxNearWords && terms.Spelled(w) {
+				s.spelled++
+				if t, ok = x.near(w); ok && weight == 1 { // it may be another word
+					s.unknown += doubt * rare
+					s.strange += doubt
+					share = 1 - doubt
+					s.content += doubt
+				}
+			}
+		}
+		if !ok {
 			if weight == 1 && share == 1 { // what is said around a question may be about anything, and so may light words
 				s.unknown += rare
 				s.content++
