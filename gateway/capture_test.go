@@ -13,7 +13,18 @@ import (
 // kept lists what a bucket holds, oldest first, as role and content.
 func (h *house) kept(bucket string) (all []string) {
 	h.t.Helper()
-	a := h.do("GET", "/v1/buckets/"+bucket+"/memories?limit=100", "")
+	return h.listed("/v1/buckets/" + bucket + "/memories?limit=100")
+}
+
+// keptWithContext lists also what states nothing.
+func (h *house) keptWithContext(bucket string) (all []string) {
+	h.t.Helper()
+	return h.listed("/v1/buckets/" + bucket + "/memories?limit=100&context=true")
+}
+
+func (h *house) listed(path string) (all []string) {
+	h.t.Helper()
+	a := h.do("GET", path, "")
 	var out struct {
 		Memories []struct {
 			Role    string `json:"role"`

@@ -248,7 +248,9 @@ func (r *request) remember() error {
 		m.session = memory.Session(m.conversation.SessionName(), m.conversation.Opening())
 	}
 	if m.capture {
-		m.turn = memory.TurnOf(&m.conversation)
+		m.turn, m.capture = memory.TurnOf(&m.conversation)
+	}
+	if m.capture {
 		m.turn.Caller, m.turn.Bucket, m.turn.Session, m.turn.At = r.asker(), m.buckets[0], m.session, r.record.Start
 		m.listening = r.caller.Tenant.Memory.CaptureAssistant
 	}

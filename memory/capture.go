@@ -10,6 +10,7 @@ import (
 
 	"github.com/ownkey/ownkey/internal/crash"
 	"github.com/ownkey/ownkey/memory/transcript"
+	"github.com/ownkey/ownkey/memory/worth"
 	"github.com/ownkey/ownkey/wire"
 )
 
@@ -49,14 +50,28 @@ func Session(name, opening wire.Text) string {
 	return "c" + hex.EncodeToString(sum[:8])
 }
 
+// maxPrompt is how much of a system prompt is looked through, in bytes.
+const maxPrompt = 64 << 10
+
 // TurnOf makes a turn of a conversation whose last word is the user's; of any
-// other it keeps no word of the user: it was kept when it came.
-func TurnOf(c *wire.Conversation) Turn {
-	t := Turn{Origin: sha256.Sum256(c.Prefix().Reveal())}
-	if c.UserTurn() {
-		t.User = t.copied(c.Question())
+// other it keeps no word of the user: it was kept when it came. ok is false for a call
+// that a client makes for itself, as for a title: nothing of it is kept.
+func TurnOf(c *wire.Conversation) (t Turn, ok bool) {
+	for prompt := range c.Prompts(maxPrompt) {
+		if worth.HelpersPrompt(string(prompt.Reveal())) {
+			return t, false
+		}
 	}
-	return t
+	said := worth.Words(string(c.Question().Reveal()))
+	if worth.HelpersTurn(said) || worth.HelpersTurn(string(c.Opening().Reveal())) {
+		return t, false
+	}
+	t.Origin = sha256.Sum256(c.Prefix().Reveal())
+	if c.UserTurn() {
+		b := []byte(said)
+		t.User = t.copied(wire.NewText(&b))
+	}
+	return t, true
 }
 
 // Answered adds what the assistant has said, unless it is not all there.
@@ -155,8 +170,15 @@ func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
 		if strings.TrimSpace(text) == "" {
 			continue
 		}
+		kind := worth.Statement
+		if said.role == "user" {
+			kind = worth.Of(text)
+		}
+		if kind == worth.Client {
+			continue
+		}
 		origin := sha256.Sum256(append(t.Origin[:], byte(i)))
-		m := Memory{Content: withoutSecrets(text), Role: said.role, Session: t.Session, ObservedAt: t.At, origin: origin[:]}
+		m := Memory{Content: withoutSecrets(text), Role: said.role, Session: t.Session, ObservedAt: t.At, Context: kind != worth.Statement, origin: origin[:]}
 		if m.check("", t.At) != nil { // a text can be too long without its secrets: it must not cost the batch
 			k.counts.CaptureRefused.Add(1)
 			continue

@@ -38,6 +38,9 @@ func (k *Keeper) Update(ctx context.Context, who *Caller, bucket, id string, c *
 	if err != nil {
 		return Memory{}, err
 	}
+	if old.Context {
+		return Memory{}, &InvalidError{"id", "must be a memory: this is a turn that states nothing, kept beside others, which can be deleted and not changed"}
+	}
 	m, now := old, time.Now().UTC()
 	c.applyTo(&m)
 	if err := m.check("", now); err != nil {

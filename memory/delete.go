@@ -24,6 +24,8 @@ type doomed struct {
 	id    string
 	bytes int64     // of its content
 	at    time.Time // from when on it does not count
+	// context was no memory on the bill.
+	context bool
 }
 
 // deletion is a deletion of many memories: those of a bucket up to a certain one
@@ -182,7 +184,7 @@ func (k *Keeper) DeleteAll(ctx context.Context, who *Caller, bucket string, f *F
 			defer k.searching.Unlock()
 		}
 		var n int64
-		err := k.o.Read.QueryRowContext(ctx, "SELECT count(*) FROM memories m JOIN buckets b ON b.id = m.bucket_id WHERE m.tenant = ? AND b.tenant = m.tenant AND b.name = ?"+condition,
+		err := k.o.Read.QueryRowContext(ctx, "SELECT count(*) FROM memories m JOIN buckets b ON b.id = m.bucket_id WHERE m.tenant = ? AND b.tenant = m.tenant AND b.name = ? AND m.context = 0"+condition,
 			append([]any{who.Tenant, bucket}, args...)...).Scan(&n)
 		return n, unavailable(err)
 	}
@@ -351,7 +353,7 @@ func (k *Keeper) deleteSlice(ctx context.Context, d *deletion, seqs []int64) (in
 		return 0, err
 	}
 	k.apply(b, func(r *resident) { r.remove(all) })
-	return int64(len(all)), nil
+	return int64(len(all) - contextsOf(all)), nil
 }
 
 // concludeDeletion ends a deletion of which nothing is left to do.
@@ -387,7 +389,7 @@ func (k *Keeper) concludeDeletion(ctx context.Context, d *deletion) error {
 
 // choose lists the memories that are about to be deleted.
 func choose(ctx context.Context, tx *sql.Tx, at time.Time, where string, args ...any) (all []doomed, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT m.seq, m.id, length(CAST(m.content AS BLOB)), m.expires_at FROM memories m WHERE "+where, args...)
+	rows, err := tx.QueryContext(ctx, "SELECT m.seq, m.id, length(CAST(m.content AS BLOB)), m.expires_at, m.context FROM memories m WHERE "+where, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -395,7 +397,7 @@ func choose(ctx context.Context, tx *sql.Tx, at time.Time, where string, args ..
 	for rows.Next() {
 		d := doomed{at: at}
 		var expires int64
-		if err := rows.Scan(&d.seq, &d.id, &d.bytes, &expires); err != nil {
+		if err := rows.Scan(&d.seq, &d.id, &d.bytes, &expires, &d.context); err != nil {
 			return nil, err
 		}
 		if e := timeOf(expires); expires != 0 && e.Before(at) {
@@ -404,6 +406,16 @@ func choose(ctx context.Context, tx *sql.Tx, at time.Time, where string, args ..
 		all = append(all, d)
 	}
 	return all, rows.Err()
+}
+
+// contextsOf counts those that are no memories on the bill.
+func contextsOf(all []doomed) (n int) {
+	for i := range all {
+		if all[i].context {
+			n++
+		}
+	}
+	return n
 }
 
 // drop deletes rows, and by their foreign keys all that belongs to them.
@@ -426,6 +438,9 @@ func drop(ctx context.Context, tx *sql.Tx, all []doomed) error {
 func addDeletions(ctx context.Context, tx *sql.Tx, who *Caller, bucketID string, now time.Time, all []doomed) error {
 	var n, bytes int64
 	for _, d := range all {
+		if d.context {
+			continue
+		}
 		if d.at.Before(now.Add(-time.Minute)) {
 			if err := addEvent(ctx, tx, who, bucketID, d.at, Deleted, 1, d.bytes); err != nil {
 				return err

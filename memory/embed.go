@@ -196,7 +196,7 @@ func (k *Keeper) wantVectorsOf(ctx context.Context, tenant, bucket, model string
 			seqs = append(seqs, seq)
 			return err
 		}, `SELECT m.seq FROM memories m INDEXED BY memories_by_bucket LEFT JOIN vectors v ON v.seq = m.seq AND v.model = ?
-			WHERE m.bucket_id = ? AND m.seq > ? AND v.seq IS NULL ORDER BY m.seq LIMIT ?`, model, id, after, wantedAtOnce)
+			WHERE m.bucket_id = ? AND m.seq > ? AND m.context = 0 AND v.seq IS NULL ORDER BY m.seq LIMIT ?`, model, id, after, wantedAtOnce)
 		if err != nil || len(seqs) == 0 {
 			return unavailable(err)
 		}

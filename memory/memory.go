@@ -12,15 +12,18 @@ import (
 
 // Memory is a text that a tenant wants remembered. Zero times are none.
 type Memory struct {
-	ID         string
-	Bucket     string // its name
-	Content    string
-	Role       string // who said it: user, assistant, tool, or empty for a plain memory
-	Speaker    string // name of who said it
-	Session    string // the conversation that it is a turn of
-	Facts      []string
-	Metadata   json.RawMessage // a JSON object, or nil
-	Pinned     bool            // recalled always
+	ID       string
+	Bucket   string // its name
+	Content  string
+	Role     string // who said it: user, assistant, tool, or empty for a plain memory
+	Speaker  string // name of who said it
+	Session  string // the conversation that it is a turn of
+	Facts    []string
+	Metadata json.RawMessage // a JSON object, or nil
+	Pinned   bool            // recalled always
+	// Context: a turn that states nothing. It helps to find the turns beside it, and is
+	// itself not recalled, listed, counted or changed.
+	Context    bool
 	CreatedAt  time.Time
 	ObservedAt time.Time // when it was said; CreatedAt if unknown
 	ValidFrom  time.Time

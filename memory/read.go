@@ -16,8 +16,8 @@ const maxBucketPage = 1000
 
 // selectBuckets reads buckets. Memories that have expired count no more; what
 // has expired in another bucket is not looked at.
-const selectBuckets = `SELECT b.id, b.name, b.description, b.created_at, b.memories -
-	(SELECT count(*) FROM memories m INDEXED BY memories_by_bucket_expiry WHERE m.bucket_id = b.id AND m.expires_at > 0 AND m.expires_at <= ?) FROM buckets b`
+const selectBuckets = `SELECT b.id, b.name, b.description, b.created_at, b.memories - b.contexts -
+	(SELECT count(*) FROM memories m INDEXED BY memories_by_bucket_expiry WHERE m.bucket_id = b.id AND m.expires_at > 0 AND m.expires_at <= ? AND m.context = 0) FROM buckets b`
 
 func scanBucket(rows *sql.Rows) (b Bucket, err error) {
 	var created int64
@@ -73,7 +73,7 @@ type Holdings struct {
 
 // Holdings gives what a tenant has stored, exactly.
 func (k *Keeper) Holdings(ctx context.Context, tenant string) (h Holdings, err error) {
-	err = k.o.Read.QueryRowContext(ctx, "SELECT buckets, memories, bytes FROM holdings WHERE tenant = ?", tenant).Scan(&h.Buckets, &h.Memories, &h.Bytes)
+	err = k.o.Read.QueryRowContext(ctx, "SELECT buckets, memories - contexts, bytes - context_bytes FROM holdings WHERE tenant = ?", tenant).Scan(&h.Buckets, &h.Memories, &h.Bytes)
 	if err == sql.ErrNoRows {
 		err = nil
 	}
@@ -120,11 +120,20 @@ func (k *Keeper) List(ctx context.Context, tenant, bucket string, limit, offset 
 
 // pageSeqs finds a page by an index alone: what is passed over is not read.
 const pageSeqs = `SELECT m.seq FROM memories m INDEXED BY memories_by_bucket
-	WHERE m.bucket_id = ? AND (m.expires_at = 0 OR m.expires_at > ?) ORDER BY m.seq DESC LIMIT ? OFFSET ?`
+	WHERE m.bucket_id = ? AND m.context <= ? AND (m.expires_at = 0 OR m.expires_at > ?) ORDER BY m.seq DESC LIMIT ? OFFSET ?`
 
 // Page is List that asks for room before it reads the texts of the page, of so many
 // bytes.
 func (k *Keeper) Page(ctx context.Context, tenant, bucket string, limit, offset int, room func(texts int64) error) (page []Memory, total int64, err error) {
+	return k.page(ctx, tenant, bucket, false, limit, offset, room)
+}
+
+// PageWithContext is Page with the turns that are kept as context; total is that of all.
+func (k *Keeper) PageWithContext(ctx context.Context, tenant, bucket string, limit, offset int, room func(texts int64) error) (page []Memory, total int64, err error) {
+	return k.page(ctx, tenant, bucket, true, limit, offset, room)
+}
+
+func (k *Keeper) page(ctx context.Context, tenant, bucket string, contexts bool, limit, offset int, room func(texts int64) error) (page []Memory, total int64, err error) {
 	bucketID, err := k.bucketID(ctx, tenant, bucket)
 	if errors.Is(err, ErrNotFound) && bucket == DefaultBucket {
 		return nil, 0, nil // it exists, as far as anybody can see
@@ -140,13 +149,20 @@ func (k *Keeper) Page(ctx context.Context, tenant, bucket string, limit, offset 
 	}, selectBuckets+" WHERE b.id = ?", now, bucketID); err != nil {
 		return nil, 0, unavailable(err)
 	}
+	if contexts {
+		var more int64
+		if err := k.o.Read.QueryRowContext(ctx, "SELECT contexts FROM buckets WHERE id = ?", bucketID).Scan(&more); err != nil {
+			return nil, 0, unavailable(err)
+		}
+		total += more
+	}
 	var seqs []any
 	if err := each(ctx, k.o.Read, func(rows *sql.Rows) error {
 		var seq int64
 		err := rows.Scan(&seq)
 		seqs = append(seqs, seq)
 		return err
-	}, pageSeqs, bucketID, now, limit, offset); err != nil {
+	}, pageSeqs, bucketID, contexts, now, limit, offset); err != nil {
 		return nil, 0, unavailable(err)
 	}
 	if len(seqs) == 0 {
@@ -191,7 +207,7 @@ func (k *Keeper) Export(ctx context.Context, tenant, bucket string) (*Export, er
 
 // Next gives the next page, in the order of arrival; io.EOF after the last.
 func (e *Export) Next(ctx context.Context) ([]Memory, error) {
-	page, err := e.keeper.query(ctx, e.tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND m.seq > ? AND m.seq <= ? ORDER BY m.seq LIMIT ?",
+	page, err := e.keeper.query(ctx, e.tenant, " WHERE m.tenant = ? AND m.bucket_id = ? AND m.seq > ? AND m.seq <= ? AND m.context = 0 ORDER BY m.seq LIMIT ?",
 		e.tenant, e.bucketID, e.after, e.last, exportPage)
 	if err != nil {
 		return nil, err

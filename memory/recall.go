@@ -236,7 +236,7 @@ func (r *resident) search(q *Question, bucket string, vector []float32, found *F
 // admits reports whether a memory may be found.
 func (r *resident) admits(doc int, q *Question, now time.Time) bool {
 	it := &r.items[doc]
-	return !it.gone && it.live(now) && (it.valid(q.AsOf, now) || q.Closed && q.AsOf.IsZero() && it.closed(now))
+	return !it.gone && !it.Context && it.live(now) && (it.valid(q.AsOf, now) || q.Closed && q.AsOf.IsZero() && it.closed(now))
 }
 
 // candidate is a memory of one bucket that may be a hit.

@@ -207,7 +207,7 @@ func TestListsReadNoOtherTenantsExpired(t *testing.T) {
 // TestPagesAreFoundByTheIndex: of the memories before a page nothing is read but
 // their places in an index.
 func TestPagesAreFoundByTheIndex(t *testing.T) {
-	if plan := newBed(t).plan(pageSeqs, "b", 1, 1, 1); plan != "SEARCH m USING COVERING INDEX memories_by_bucket (bucket_id=?)" {
+	if plan := newBed(t).plan(pageSeqs, "b", 0, 1, 1, 1); plan != "SEARCH m USING COVERING INDEX memories_by_bucket (bucket_id=?)" {
 		t.Error(plan)
 	}
 }

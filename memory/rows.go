@@ -8,7 +8,7 @@ import (
 
 // selectMemories reads whole memories, with the name of their bucket.
 const selectMemories = `SELECT m.seq, m.tenant, m.id, m.bucket_id, b.name, m.content, m.hash, m.role, m.speaker, m.session, m.facts, m.metadata,
-	m.pinned, m.created_at, m.observed_at, m.valid_from, m.valid_to, m.expires_at, m.supersedes, m.superseded_by, m.version
+	m.pinned, m.created_at, m.observed_at, m.valid_from, m.valid_to, m.expires_at, m.supersedes, m.superseded_by, m.version, m.context
 	FROM memories m JOIN buckets b ON b.id = m.bucket_id AND b.tenant = m.tenant`
 
 // errForeign is a row of another tenant. No statement asks for one: seeing it
@@ -39,7 +39,7 @@ func scanMemory(rows *sql.Rows, m *Memory) error {
 	var facts, metadata string
 	var created, observed, from, to, expires int64
 	err := rows.Scan(&m.seq, &m.tenant, &m.ID, &m.bucketID, &m.Bucket, &m.Content, &m.hash, &m.Role, &m.Speaker, &m.Session, &facts, &metadata,
-		&m.Pinned, &created, &observed, &from, &to, &expires, &m.Supersedes, &m.SupersededBy, &m.Version)
+		&m.Pinned, &created, &observed, &from, &to, &expires, &m.Supersedes, &m.SupersededBy, &m.Version, &m.Context)
 	if err != nil {
 		return err
 	}

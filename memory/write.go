@@ -129,6 +129,9 @@ func (k *Keeper) identify(tenant string, m *Memory) {
 		defer k.computing.Unlock()
 	}
 	m.hash, m.shape = hashOf(m.Content), shapeOf(m.Content)
+	if m.Context { // no memory is a copy of it
+		m.hash, m.shape = hashOf("\x00"+m.Content), hashOf("\x00")
+	}
 }
 
 // storing is one call of Store.
@@ -142,7 +145,8 @@ type storing struct {
 	aliveArgs []any
 	results   []Result
 	added     []*Memory
-	bytes     int64
+	billed    int64 // of what was added; context is not
+	bytes     int64 // likewise
 	replayed  bool
 	near      [][]near // by place in the call: what a memory may be merged into
 	bag       struct { // of the memory that is compared
@@ -169,8 +173,8 @@ func (s *storing) run(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	if len(s.added) > 0 {
-		if err := addEvent(ctx, tx, s.who, s.bucketID, s.now, Stored, int64(len(s.added)), s.bytes); err != nil {
+	if s.billed > 0 {
+		if err := addEvent(ctx, tx, s.who, s.bucketID, s.now, Stored, s.billed, s.bytes); err != nil {
 			return err
 		}
 	}
@@ -218,11 +222,14 @@ func (s *storing) one(ctx context.Context, tx *sql.Tx, at int) error {
 	if err := s.insert(ctx, tx, m); err != nil {
 		return err
 	}
-	if err := s.k.addJobs(ctx, tx, m, s.who.Token); err != nil {
-		return err
+	if !m.Context {
+		if err := s.k.addJobs(ctx, tx, m, s.who.Token); err != nil {
+			return err
+		}
+		s.billed++
+		s.bytes += int64(len(m.Content))
 	}
 	s.added = append(s.added, m)
-	s.bytes += int64(len(m.Content))
 	s.results = append(s.results, Result{ID: m.ID, Bucket: s.w.Bucket, Tokens: Tokens(m.Content)})
 	return nil
 }
@@ -253,13 +260,13 @@ func (s *storing) insert(ctx context.Context, tx *sql.Tx, m *Memory) error {
 	}
 	if s.insertion == nil {
 		if s.insertion, err = tx.PrepareContext(ctx, `INSERT INTO memories (tenant, id, bucket_id, content, hash, shape, origin, role, speaker, session, facts, metadata,
-			pinned, created_at, observed_at, valid_from, valid_to, expires_at, supersedes, superseded_by, version)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?)`); err != nil {
+			pinned, created_at, observed_at, valid_from, valid_to, expires_at, supersedes, superseded_by, version, context)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', ?, ?)`); err != nil {
 			return err
 		}
 	}
 	r, err := s.insertion.ExecContext(ctx, m.tenant, m.ID, m.bucketID, m.Content, m.hash, m.shape, m.origin, m.Role, m.Speaker, m.Session, facts, string(m.Metadata),
-		m.Pinned, micros(m.CreatedAt), micros(m.ObservedAt), micros(m.ValidFrom), micros(m.ValidTo), micros(m.ExpiresAt), m.Supersedes, m.Version)
+		m.Pinned, micros(m.CreatedAt), micros(m.ObservedAt), micros(m.ValidFrom), micros(m.ValidTo), micros(m.ExpiresAt), m.Supersedes, m.Version, m.Context)
 	if err != nil {
 		return err
 	}

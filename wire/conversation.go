@@ -23,6 +23,7 @@ type Conversation struct {
 	list     span // messages or input
 	cache    span // the body's own cache_control, of messages
 	system   span // the prompt that stands beside the messages
+	told     span // the one that stands first among them
 	cacheKey span // what may name the conversation, each a string; likewise
 	talk     span
 	previous span
@@ -160,6 +161,10 @@ func (c *Conversation) readMessages() error {
 		}
 		c.last = m
 		switch m.role {
+		case roleOther:
+			if c.told.empty() {
+				c.told = m.content
+			}
 		case roleUser:
 			c.user, c.toolLast = m, false
 			c.ask(&m)

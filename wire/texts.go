@@ -45,6 +45,18 @@ func (c *Conversation) Texts(most int) iter.Seq[Text] {
 	}
 }
 
+// Prompts gives the parts of the system prompt, as Texts gives texts.
+func (c *Conversation) Prompts(most int) iter.Seq[Text] {
+	return func(yield func(Text) bool) {
+		left := most
+		for _, at := range []span{c.system, c.told} {
+			if !at.empty() && !c.strings(at, &left, yield) {
+				return
+			}
+		}
+	}
+}
+
 // messages gives where the last messages stand.
 func (c *Conversation) messages() []span {
 	n, ring := 0, make([]span, 0, 64)

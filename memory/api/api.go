@@ -265,7 +265,7 @@ func (a *API) route(c *call) (entry, bool) {
 		"POST buckets":                      {a.createBucket, uses, nil},
 		"DELETE buckets/B":                  {a.deleteBucket, writes, nil},
 		"POST buckets/B/memories":           {a.store, writes, nil},
-		"GET buckets/B/memories":            {a.list, reads, []string{"limit", "offset"}},
+		"GET buckets/B/memories":            {a.list, reads, []string{"context", "limit", "offset"}},
 		"DELETE buckets/B/memories":         {a.clear, writes, []string{"session", "speaker", "role", "before", "after", "metadata.", "dry_run"}},
 		"GET buckets/B/memories/M":          {a.get, reads, nil},
 		"PATCH buckets/B/memories/M":        {a.update, reads | writes, nil}, // it answers with the memory

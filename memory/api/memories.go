@@ -118,6 +118,7 @@ type view struct {
 	Facts        []string        `json:"facts,omitempty"`
 	Metadata     json.RawMessage `json:"metadata,omitempty"`
 	Pinned       bool            `json:"pinned,omitempty"`
+	Context      bool            `json:"context,omitempty"`
 	ObservedAt   time.Time       `json:"observed_at"`
 	ValidFrom    *time.Time      `json:"valid_from,omitempty"`
 	ValidTo      *time.Time      `json:"valid_to,omitempty"`
@@ -130,7 +131,7 @@ type view struct {
 func viewMemory(m *memory.Memory) view {
 	return view{
 		ID: m.ID, Content: m.Content, BucketName: m.Bucket, CreatedAt: m.CreatedAt, TokenCount: memory.Tokens(m.Content),
-		Role: m.Role, Speaker: m.Speaker, Session: m.Session, Facts: m.Facts, Metadata: m.Metadata, Pinned: m.Pinned, ObservedAt: m.ObservedAt,
+		Role: m.Role, Speaker: m.Speaker, Session: m.Session, Facts: m.Facts, Metadata: m.Metadata, Pinned: m.Pinned, Context: m.Context, ObservedAt: m.ObservedAt,
 		ValidFrom: at(m.ValidFrom), ValidTo: at(m.ValidTo), ExpiresAt: at(m.ExpiresAt), Supersedes: m.Supersedes, SupersededBy: m.SupersededBy, Version: m.Version,
 	}
 }
@@ -154,7 +155,15 @@ func (a *API) list(ctx context.Context, c *call) (Answer, error) {
 	}
 	release := func() {}
 	defer func() { release() }()
-	page, total, err := a.keeper.Page(ctx, c.Caller.Tenant, c.bucket(), limit, offset, func(texts int64) (err error) {
+	which := a.keeper.Page
+	switch c.query.Get("context") {
+	case "", "false":
+	case "true":
+		which = a.keeper.PageWithContext
+	default:
+		return Answer{}, &memory.InvalidError{Field: "context", Reason: "must be true or false"}
+	}
+	page, total, err := which(ctx, c.Caller.Tenant, c.bucket(), limit, offset, func(texts int64) (err error) {
 		release, err = c.room(texts)
 		return err
 	})
