@@ -101,17 +101,24 @@ func TestVectorsAreMadeInTheEnd(t *testing.T) {
 	m := &model{refuse: []error{&AskError{Status: 429, RetryAfter: 20 * time.Millisecond}, &AskError{Status: 500, RetryAfter: 20 * time.Millisecond}}}
 	b.Start(m)
 	b.choose("acme", Settings{Embeddings: "small"})
-	b.store("acme", "default", "cats are nice", "dogs are nice")
-	b.eventually("vectors after two refusals", func() bool { return b.vectors("small") == 2 })
+	texts := []string{"cats are nice"}
+	for i := range 2 * fewestVectors { // of what is usual with a model, a few vectors say nothing
+		texts = append(texts, fmt.Sprint("dogs are nice, says number ", i))
+	}
+	b.store("acme", "default", texts...)
+	b.eventually("vectors after two refusals", func() bool { return b.vectors("small") == len(texts) })
 	if got := b.find("acme", "default", "my feline"); len(got) != 1 || got[0] != "cats are nice" {
 		t.Errorf("by meaning: %q", got)
+	}
+	if got := b.recall("acme", "my feline"); !strings.Contains(string(got.Block), "cats are nice") || strings.Contains(string(got.Block), "dogs") {
+		t.Errorf("by meaning, into a call: %s", got.Block)
 	}
 	// Another model: all are made anew, also those of a keeper that was not there.
 	b.choose("acme", Settings{Embeddings: "large"})
 	if err := b.sweep(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	b.eventually("vectors of the other model", func() bool { return b.vectors("large") == 2 && b.vectors("small") == 0 })
+	b.eventually("vectors of the other model", func() bool { return b.vectors("large") == len(texts) && b.vectors("small") == 0 })
 	if got := b.find("acme", "default", "my feline"); len(got) != 1 {
 		t.Errorf("by meaning: %q", got)
 	}

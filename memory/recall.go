@@ -296,11 +296,12 @@ func (r *resident) candidates(q *Question, vector []float32, now time.Time, to *
 		return before
 	}
 	cosines := r.vectors.cosines(vector)
+	meaning := r.vectors.standardized(cosines)
 	var all []candidate
 	for _, one := range asked.Questions(q.Text, q.Own, q.Before) {
 		found := r.index.Search(&index.Query{Question: one, K: q.K, Allow: func(doc int) bool {
 			return r.admits(doc, q, now) && (!to.again || !to.said.has(r.items[doc].Content))
-		}, Cosines: cosines})
+		}, Meaning: meaning})
 		for i := range found.Hits {
 			if h := &found.Hits[i]; q.AsOf.IsZero() && r.items[h.Doc].closed(now) {
 				h.Score *= over
@@ -332,8 +333,6 @@ func united(all []candidate, found *index.Found, present bool, cosines []float32
 		c := candidate{doc: h.Doc, passage: h.Passage, score: h.Score, parts: h.Parts, relevance: known * near, worth: known >= leastRelevance && near >= floor, present: present}
 		if cosines != nil {
 			c.cosine = cosines[h.Doc]
-			c.relevance = max(c.relevance, c.cosine)
-			c.worth = near >= floor && max(known, cosines[found.Hits[0].Doc]) >= leastRelevance
 		}
 		at := slices.IndexFunc(all[:before], func(other candidate) bool { return other.doc == c.doc })
 		switch {

@@ -90,6 +90,32 @@ func (v *vectors) cosines(question []float32) []float32 {
 	return all
 }
 
+// fewestVectors is how many vectors say what is usual for a model.
+const fewestVectors = 8
+
+// standardized gives by how many deviations each cosine is beyond the mean, 0 for what
+// has no vector; nil if there are too few to say.
+func (v *vectors) standardized(cosines []float32) []float32 {
+	n, sum, squares := 0.0, 0.0, 0.0
+	for i, c := range cosines {
+		if v.of[i] != nil {
+			n, sum, squares = n+1, sum+float64(c), squares+float64(c)*float64(c)
+		}
+	}
+	if n < fewestVectors {
+		return nil
+	}
+	mean := sum / n
+	deviation := math.Sqrt(max(squares/n-mean*mean, 1e-6))
+	all := make([]float32, len(cosines))
+	for i, c := range cosines {
+		if v.of[i] != nil {
+			all[i] = float32((float64(c) - mean) / deviation)
+		}
+	}
+	return all
+}
+
 // dot multiplies vectors of the same length, in four sums that the processor
 // can work on at once.
 func dot(a, b []float32) float32 {

@@ -62,8 +62,8 @@ type Weights struct {
 	Told                float32 // the same, if the question asks what it has said
 	Recent              float32 // of the place of a memory's day among all days
 	Present             float32 // the same, if the question asks for what is so now
-	Meaning             float32 // of the cosine with the question's vector
-	MeaningNear         float32 // share of the cosine of the turns next to a turn
+	Meaning             float32 // of the deviations of the cosine with the question's vector
+	MeaningNear         float32 // share of those of the turns next to a turn
 	MeaningFar          float32 // likewise two away
 }
 
@@ -74,7 +74,7 @@ var Default = Weights{
 	K1: .15, B: .4, Name: .3, Light: .5, Cover: .1,
 	Person: Near{.1, .4, .3, .3, .7}, User: Near{.05, .05, .5, .25, .05}, Reply: Near{.125, .05, .1, .05, .05}, Plain: Near{.1, .2, .25, .05, .7},
 	Session: 1.2, SessionK1: .6, SessionB: 1.5, Speaker: 2.5, Assistant: .4, Told: .64, Recent: .00625, Present: .05,
-	Meaning: 2, MeaningNear: .5, MeaningFar: .25,
+	Meaning: 1.2, MeaningNear: .5, MeaningFar: .25,
 }
 
 // Index holds documents by small numbers. It is not safe for concurrent use,

@@ -65,7 +65,7 @@ func TestWhatAddsToAScore(t *testing.T) {
 
 func TestMeaningIsAdded(t *testing.T) {
 	x := build(Document{Text: "felines"}, Document{Text: "cats and more"}, Document{Text: "dogs"})
-	found := x.Search(&Query{Question: asked.Question{Parts: []asked.Part{{Text: "cats", Weight: 1}}}, K: 10, Allow: func(int) bool { return true }, Cosines: []float32{.9, .8, -.5}})
+	found := x.Search(&Query{Question: asked.Question{Parts: []asked.Part{{Text: "cats", Weight: 1}}}, K: 10, Allow: func(int) bool { return true }, Meaning: []float32{.9, .8, -.5}})
 	if len(found.Hits) != 2 || found.Hits[0].Doc != 1 || found.Hits[1].Doc != 0 || found.Hits[1].Parts.Meaning != .9*Default.Meaning {
 		t.Errorf("%+v", found.Hits)
 	}

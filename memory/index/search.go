@@ -45,12 +45,12 @@ type search struct {
 	best    []float32      // by document: the best of its passages
 	talk    []float32      // by conversation
 	named   []bool         // by speaker
-	cosines []float32
-	total   float32 // what all words of the question weigh
-	unknown float32 // what those weigh that stand nowhere
-	content float32 // how many words the question has, without names
-	strange float32 // how many of them stand nowhere
-	spelled int     // words that were looked for by their spelling
+	near    []float32      // of Query.Meaning
+	total   float32        // what all words of the question weigh
+	unknown float32        // what those weigh that stand nowhere
+	content float32        // how many words the question has, without names
+	strange float32        // how many of them stand nowhere
+	spelled int            // words that were looked for by their spelling
 	told    bool
 	present bool
 	top     []float32 // scores of the best passages, best first
@@ -72,9 +72,11 @@ type Query struct {
 	K int
 	// Allow says which documents may be found.
 	Allow func(doc int) bool
-	// Cosines are those of the documents' vectors with the question's, by
-	// document; nil without vectors, and 0 for a document that has none yet.
-	Cosines []float32
+	// Meaning is how close the documents' vectors are to the question's, by document:
+	// by how many deviations a cosine is beyond the mean of all; nil without vectors,
+	// and 0 for a document that has none yet. A cosine by itself says nothing: each
+	// model has its own band.
+	Meaning []float32
 }
 
 // Search finds the K documents that bear most on a question. Words and meaning
@@ -83,8 +85,8 @@ func (x *Index) Search(q *Query) Found {
 	s := searches.Get().(*search) //nolint:forcetypeassert // the pool's New
 	defer searches.Put(s)
 	s.begin(x, q)
-	s.cosines = q.Cosines
-	defer func() { s.cosines = nil }()
+	s.near = q.Meaning
+	defer func() { s.near = nil }()
 	rare := x.rarest()
 	for _, t := range s.asked {
 		l, w := &x.lists[t.at], t.weight
@@ -234,7 +236,7 @@ func (x *Index) find(s *search, k int, allow func(doc int) bool) []Hit {
 	s.top = s.top[:0]
 	for at := range x.docs {
 		e := &x.docs[at]
-		if !e.live || s.cosines == nil && !x.touched(s, at) {
+		if !e.live || s.near == nil && !x.touched(s, at) {
 			continue
 		}
 		h := x.hit(s, at)
@@ -242,13 +244,15 @@ func (x *Index) find(s *search, k int, allow func(doc int) bool) []Hit {
 			continue
 		}
 		full := len(hits) == k
-		if full && h.Score < hits[k-1].Score && len(s.top) == contrast && h.Score <= s.top[contrast-1] {
+		if full && h.Score < hits[k-1].Score && len(s.top) == contrast && h.Score-h.Parts.Meaning <= s.top[contrast-1] {
 			continue
 		}
 		if !allow(at) {
 			continue
 		}
-		s.note(h.Score)
+		if words := h.Score - h.Parts.Meaning; words > h.Parts.Speaker+h.Parts.Recent {
+			s.note(words)
+		}
 		if full && h.Score < hits[k-1].Score {
 			continue
 		}
@@ -337,7 +341,7 @@ func (x *Index) hit(s *search, at int) Hit {
 		p.Speaker = w.Speaker
 	}
 	p.Recent = x.recent(s, e)
-	if s.cosines != nil {
+	if s.near != nil {
 		p.Meaning = w.Meaning * x.meaning(s, at)
 	}
 	h.Score = p.Words + p.Cover + p.Neighbors + p.Session + p.Speaker + p.Recent + p.Meaning
@@ -364,20 +368,20 @@ func (x *Index) recent(s *search, e *doc) float32 {
 // meaning is how close a document and its surroundings are to the question.
 func (x *Index) meaning(s *search, at int) float32 {
 	e, w := &x.docs[at], s.weights
-	sum := max(0, s.cosines[at])
+	sum := max(0, s.near[at])
 	if e.talk == none {
 		return sum
 	}
 	if e.prev != none {
-		sum += w.MeaningNear * max(0, s.cosines[e.prev])
+		sum += w.MeaningNear * max(0, s.near[e.prev])
 		if far := x.docs[e.prev].prev; far != none {
-			sum += w.MeaningFar * max(0, s.cosines[far])
+			sum += w.MeaningFar * max(0, s.near[far])
 		}
 	}
 	if e.next != none {
-		sum += w.MeaningNear * max(0, s.cosines[e.next])
+		sum += w.MeaningNear * max(0, s.near[e.next])
 		if far := x.docs[e.next].next; far != none {
-			sum += w.MeaningFar * max(0, s.cosines[far])
+			sum += w.MeaningFar * max(0, s.near[far])
 		}
 	}
 	return sum
