@@ -64,6 +64,10 @@ func TestWhyNothingIsRecalled(t *testing.T) {
 		if got := a.header.Get("Ownkey-Memory"); a.status != 200 || got != "empty" || a.header.Get("Ownkey-Memory-Reason") != c.reason || a.header.Get("Ownkey-Memory-Billed") != c.billed {
 			t.Errorf("%s: %d %s %q billed %s, want %q", c.question, a.status, got, a.header.Get("Ownkey-Memory-Reason"), a.header.Get("Ownkey-Memory-Billed"), c.reason)
 		}
+		again := h.do("POST", "/v1/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":`+quoted(c.question)+`}]}`, "Ownkey-Memory", "recall", "Ownkey-Memory-Max-Tokens", c.budget)
+		if again.header.Get("Ownkey-Memory-Billed") != "false" {
+			t.Errorf("%s: the same again is billed", c.question)
+		}
 	}
 	a := h.do("POST", "/v1/chat/completions", `{"model":"gpt-4o","messages":[{"role":"user","content":"Which school does Mia go to?"}]}`, "Ownkey-Memory", "recall")
 	if a.header.Get("Ownkey-Memory") != "hit" || a.header.Get("Ownkey-Memory-Reason") != "" {

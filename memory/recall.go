@@ -297,7 +297,7 @@ func (r *resident) candidates(q *Question, vector []float32, now time.Time, to *
 	}
 	cosines := r.vectors.cosines(vector)
 	meaning := r.vectors.standardized(cosines)
-	var all []candidate
+	all := []candidate{} // nothing is an answer, too, and is known again
 	for _, one := range asked.Questions(q.Text, q.Own, q.Before) {
 		found := r.index.Search(&index.Query{Question: one, K: q.K, Allow: func(doc int) bool {
 			return r.admits(doc, q, now) && (!to.again || !to.said.has(r.items[doc].Content))
