@@ -23,6 +23,9 @@ type Memory struct {
 	MaxTokens int64 `yaml:"max_tokens" reload:"yes"`
 	// Memories in a block, at most, where the client does not say.
 	TopK int64 `yaml:"top_k" reload:"yes"`
+	// How long captured turns are kept, where neither their bucket nor the token says;
+	// 0s keeps them for ever. Those that were captured before a change keep their time.
+	TTL time.Duration `yaml:"ttl" reload:"yes"`
 	// How long a recall waits for the vector of the question, for tenants with an
 	// embeddings model; 0s decides by words alone. A call in flight waits no
 	// longer than recall_timeout.
@@ -37,7 +40,7 @@ type Memory struct {
 
 var defaultMemory = Memory{
 	MaxResidentBytes: 512 << 20, MaxBucketMemories: 100_000, MaxTenantBuckets: 100_000, MaxTenantBytes: 1 << 30, RecallTimeout: 20 * time.Millisecond,
-	MaxTokens: 800, TopK: 12, ModelConcurrency: 2, SynthesisModel: "gpt-4o-mini",
+	MaxTokens: 800, TopK: 12, TTL: 90 * 24 * time.Hour, ModelConcurrency: 2, SynthesisModel: "gpt-4o-mini",
 }
 
 func (d *decoder) memory(m *Memory) {
@@ -50,6 +53,9 @@ func (d *decoder) memory(m *Memory) {
 	}
 	d.between("memory.max_tokens", m.MaxTokens, 100, 8000)
 	d.between("memory.top_k", m.TopK, 1, 50)
+	if m.TTL != 0 && (m.TTL < time.Hour || m.TTL > 100*365*24*time.Hour) {
+		d.add(nil, "memory.ttl", "must be 0s, or between 1h and 876000h")
+	}
 	if m.QueryEmbeddingTimeout < 0 || m.QueryEmbeddingTimeout > time.Second {
 		d.add(nil, "memory.query_embedding_timeout", "must be between 0s and 1s")
 	}

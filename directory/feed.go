@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/internal/origin"
+	"github.com/ownkey/ownkey/internal/retention"
 )
 
 // pull reads what is newer than the replica, in one snapshot of the database,
@@ -154,7 +155,7 @@ func (t *Tenant) with(changes []*credentialChange) *Tenant {
 	return &next
 }
 
-const tokenColumns = "id, tenant_id, label, digest, scopes, models, endpoints, credentials, allow_from, buckets, memory, bucket, limits," +
+const tokenColumns = "id, tenant_id, label, digest, scopes, models, endpoints, credentials, allow_from, buckets, memory, memory_ttl, bucket, limits," +
 	" stopped_at, stop_reason, created_at, expires_at, revoked_at, revision"
 
 // scanToken reads a row of tokenColumns.
@@ -162,14 +163,17 @@ func scanToken(scan func(...any) error) (*Token, error) {
 	t := &Token{}
 	var digest []byte
 	var scopes, models, endpoints, credentials, from, buckets, limits string
-	var stopped, created, expires, revoked int64
-	if err := scan(&t.ID, &t.TenantID, &t.Label, &digest, &scopes, &models, &endpoints, &credentials, &from, &buckets, &t.Memory, &t.Bucket, &limits,
+	var stopped, created, expires, revoked, ttl int64
+	if err := scan(&t.ID, &t.TenantID, &t.Label, &digest, &scopes, &models, &endpoints, &credentials, &from, &buckets, &t.Memory, &ttl, &t.Bucket, &limits,
 		&stopped, &t.StopReason, &created, &expires, &revoked, &t.revision); err != nil {
 		return nil, err
 	}
 	err := errors.Join(t.readLists(scopes, models, endpoints, credentials, from, buckets), json.Unmarshal([]byte(limits), &t.Limits))
 	if err != nil {
 		return nil, fmt.Errorf("lists or limits of token %s: %w", t.ID, err)
+	}
+	if t.MemoryTTL = time.Duration(ttl) * time.Second; ttl < 0 {
+		t.MemoryTTL = retention.Never
 	}
 	copy(t.digest[:], digest)
 	var bad int

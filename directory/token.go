@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/internal/origin"
+	"github.com/ownkey/ownkey/internal/retention"
 )
 
 // A token is `ok_` + id (12) + secret (32) + checksum (6), in base62: the
@@ -50,6 +51,9 @@ type Token struct {
 	// AllowFrom are the IP ranges that its calls may come from; none is any.
 	AllowFrom []string
 	Memory    string // off, on, recall or capture
+	// MemoryTTL is how long what its calls have captured is kept; zero where it does not
+	// say, retention.Never for ever.
+	MemoryTTL time.Duration
 	Bucket    string // where it works if a call names none; empty: each call names one
 	Limits    Limits
 	CreatedAt time.Time
@@ -116,6 +120,7 @@ type NewToken struct {
 	AllowFrom   []string // IP ranges or addresses; none: from anywhere
 	ExpiresAt   time.Time
 	Memory      string   // empty: off
+	MemoryTTL   string   // as retention.Parse reads it
 	Bucket      string   // a name or pattern, which is a wall for reading and writing; empty: default, and no wall
 	Buckets     *Buckets // reading and writing apart; a nil list is Bucket's
 	Limits      Limits
@@ -127,11 +132,30 @@ func (n *NewToken) token(now time.Time) (*Token, error) {
 		Label: n.Label, Scopes: orAll(n.Scopes), Models: orAll(n.Models), Endpoints: n.Endpoints, Credentials: orAll(n.Credentials),
 		AllowFrom: n.AllowFrom, ExpiresAt: n.ExpiresAt, Memory: cmp.Or(n.Memory, "off"), Limits: n.Limits,
 	}
-	errs := []error{check("label", n.Label, labelName), t.confine(n.Bucket, n.Buckets), t.check()}
+	ttl, err := memoryTTL(n.MemoryTTL)
+	t.MemoryTTL = ttl
+	errs := []error{err, check("label", n.Label, labelName), t.confine(n.Bucket, n.Buckets), t.check()}
 	if !n.ExpiresAt.IsZero() && !n.ExpiresAt.After(now) {
 		errs = append(errs, &InvalidError{"expires_at", "must lie in the future"})
 	}
 	return t, errors.Join(errs...)
+}
+
+// memoryTTL reads how long what is captured is kept.
+func memoryTTL(text string) (time.Duration, error) {
+	ttl, err := retention.Parse(text)
+	if err != nil {
+		return 0, &InvalidError{"memory_ttl", err.Error()}
+	}
+	return ttl, nil
+}
+
+// secondsOf is a time to keep something as it is stored.
+func secondsOf(ttl time.Duration) int64 {
+	if ttl < 0 {
+		return -1
+	}
+	return int64(ttl / time.Second)
 }
 
 // check says what is wrong with what can change of a token.

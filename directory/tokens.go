@@ -55,10 +55,10 @@ func (d *Directory) insertToken(ctx context.Context, tenantID, plain string, n N
 		if err := liveTenant(ctx, tx, tenantID); err != nil {
 			return err
 		}
-		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, endpoints, credentials, allow_from, buckets, memory, bucket, limits,"+
-			" created_at, expires_at, seeded, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+		_, err := tx.ExecContext(ctx, "INSERT INTO tokens (id, tenant_id, label, digest, scopes, models, endpoints, credentials, allow_from, buckets, memory, memory_ttl, bucket, limits,"+
+			" created_at, expires_at, seeded, revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			string(id[:]), tenantID, t.Label, digest[:], encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), encode(t.AllowFrom), t.Buckets.text(),
-			t.Memory, t.Bucket, t.Limits.text(), now, toUnix(t.ExpiresAt), seeded, revision)
+			t.Memory, secondsOf(t.MemoryTTL), t.Bucket, t.Limits.text(), now, toUnix(t.ExpiresAt), seeded, revision)
 		return err
 	})
 	if err != nil {
@@ -83,6 +83,7 @@ type TokenChange struct {
 	Credentials *[]string
 	AllowFrom   *[]string
 	Memory      *string
+	MemoryTTL   *string  // as retention.Parse reads it
 	Bucket      *string  // as in NewToken
 	Buckets     *Buckets // a nil list stays
 	Limits      *LimitsChange
@@ -98,6 +99,13 @@ func (c *TokenChange) applyTo(t *Token) error {
 	}
 	if c.Memory != nil {
 		t.Memory = *c.Memory
+	}
+	if c.MemoryTTL != nil {
+		ttl, err := memoryTTL(*c.MemoryTTL)
+		if err != nil {
+			return err
+		}
+		t.MemoryTTL = ttl
 	}
 	if err := c.confine(t); err != nil {
 		return err
@@ -152,8 +160,8 @@ func (d *Directory) UpdateToken(ctx context.Context, tenantID, id string, c Toke
 		if t.Unconfined {
 			buckets = ""
 		}
-		return one(tx.ExecContext(ctx, "UPDATE tokens SET scopes = ?, models = ?, endpoints = ?, credentials = ?, allow_from = ?, buckets = ?, memory = ?, bucket = ?, limits = ?,"+
-			" revision = ? WHERE id = ?", encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), encode(t.AllowFrom), buckets, t.Memory, t.Bucket, t.Limits.text(),
+		return one(tx.ExecContext(ctx, "UPDATE tokens SET scopes = ?, models = ?, endpoints = ?, credentials = ?, allow_from = ?, buckets = ?, memory = ?, memory_ttl = ?, bucket = ?, limits = ?,"+
+			" revision = ? WHERE id = ?", encode(t.Scopes), encode(t.Models), encode(t.Endpoints), encode(t.Credentials), encode(t.AllowFrom), buckets, t.Memory, secondsOf(t.MemoryTTL), t.Bucket, t.Limits.text(),
 			revision, id))
 	})
 	if err != nil {

@@ -144,7 +144,7 @@ func newHouse(t testing.TB, change ...func(*options)) *house {
 			provider("main", base, "Authorization: Bearer "), provider("second", base, "Authorization: Bearer "),
 			provider("anthropic", base, "x-api-key: "), provider("openai", base, "Authorization: Bearer "), provider("dead", dead, "Authorization: Bearer "),
 		},
-		Egress: upstream.NewEgress(o.egress), MaxBodyBytes: o.maxBody, Recall: gateway.Recall{MaxTokens: 800, TopK: 8, Timeout: o.recall},
+		Egress: upstream.NewEgress(o.egress), MaxBodyBytes: o.maxBody, Recall: gateway.Recall{MaxTokens: 800, TopK: 8, Timeout: o.recall, TTL: 90 * 24 * time.Hour},
 	}
 	h.openMemory(&o)
 	o.admit.UsableToken, o.admit.UsableTenant = h.directory.Usable, func(string) bool { return true }

@@ -252,6 +252,7 @@ func (r *request) remember() error {
 	}
 	if m.capture {
 		m.turn.Caller, m.turn.Bucket, m.turn.Session, m.turn.At = r.asker(), m.buckets[0], m.session, r.record.Start
+		m.turn.TTL = cmp.Or(r.caller.Token.MemoryTTL, r.table.recall.TTL)
 		m.listening = r.caller.Tenant.Memory.CaptureAssistant
 	}
 	if !m.recall {

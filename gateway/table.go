@@ -31,6 +31,9 @@ type Recall struct {
 	TopK      int
 	// Timeout is the deadline of a recall in a call.
 	Timeout time.Duration
+	// TTL is how long captured turns are kept, where neither their bucket nor the token
+	// says; zero for ever.
+	TTL time.Duration
 }
 
 // table is settings in the form that requests use. A request keeps to the one

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/ownkey/ownkey/directory"
 )
 
 // TestOnlyStatementsAreMemories: a turn that only asks, orders or greets is kept beside
@@ -101,5 +104,57 @@ func TestWhatClientsWriteIsNotKept(t *testing.T) {
 		if got := h.keptWithContext(bucket); !slices.Equal(got, append(slices.Clone(f.want), "user: The last.", told)) {
 			t.Errorf("%s: kept %q, want %q", f.client, got, f.want)
 		}
+	}
+}
+
+// TestCapturedTurnsExpire: by the setting of their bucket, else of their token, else of
+// the gateway; what a client stores is kept.
+func TestCapturedTurnsExpire(t *testing.T) {
+	h := newHouse(t)
+	const day = 24 * time.Hour
+	week := h.mint("acme", directory.NewToken{MemoryTTL: "7d"})
+	ever := h.mint("acme", directory.NewToken{MemoryTTL: "never"})
+	for bucket, ttl := range map[string]string{"hours": "12h", "kept": "never"} {
+		if a := h.do("POST", "/v1/buckets", fmt.Sprintf(`{"name":%q,"memory_ttl":%q}`, bucket, ttl)); a.status != 201 || !strings.Contains(a.body, `"memory_ttl":"`+ttl+`"`) {
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+	}
+	for i, f := range []struct {
+		bucket, token string
+		want          time.Duration
+	}{
+		{"plain", h.token, 90 * day}, {"of-a-week", week, 7 * day}, {"of-ever", ever, 0}, {"hours", h.token, 12 * time.Hour}, {"hours", week, 12 * time.Hour}, {"kept", week, 0},
+	} {
+		text := fmt.Sprintf("I live in house %d.", i)
+		h.do("POST", "/v1/chat/completions", `{"model":"m","messages":[{"role":"user","content":"`+text+`"}]}`, "Authorization", "Bearer "+f.token, "Ownkey-Memory", "capture", "Ownkey-Bucket", f.bucket)
+		h.eventually(text, func() bool { return slices.Contains(h.kept(f.bucket), "user: "+text) })
+		var out struct {
+			Memories []struct {
+				ExpiresAt  time.Time `json:"expires_at"`
+				ObservedAt time.Time `json:"observed_at"`
+			}
+		}
+		if err := json.Unmarshal([]byte(h.do("GET", "/v1/buckets/"+f.bucket+"/memories?limit=1", "").body), &out); err != nil {
+			t.Fatal(err)
+		}
+		got := time.Duration(0)
+		if m := out.Memories[0]; !m.ExpiresAt.IsZero() {
+			got = m.ExpiresAt.Sub(m.ObservedAt)
+		}
+		if got != f.want {
+			t.Errorf("%d, %s: kept for %v, want %v", i, f.bucket, got, f.want)
+		}
+	}
+	if a := h.do("POST", "/v1/buckets/hours/memories", `{"content":"Ada keeps bees."}`); a.status != 200 {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	if a := h.do("GET", "/v1/buckets/hours/memories?limit=1", ""); strings.Contains(a.body, "expires_at") {
+		t.Errorf("what a client has stored ends: %s", a.body)
+	}
+	if a := h.do("POST", "/v1/buckets", `{"name":"odd","memory_ttl":"soon"}`); a.status != 400 || !strings.Contains(a.body, "memory_ttl") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if a := h.do("POST", "/v1/buckets", `{"name":"hours","memory_ttl":""}`); a.status != 201 || strings.Contains(a.body, "memory_ttl") {
+		t.Errorf("%d %s", a.status, a.body)
 	}
 }

@@ -199,7 +199,7 @@ func TestBucketsAreBounded(t *testing.T) {
 		b.store("acme", fmt.Sprint("bucket-", i), "x")
 	}
 	_, err := b.Store(ctx, who, &Write{Bucket: "one-more", Memories: []Memory{{Content: "x"}}})
-	if _, cerr := b.CreateBucket(ctx, "acme", "one-more", ""); !errors.Is(err, ErrTooManyBuckets) || !errors.Is(cerr, ErrTooManyBuckets) {
+	if _, cerr := b.CreateBucket(ctx, "acme", "one-more", "", nil); !errors.Is(err, ErrTooManyBuckets) || !errors.Is(cerr, ErrTooManyBuckets) {
 		t.Errorf("%v, %v", err, cerr)
 	}
 	b.store("acme", "bucket-0", "another into one there is")

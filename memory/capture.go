@@ -26,6 +26,7 @@ type Turn struct {
 	User      string
 	Assistant string // empty: not to be kept, or there was none
 	At        time.Time
+	TTL       time.Duration // how long it is kept, where the bucket does not say; zero or less for ever
 
 	tooLong int64 // texts that were left out
 }
@@ -144,6 +145,9 @@ func (k *Keeper) storeTurns(ctx context.Context, all []Turn) {
 		if len(w.Memories) == 0 {
 			continue
 		}
+		if err := k.keepFor(ctx, at.tenant, w); err != nil {
+			k.o.Trouble("captured turns are kept as their tokens say, not as their bucket does", err)
+		}
 		if err := k.storeTurn(ctx, &who, w); err != nil {
 			k.counts.CaptureRefused.Add(int64(len(w.Memories)))
 			k.o.Trouble("captured turns are not stored", err)
@@ -151,6 +155,28 @@ func (k *Keeper) storeTurns(ctx context.Context, all []Turn) {
 		}
 		k.counts.Captured.Add(int64(len(w.Memories)))
 	}
+}
+
+// keepFor has captured turns expire as their bucket says, if it does.
+func (k *Keeper) keepFor(ctx context.Context, tenant string, w *Write) error {
+	var seconds int64
+	err := k.o.Read.QueryRowContext(ctx, "SELECT coalesce(max(memory_ttl), 0) FROM buckets WHERE tenant = ? AND name = ?", tenant, w.Bucket).Scan(&seconds)
+	if err != nil || seconds == 0 {
+		return unavailable(err)
+	}
+	for i := range w.Memories {
+		m := &w.Memories[i]
+		m.ExpiresAt = expiry(m.ObservedAt, time.Duration(seconds)*time.Second)
+	}
+	return nil
+}
+
+// expiry is when something is over that is kept for a time; zero for never.
+func expiry(from time.Time, ttl time.Duration) time.Time {
+	if ttl <= 0 {
+		return time.Time{}
+	}
+	return from.Add(ttl)
 }
 
 func (k *Keeper) storeTurn(ctx context.Context, who *Caller, w *Write) (err error) {
@@ -178,7 +204,7 @@ func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
 			continue
 		}
 		origin := sha256.Sum256(append(t.Origin[:], byte(i)))
-		m := Memory{Content: withoutSecrets(text), Role: said.role, Session: t.Session, ObservedAt: t.At, Context: kind != worth.Statement, origin: origin[:]}
+		m := Memory{Content: withoutSecrets(text), Role: said.role, Session: t.Session, ObservedAt: t.At, ExpiresAt: expiry(t.At, t.TTL), Context: kind != worth.Statement, origin: origin[:]}
 		if m.check("", t.At) != nil { // a text can be too long without its secrets: it must not cost the batch
 			k.counts.CaptureRefused.Add(1)
 			continue
@@ -186,4 +212,12 @@ func (k *Keeper) memoriesOf(t *Turn) (all []Memory) {
 		all = append(all, m)
 	}
 	return all
+}
+
+// ttlSeconds is a time to keep something as it is stored.
+func ttlSeconds(ttl time.Duration) int64 {
+	if ttl < 0 {
+		return -1
+	}
+	return int64(ttl / time.Second)
 }

@@ -48,8 +48,11 @@ type Bucket struct {
 	ID          string
 	Name        string
 	Description string
-	CreatedAt   time.Time
-	Memories    int64
+	// TTL is how long what is captured into it is kept; zero where it does not say, and
+	// retention.Never for ever.
+	TTL       time.Duration
+	CreatedAt time.Time
+	Memories  int64
 }
 
 // Caller is on whose behalf something is done: names for the meter.

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ownkey/ownkey/internal/retention"
 )
 
 // Pages of buckets. A client that names no page gets the first, as large as it
@@ -16,12 +18,15 @@ const maxBucketPage = 1000
 
 // selectBuckets reads buckets. Memories that have expired count no more; what
 // has expired in another bucket is not looked at.
-const selectBuckets = `SELECT b.id, b.name, b.description, b.created_at, b.memories - b.contexts -
+const selectBuckets = `SELECT b.id, b.name, b.description, b.created_at, b.memory_ttl, b.memories - b.contexts -
 	(SELECT count(*) FROM memories m INDEXED BY memories_by_bucket_expiry WHERE m.bucket_id = b.id AND m.expires_at > 0 AND m.expires_at <= ? AND m.context = 0) FROM buckets b`
 
 func scanBucket(rows *sql.Rows) (b Bucket, err error) {
-	var created int64
-	err = rows.Scan(&b.ID, &b.Name, &b.Description, &created, &b.Memories)
+	var created, ttl int64
+	err = rows.Scan(&b.ID, &b.Name, &b.Description, &created, &ttl, &b.Memories)
+	if b.TTL = time.Duration(ttl) * time.Second; ttl < 0 {
+		b.TTL = retention.Never
+	}
 	b.CreatedAt = timeOf(created)
 	return b, err
 }
@@ -81,8 +86,8 @@ func (k *Keeper) Holdings(ctx context.Context, tenant string) (h Holdings, err e
 }
 
 // CreateBucket makes a bucket, or gives the one there is: a description that is
-// not empty replaces the one it has.
-func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description string) (made Bucket, err error) {
+// not empty replaces the one it has, and so does a ttl that is not nil.
+func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description string, ttl *time.Duration) (made Bucket, err error) {
 	if err := CheckBucket(name); err != nil {
 		return Bucket{}, err
 	}
@@ -96,8 +101,16 @@ func (k *Keeper) CreateBucket(ctx context.Context, tenant, name, description str
 	defer k.end(b)
 	var id string
 	if err := k.write(ctx, func(tx *sql.Tx) (err error) {
-		if id, err = k.ensureBucket(ctx, tx, b.key, description, time.Now()); err != nil || description == "" {
+		if id, err = k.ensureBucket(ctx, tx, b.key, description, time.Now()); err != nil {
 			return err
+		}
+		if ttl != nil {
+			if _, err = tx.ExecContext(ctx, "UPDATE buckets SET memory_ttl = ? WHERE id = ?", ttlSeconds(*ttl), id); err != nil {
+				return err
+			}
+		}
+		if description == "" {
+			return nil
 		}
 		if _, err = tx.ExecContext(ctx, "UPDATE buckets SET description = ? WHERE id = ?", description, id); err != nil {
 			return err

@@ -98,15 +98,15 @@ func TestWhatStandsBesideMemoriesIsBounded(t *testing.T) {
 			return err
 		},
 		"buckets": func(b *bed, i int) error {
-			_, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i), "")
+			_, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i), "", nil)
 			return err
 		},
 		"descriptions": func(b *bed, i int) error {
-			_, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i%200), strings.Repeat("x", 40*(1+i/200)))
+			_, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i%200), strings.Repeat("x", 40*(1+i/200)), nil)
 			return err
 		},
 		"profiles": func(b *bed, i int) error {
-			if _, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i), ""); err != nil {
+			if _, err := b.CreateBucket(ctx, "acme", fmt.Sprint("bucket-", i), "", nil); err != nil {
 				return err
 			}
 			return b.SetProfile(ctx, "acme", fmt.Sprint("bucket-", i), &Profile{Text: strings.Repeat("x", MaxProfileBytes)})

@@ -23,7 +23,7 @@ func (a *app) gatewaySettings(c *config.Config) (s gateway.Settings, err error) 
 	m := &c.Memory
 	s = gateway.Settings{
 		MaxBodyBytes: c.Limits.MaxBodyBytes, CutRevoked: c.CutRevokedStreams,
-		Recall: gateway.Recall{MaxTokens: int(m.MaxTokens), TopK: int(m.TopK), Timeout: m.RecallTimeout},
+		Recall: gateway.Recall{MaxTokens: int(m.MaxTokens), TopK: int(m.TopK), Timeout: m.RecallTimeout, TTL: m.TTL},
 	}
 	if s.Egress = a.settings.Egress; s.Egress == nil || !slices.Equal(c.Egress.Allow, a.now().Egress.Allow) {
 		s.Egress = upstream.NewEgress(c.Egress.Allow)

@@ -60,6 +60,7 @@ type PermissionFlags struct {
 	Credential  []string `placeholder:"PATTERN" help:"Allow only credentials of this label, for calls with Ownkey-Credential and without; a trailing * stands for any rest. Default: *. Repeatable."`
 	AllowFrom   []string `placeholder:"CIDR" help:"Refuse its calls from other addresses: an IP range such as 203.0.113.0/24, or an address; \"\" for none. Behind a proxy the gateway needs trusted_proxies to know them. Default: from anywhere. Repeatable."`
 	Memory      *string  `placeholder:"MODE" help:"What its calls do with memory where they do not say: off, on, recall or capture. Default: off."`
+	MemoryTTL   *string  `placeholder:"TIME" help:"How long what its calls have captured is kept: 12h, 90d, 4w or never; empty for memory.ttl of the configuration. A bucket's own setting goes before it."`
 	Bucket      *string  `placeholder:"NAME" help:"Bucket that it works with, and the only one that it may use; a pattern with a trailing * for several. Default: default, and all."`
 	ReadBucket  []string `placeholder:"PATTERN" help:"Buckets that it may read, where they are not those of --bucket; \"\" for none. Repeatable."`
 	WriteBucket []string `placeholder:"PATTERN" help:"Buckets that it may write, likewise. Repeatable."`
@@ -68,7 +69,7 @@ type PermissionFlags struct {
 // addTo puts what was named into a call.
 func (f *PermissionFlags) addTo(in map[string]any) {
 	addLists(in, map[string][]string{"scopes": f.Scope, "models": f.Model, "endpoints": f.Endpoint, "credentials": f.Credential, "allow_from": f.AllowFrom})
-	for name, value := range map[string]*string{"memory": f.Memory, "bucket": f.Bucket} {
+	for name, value := range map[string]*string{"memory": f.Memory, "memory_ttl": f.MemoryTTL, "bucket": f.Bucket} {
 		if value != nil {
 			in[name] = *value
 		}

@@ -369,6 +369,26 @@ func TestReplacedCredentialCanComeBack(t *testing.T) {
 	p.want("POST", path+"/rollback", "", 404)
 }
 
+// TestMemoryTTLOfATokenIsShownAndChanged: how long what it has captured is kept.
+func TestMemoryTTLOfATokenIsShownAndChanged(t *testing.T) {
+	p := newPlane(t)
+	p.want("POST", "/tenants", `{"id":"acme"}`, 201)
+	const tokens = "/tenants/acme/tokens"
+	made := p.want("POST", tokens, `{"memory_ttl":"4w"}`, 201)
+	path := tokens + "/" + made["id"].(string)
+	for _, f := range []struct{ change, want string }{{`{"memory":"on"}`, "28d"}, {`{"memory_ttl":"never"}`, "never"}, {`{"memory_ttl":"12h"}`, "12h"}, {`{"memory_ttl":""}`, ""}} {
+		if got := p.want("PATCH", path, f.change, 200); got["memory_ttl"] != f.want {
+			t.Errorf("%s: %v", f.change, got)
+		}
+	}
+	for _, odd := range []string{"soon", "0d", "-1d", "1m"} {
+		if got := p.want("PATCH", path, `{"memory_ttl":"`+odd+`"}`, 400); !strings.Contains(fmt.Sprint(got), "memory_ttl") {
+			t.Errorf("%s: %v", odd, got)
+		}
+	}
+	p.want("POST", tokens, `{"memory_ttl":"soon"}`, 400)
+}
+
 // TestPermissionsOfTokens: what a token may use is made, shown and changed over
 // the API.
 func TestPermissionsOfTokens(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/ownkey/ownkey/directory"
+	"github.com/ownkey/ownkey/internal/retention"
 )
 
 type tokenView struct {
@@ -18,6 +19,7 @@ type tokenView struct {
 	Credentials []string          `json:"credentials"`
 	AllowFrom   []string          `json:"allow_from"`
 	Memory      string            `json:"memory"`
+	MemoryTTL   string            `json:"memory_ttl"`
 	Bucket      string            `json:"bucket"`
 	Buckets     directory.Buckets `json:"buckets"`
 	Unconfined  bool              `json:"unconfined,omitempty"` // from before buckets were walls
@@ -32,7 +34,7 @@ type tokenView struct {
 func viewToken(t *directory.Token, plain string) tokenView {
 	return tokenView{
 		t.ID, plain, t.Label, append([]string{}, t.Scopes...), append([]string{}, t.Models...), append([]string{}, t.Endpoints...),
-		append([]string{}, t.Credentials...), append([]string{}, t.AllowFrom...), t.Memory, t.Bucket, t.UsableBuckets(), t.Unconfined, t.Limits,
+		append([]string{}, t.Credentials...), append([]string{}, t.AllowFrom...), t.Memory, retention.Text(t.MemoryTTL), t.Bucket, t.UsableBuckets(), t.Unconfined, t.Limits,
 		at(t.CreatedAt), at(t.ExpiresAt), at(t.RevokedAt), at(t.StoppedAt), t.StopReason,
 	}
 }
@@ -47,6 +49,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 		AllowFrom   []string        `json:"allow_from"`
 		ExpiresAt   *time.Time      `json:"expires_at"`
 		Memory      string          `json:"memory"`
+		MemoryTTL   string          `json:"memory_ttl"`
 		Bucket      string          `json:"bucket"`
 		Buckets     json.RawMessage `json:"buckets"`
 		Limits      json.RawMessage `json:"limits"`
@@ -55,7 +58,7 @@ func (s *server) createToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	n := directory.NewToken{
-		Label: in.Label, Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, AllowFrom: in.AllowFrom, Memory: in.Memory, Bucket: in.Bucket,
+		Label: in.Label, Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, AllowFrom: in.AllowFrom, Memory: in.Memory, MemoryTTL: in.MemoryTTL, Bucket: in.Bucket,
 	}
 	var err error
 	if n.Buckets, err = readBuckets(in.Buckets); err != nil {
@@ -126,6 +129,7 @@ func (s *server) updateToken(w http.ResponseWriter, r *http.Request) error {
 		Credentials *[]string       `json:"credentials"`
 		AllowFrom   *[]string       `json:"allow_from"`
 		Memory      *string         `json:"memory"`
+		MemoryTTL   *string         `json:"memory_ttl"`
 		Bucket      *string         `json:"bucket"`
 		Buckets     json.RawMessage `json:"buckets"`
 		Limits      json.RawMessage `json:"limits"`
@@ -143,7 +147,7 @@ func (s *server) updateToken(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	t, err := s.Directory.UpdateToken(r.Context(), tenant, id, directory.TokenChange{
-		Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, AllowFrom: in.AllowFrom, Memory: in.Memory, Bucket: in.Bucket,
+		Scopes: in.Scopes, Models: in.Models, Endpoints: in.Endpoints, Credentials: in.Credentials, AllowFrom: in.AllowFrom, Memory: in.Memory, MemoryTTL: in.MemoryTTL, Bucket: in.Bucket,
 		Buckets: buckets, Limits: &limits,
 	})
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/ownkey/ownkey/internal/retention"
 	"github.com/ownkey/ownkey/memory"
 )
 
@@ -12,12 +13,13 @@ type bucketView struct {
 	Name        string    `json:"name"`
 	BucketName  string    `json:"bucket_name"`
 	Description string    `json:"description"`
+	MemoryTTL   string    `json:"memory_ttl,omitempty"`
 	CreatedAt   time.Time `json:"created_at"`
 	MemoryCount int64     `json:"memory_count"`
 }
 
 func viewBucket(b *memory.Bucket) bucketView {
-	return bucketView{b.ID, b.Name, b.Name, b.Description, b.CreatedAt, b.Memories}
+	return bucketView{b.ID, b.Name, b.Name, b.Description, retention.Text(b.TTL), b.CreatedAt, b.Memories}
 }
 
 // maxBucketPage is the largest page of buckets, and the one that a client gets
@@ -80,8 +82,9 @@ func (a *API) buckets(ctx context.Context, c *call, limit, offset int) (page []m
 
 func (a *API) createBucket(ctx context.Context, c *call) (Answer, error) {
 	var in struct {
-		Name        string `json:"name"`
-		Description string `json:"description"`
+		Name        string  `json:"name"`
+		Description string  `json:"description"`
+		MemoryTTL   *string `json:"memory_ttl"`
 	}
 	if err := c.read(&in, true); err != nil {
 		return Answer{}, err
@@ -92,7 +95,15 @@ func (a *API) createBucket(ctx context.Context, c *call) (Answer, error) {
 	if !c.Access.WritesBucket(in.Name) {
 		return Answer{}, &forbiddenError{"name", "write"}
 	}
-	b, err := a.keeper.CreateBucket(ctx, c.Caller.Tenant, in.Name, in.Description)
+	var ttl *time.Duration
+	if in.MemoryTTL != nil {
+		d, err := retention.Parse(*in.MemoryTTL)
+		if err != nil {
+			return Answer{}, &memory.InvalidError{Field: "memory_ttl", Reason: err.Error()}
+		}
+		ttl = &d
+	}
+	b, err := a.keeper.CreateBucket(ctx, c.Caller.Tenant, in.Name, in.Description, ttl)
 	if err != nil {
 		return Answer{}, err
 	}

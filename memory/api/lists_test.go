@@ -199,7 +199,7 @@ func TestBucketsOfAConfinedCallerAreListed(t *testing.T) {
 	k := openKeeper(t, nil)
 	a := New(k, func(string) string { return "" })
 	for _, name := range []string{"b", "a", "team/2", "team/10", "team/3", "z"} {
-		if _, err := k.CreateBucket(t.Context(), "acme", name, "of "+name); err != nil {
+		if _, err := k.CreateBucket(t.Context(), "acme", name, "of "+name, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
