@@ -158,3 +158,22 @@ func TestCapturedTurnsExpire(t *testing.T) {
 		t.Errorf("%d %s", a.status, a.body)
 	}
 }
+
+// TestQuestionsOnceAskedAreNoKnowledge: a question that was captured does not make its
+// bucket know of what it asks.
+func TestQuestionsOnceAskedAreNoKnowledge(t *testing.T) {
+	h := newHouse(t)
+	for _, fact := range []string{"My cat is called Momo.", "I live in Oslo.", "My sister Ines plays the cello.", "I work on the night train to Bergen.", "We paint the kitchen green in May."} {
+		h.remembers(fact)
+	}
+	for i, question := range []string{"What is my blood type?", "Which museum did my aunt recommend?", "How many marathons did I run?"} {
+		body := `{"model":"m","messages":[{"role":"user","content":` + quoted(question) + `}]}`
+		if a := h.do("POST", "/v1/chat/completions", body, "Ownkey-Memory", "on", "Ownkey-Session", "first"); a.header.Get("Ownkey-Memory") != "empty" {
+			t.Fatalf("%s: %v", question, a.header)
+		}
+		h.eventually(question, func() bool { return len(h.keptWithContext("default")) == 5+i+1 })
+		if a := h.do("POST", "/v1/chat/completions", body, "Ownkey-Memory", "recall", "Ownkey-Session", "next"); a.header.Get("Ownkey-Memory") != "empty" {
+			t.Errorf("%s, asked again: %v, sent %s", question, a.header, h.sentBody())
+		}
+	}
+}
