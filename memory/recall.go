@@ -174,7 +174,7 @@ func (r *resident) searchUnsaid(q *Question, bucket string, vector []float32, fo
 	}
 	if found.said == nil {
 		found.said = saids.Get().(*said) //nolint:forcetypeassert // the pool's New
-		found.said.read(q.Said(maxSaid))
+		found.said.read(q.Said(maxSaid), q.Text, q.Own)
 	}
 	if !slices.ContainsFunc(found.Hits[hits:], func(h Hit) bool { return found.leavesOut(h.Passage) }) {
 		return nil

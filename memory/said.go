@@ -9,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/ownkey/ownkey/memory/asked"
 	"github.com/ownkey/ownkey/wire"
 )
 
@@ -31,20 +32,27 @@ type said struct {
 	words  []uint64
 	heads  []int32 // by a digest of two words: the last place where they stand, plus one
 	next   []int32 // by place: the one before with the same digest, plus one
+	asks   []span  // of the question at hand: a statement in it is asked for, not said
 	text   []uint64
 }
+
+// span are the places from one to before another.
+type span struct{ from, to int }
 
 // wordBase makes the places of words count; any odd number with mixed bits does.
 const wordBase = 0x9e3779b97f4a7c15
 
 var saids = sync.Pool{New: func() any { return &said{} }}
 
-// read takes in what a request says.
-func (s *said) read(texts iter.Seq[wire.Text]) {
-	s.words = s.words[:0]
+// read takes in what a request says. question is the turn at hand, whose last part
+// begins at own.
+func (s *said) read(texts iter.Seq[wire.Text], question string, own int) {
+	s.words, s.asks = s.words[:0], s.asks[:0]
 	for text := range texts {
-		for w := range wordsOf(text.Reveal()) {
-			s.words = append(s.words, w)
+		if b := text.Reveal(); len(s.asks) == 0 && string(b) == question {
+			s.readQuestion(question, own)
+		} else {
+			s.readWords(b)
 		}
 		s.words = append(s.words, 0) // no text goes on in the next
 	}
@@ -67,11 +75,40 @@ func (s *said) read(texts iter.Seq[wire.Text]) {
 	}
 }
 
+func (s *said) readWords(text []byte) {
+	for w := range wordsOf(text) {
+		s.words = append(s.words, w)
+	}
+}
+
+// readQuestion takes in the turn at hand and notes where it asks.
+func (s *said) readQuestion(question string, own int) {
+	rest := question
+	for _, sentence := range asked.Read(nil, question, own) {
+		before, behind, ok := strings.Cut(rest, sentence.Text)
+		if !sentence.Asks || !ok {
+			continue
+		}
+		s.readWords([]byte(before))
+		from := len(s.words)
+		s.readWords([]byte(sentence.Text))
+		s.asks = append(s.asks, span{from, len(s.words)})
+		rest = behind
+	}
+	s.readWords([]byte(rest))
+}
+
+// asksFor reports whether the words at a place are a part of what is asked.
+func (s *said) asksFor(at, n int) bool {
+	return slices.ContainsFunc(s.asks, func(q span) bool { return q.from <= at && at+n <= q.to && n < q.to-q.from })
+}
+
 func (s *said) slot(first, second uint64) uint64 {
 	return (first*wordBase ^ second) * wordBase >> 20 & uint64(len(s.heads)-1) //nolint:gosec // there is at least one
 }
 
-// has reports whether the request says a text: all of it, in one piece. What was
+// has reports whether the request says a text: all of it, in one piece, and not as a
+// part of the question at hand, unless it asks itself. What was
 // removed from the text as a secret counts as said, and a text without words is not.
 func (s *said) has(text string) bool {
 	found := false
@@ -106,15 +143,17 @@ func (s *said) hasPart(text string) presence {
 			}
 		}
 	}
-	n := len(s.text)
+	n, asks := len(s.text), strings.ContainsAny(text, "?？؟")
 	switch {
 	case n == 0:
 		return wordless
 	case n > len(s.words):
 		return absent
 	case n == 1:
-		if slices.Contains(s.words, s.text[0]) {
-			return present
+		for i, w := range s.words {
+			if w == s.text[0] && (asks || !s.asksFor(i, 1)) {
+				return present
+			}
 		}
 		return absent
 	}
@@ -125,7 +164,7 @@ func (s *said) hasPart(text string) presence {
 	at := s.heads[s.slot(s.text[0], s.text[1])]
 	for tries := 0; at > 0 && tries < maxTries; tries++ {
 		i := int(at - 1)
-		if i+n <= len(s.words) && s.prefix[i+n]-s.prefix[i]*s.power[n] == want {
+		if i+n <= len(s.words) && s.prefix[i+n]-s.prefix[i]*s.power[n] == want && (asks || !s.asksFor(i, n)) {
 			return present
 		}
 		at = s.next[i]
