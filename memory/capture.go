@@ -63,8 +63,9 @@ func TurnOf(c *wire.Conversation) (t Turn, ok bool) {
 			return t, false
 		}
 	}
-	said := worth.Words(string(c.Question().Reveal()))
-	if worth.HelpersTurn(said) || worth.HelpersTurn(string(c.Opening().Reveal())) {
+	question := string(c.Question().Reveal())
+	said := worth.Words(question)
+	if worth.HelpersTurn(question) || worth.HelpersTurn(said) || worth.HelpersTurn(string(c.Opening().Reveal())) {
 		return t, false
 	}
 	t.Origin = sha256.Sum256(c.Prefix().Reveal())
