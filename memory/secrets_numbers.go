@@ -55,7 +55,7 @@ func digitsRow(row []digitsOf, text string, at int) ([]digitsOf, int) {
 		next := at
 		for range 2 {
 			r, n := utf8.DecodeRuneInString(text[next:])
-			if !partsGroups(r) {
+			if !separates(r) {
 				break
 			}
 			next += n
@@ -67,7 +67,7 @@ func digitsRow(row []digitsOf, text string, at int) ([]digitsOf, int) {
 	}
 }
 
-func partsGroups(r rune) bool {
+func separates(r rune) bool {
 	return strings.ContainsRune(" .-/_\u00a0\u2009\u202f\u2010\u2011\u2013", r)
 }
 

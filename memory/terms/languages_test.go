@@ -31,6 +31,7 @@ func TestFormsMeet(t *testing.T) {
 		{"父は銀行で働いていました。", "父はどこで働きますか？"},
 		{"ｶﾀｶﾅのアレルギー", "カタカナは何ですか？"},
 		{"딸은 대학교에 다녀요.", "대학교를 어디에서 다니나요?"},
+		{"She is in Zürich, and it is hers.", "Who is in Zurich?"},
 		{"I went to Rome.", "Where does she go?"},
 		{"My teeth hurt.", "Which tooth?"},
 		{"Ｆｕｌｌ ｗｉｄｔｈ", "What is the width?"},

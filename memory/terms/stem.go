@@ -27,7 +27,7 @@ var stemmers = sync.Pool{New: func() any { return snowballstem.NewEnv("") }}
 // stem is what the forms of a word have in common: by the rules of its language, and
 // without the marks of its letters.
 func (s Stems) stem(l language, word string) string {
-	if l == english && unchanged(word) {
+	if l == english && unchanged(word) && ascii(word) {
 		if base, ok := irregular[word]; ok {
 			word = base
 		} else {
