@@ -21,6 +21,9 @@ import (
 // answered is in what the fake provider says.
 const answered = "Hello from the fake provider"
 
+// hello is what the agents are asked where it does not matter.
+const hello = "Say hello"
+
 // agentLimit is far above what an agent takes, and below what one sleeps that
 // has been told to come again tomorrow.
 const agentLimit = 3 * time.Minute
@@ -44,12 +47,12 @@ func TestAgents(t *testing.T) {
 	spent := b.spentToken(t)
 
 	t.Run("codex answers, with openai_base_url alone", func(t *testing.T) {
-		out := b.run(t, b.codex(t, b.token))
+		out := b.run(t, b.codex(t, b.token, hello))
 		want(t, out, answered)
 		wantNot(t, out, "Reconnecting")
 	})
-	t.Run("claude code answers", func(t *testing.T) { want(t, b.run(t, b.claude(t, b.token)), answered) })
-	t.Run("opencode answers", func(t *testing.T) { want(t, b.run(t, b.opencode(t, b.token)), answered) })
+	t.Run("claude code answers", func(t *testing.T) { want(t, b.run(t, b.claude(t, b.token, hello)), answered) })
+	t.Run("opencode answers", func(t *testing.T) { want(t, b.run(t, b.opencode(t, b.token, hello)), answered) })
 	t.Run("langchain4j answers", func(t *testing.T) {
 		out := b.run(t, b.langchain4j(t))
 		want(t, out, "whole: "+answered)
@@ -60,14 +63,92 @@ func TestAgents(t *testing.T) {
 			"-H", "Content-Type: application/json", "-d", `{"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hello"}]}`))
 		want(t, out, answered)
 	})
-	for name, agent := range map[string]func(*testing.T, string) *exec.Cmd{"codex": b.codex, "claude code": b.claude, "opencode": b.opencode} {
+	for name, agent := range map[string]func(*testing.T, string, string) *exec.Cmd{"codex": b.codex, "claude code": b.claude, "opencode": b.opencode} {
 		t.Run(name+" says that the token is bad", func(t *testing.T) {
-			want(t, b.run(t, agent(t, "ok_not-a-token")), "oken")
+			want(t, b.run(t, agent(t, "ok_not-a-token", hello)), "oken")
 		})
 		t.Run(name+" says that the budget is spent", func(t *testing.T) {
-			want(t, b.run(t, agent(t, spent)), "budget")
+			want(t, b.run(t, agent(t, spent, hello)), "budget")
 		})
 	}
+}
+
+// TestAgentsRemember: a fact that a person tells an agent in one run is put into the
+// question of the next, in a session and a folder of its own; of what the agent itself
+// writes around it nothing is kept.
+func TestAgentsRemember(t *testing.T) {
+	t.Cleanup(func() { neverCached(t) })
+	provider, err := fakeprovider.Start("127.0.0.1:0", fakeprovider.Options{Keys: []string{openaiKey, anthropicKey}, Journal: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = provider.Close() })
+	b := &agentBed{gateway: startDev(t, buildGateway(t), provider.URL()), bin: installAgents(t)}
+	for name, agent := range map[string]func(*testing.T, string, string) *exec.Cmd{"codex": b.codex, "claude": b.claude, "opencode": b.opencode} {
+		t.Run(name, func(t *testing.T) {
+			provider.Forget()
+			token := b.rememberingToken(t, name)
+			b.run(t, agent(t, token, "Good morning! My cat is called Momo and she is fourteen years old."))
+			kept := b.kept(t, name)
+			for began := time.Now(); len(kept) == 0 && time.Since(began) < 10*time.Second; time.Sleep(100 * time.Millisecond) {
+				kept = b.kept(t, name)
+			}
+			if len(kept) != 1 || !strings.Contains(kept[0], "Momo") || len(kept[0]) > 200 {
+				t.Errorf("kept %q", kept)
+			}
+			b.run(t, agent(t, token, "Hi! What is the name of my cat? Answer in one short sentence, please."))
+			block := ""
+			for _, r := range provider.Requests() {
+				body := strings.NewReplacer(`\u003c`, "<", `\u003e`, ">").Replace(string(r.Body))
+				if _, behind, ok := strings.Cut(body, "<memory-"); ok && strings.Contains(body, "name of my cat") && strings.Contains(behind, "Momo") {
+					block, _, _ = strings.Cut(behind, "</memory-")
+				}
+			}
+			t.Logf("put in: <memory-%s", block)
+			if block == "" {
+				t.Error("no request had the fact")
+			}
+		})
+	}
+}
+
+// rememberingToken makes a token that recalls from a bucket of its own and captures
+// into it.
+func (b *agentBed) rememberingToken(t *testing.T, bucket string) string {
+	t.Helper()
+	var made struct {
+		Token string `json:"token"`
+	}
+	answer := adminCall(t, "POST", b.admin+"/admin/v1/tenants/dev/tokens", b.adminToken, fmt.Sprintf(`{"label":%q,"memory":"on","bucket":%q}`, bucket, bucket))
+	if err := json.Unmarshal(answer, &made); err != nil || made.Token == "" {
+		t.Fatalf("%v: %s", err, answer)
+	}
+	return made.Token
+}
+
+// kept gives what is in a bucket.
+func (b *agentBed) kept(t *testing.T, bucket string) (all []string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.origin+"/v1/buckets/"+bucket+"/memories", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+b.token)
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var list struct {
+		Memories []struct{ Content string }
+	}
+	if err := json.NewDecoder(response.Body).Decode(&list); err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range list.Memories {
+		all = append(all, m.Content)
+	}
+	return all
 }
 
 func installAgents(t *testing.T) string {
@@ -124,20 +205,20 @@ func (b *agentBed) command(t *testing.T, name string, env []string, args ...stri
 	return cmd
 }
 
-func (b *agentBed) codex(t *testing.T, token string) *exec.Cmd {
+func (b *agentBed) codex(t *testing.T, token, prompt string) *exec.Cmd {
 	cmd := b.command(t, filepath.Join(b.bin, "codex"), []string{"OPENAI_API_KEY=" + token, "CODEX_API_KEY=" + token},
-		"exec", "--skip-git-repo-check", "-m", "gpt-4o-mini", "Say hello")
+		"exec", "--skip-git-repo-check", "-m", "gpt-4o-mini", prompt)
 	write(t, filepath.Join(cmd.Dir, ".codex/config.toml"), fmt.Sprintf("openai_base_url = %q\n", b.origin+"/v1"))
 	return cmd
 }
 
-func (b *agentBed) claude(t *testing.T, token string) *exec.Cmd {
+func (b *agentBed) claude(t *testing.T, token, prompt string) *exec.Cmd {
 	return b.command(t, filepath.Join(b.bin, "claude"), []string{"ANTHROPIC_BASE_URL=" + b.origin, "ANTHROPIC_AUTH_TOKEN=" + token,
-		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"}, "-p", "Say hello")
+		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"}, "-p", prompt)
 }
 
-func (b *agentBed) opencode(t *testing.T, token string) *exec.Cmd {
-	cmd := b.command(t, filepath.Join(b.bin, "opencode"), nil, "run", "--print-logs", "Say hello")
+func (b *agentBed) opencode(t *testing.T, token, prompt string) *exec.Cmd {
+	cmd := b.command(t, filepath.Join(b.bin, "opencode"), nil, "run", "--print-logs", prompt)
 	write(t, filepath.Join(cmd.Dir, "opencode.json"), fmt.Sprintf(`{"provider":{"ownkey":{"npm":"@ai-sdk/openai-compatible","name":"Ownkey",`+
 		`"options":{"baseURL":%q,"apiKey":%q},"models":{"gpt-4o-mini":{"name":"m"}}}},"model":"ownkey/gpt-4o-mini","autoupdate":false,"share":"disabled"}`,
 		b.origin+"/v1", token))

@@ -320,9 +320,11 @@ func TestQuestionsAtTheEdges(t *testing.T) {
 
 func TestUserTurns(t *testing.T) {
 	const user, assistant, tool = `{"role":"user","content":"q"}`, `{"role":"assistant","content":"so"}`, `{"role":"tool","content":"1"}`
+	const system = `{"role":"system","content":"be brief"}`
 	const picture = `{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}}]}`
 	for list, want := range map[string]bool{
-		user: true, user + "," + assistant: false, user + "," + assistant + "," + user: true, user + "," + tool: false, user + "," + picture: false, picture: false, picture + "," + user: true,
+		user: true, user + "," + assistant: false, user + "," + assistant + "," + user: true, user + "," + tool: false, user + "," + system: true, user + "," + system + "," + system: true, user + "," + assistant + "," + system: false, user + "," + tool + "," + system: false,
+		system + "," + user: true, user + "," + picture: false, picture: false, picture + "," + user: true,
 	} {
 		var c Conversation
 		if err := c.Read(text(`{"messages":[`+list+`]}`), DialectChat, testMark); err != nil || c.UserTurn() != want {

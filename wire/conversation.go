@@ -29,6 +29,7 @@ type Conversation struct {
 	previous span
 	userID   span
 	last     message
+	spoken   message // the last that is no instruction: clients put system messages behind the user's turn
 	asked    message // the last that has a text of the user
 	opened   bool    // opening is the first such text
 	user     message // the last of the user, with or without text
@@ -119,7 +120,7 @@ func (c *Conversation) read() error {
 			return ErrNoConversation
 		}
 		c.last = message{span: c.list, role: roleUser, content: c.list}
-		c.user, c.asked = c.last, c.last
+		c.user, c.asked, c.spoken = c.last, c.last, c.last
 		c.ask(&c.last)
 	case '[':
 		if err := c.readMessages(); err != nil {
@@ -160,6 +161,9 @@ func (c *Conversation) readMessages() error {
 			return err
 		}
 		c.last = m
+		if m.role != roleOther {
+			c.spoken = m
+		}
 		switch m.role {
 		case roleOther:
 			if c.told.empty() {
@@ -356,9 +360,11 @@ func (c *Conversation) Before() Text { return NewText(&c.before) }
 // conversation goes on.
 func (c *Conversation) Opening() Text { return NewText(&c.opening) }
 
-// UserTurn reports whether the last message is a turn of the user, and not a
-// tool's answer or the beginning of the assistant's.
-func (c *Conversation) UserTurn() bool { return c.last.role == roleUser && c.last.span == c.asked.span }
+// UserTurn reports whether the last message, but for system messages behind it, is a turn
+// of the user, and not a tool's answer or the beginning of the assistant's.
+func (c *Conversation) UserTurn() bool {
+	return c.spoken.role == roleUser && c.spoken.span == c.asked.span
+}
 
 // Prefix is the body up to where a block would be put.
 func (c *Conversation) Prefix() Text {
