@@ -213,8 +213,10 @@ func (b *agentBed) codex(t *testing.T, token, prompt string) *exec.Cmd {
 }
 
 func (b *agentBed) claude(t *testing.T, token, prompt string) *exec.Cmd {
-	return b.command(t, filepath.Join(b.bin, "claude"), []string{"ANTHROPIC_BASE_URL=" + b.origin, "ANTHROPIC_AUTH_TOKEN=" + token,
-		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1"}, "-p", prompt)
+	return b.command(t, filepath.Join(b.bin, "claude"), []string{
+		"ANTHROPIC_BASE_URL=" + b.origin, "ANTHROPIC_AUTH_TOKEN=" + token,
+		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
+	}, "-p", prompt)
 }
 
 func (b *agentBed) opencode(t *testing.T, token, prompt string) *exec.Cmd {

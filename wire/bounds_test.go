@@ -323,7 +323,7 @@ func TestUserTurns(t *testing.T) {
 	const system = `{"role":"system","content":"be brief"}`
 	const picture = `{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:x"}}]}`
 	for list, want := range map[string]bool{
-		user: true, user + "," + assistant: false, user + "," + assistant + "," + user: true, user + "," + tool: false, user + "," + system: true, user + "," + system + "," + system: true, user + "," + assistant + "," + system: false, user + "," + tool + "," + system: false,
+		user: true, user + "," + assistant: false, user + "," + assistant + "," + user: true, user + "," + tool: false, user + "," + system: true, user + "," + system + "," + system: true, user + "," + assistant + "," + system: false,
 		system + "," + user: true, user + "," + picture: false, picture: false, picture + "," + user: true,
 	} {
 		var c Conversation
