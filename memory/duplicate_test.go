@@ -141,6 +141,7 @@ func TestCopiesAreFoundByTheIndex(t *testing.T) {
 // TestNothingIsMergedThatSaysSomethingElse: of each pair both are kept, whatever way of
 // merging is asked for.
 func TestNothingIsMergedThatSaysSomethingElse(t *testing.T) {
+	b, n := newBed(t), 0
 	long := " and we all agreed that this is how it will be done from the first of May on, whatever the weather says, as the committee of the library had decided in its last meeting before the summer, with the votes of everybody who was in the room at that time of the evening"
 	for _, pair := range [][2]string{
 		{"Ada owes Bob 5 euros", "Bob owes Ada 5 euros"},
@@ -196,9 +197,9 @@ func TestNothingIsMergedThatSaysSomethingElse(t *testing.T) {
 	} {
 		for _, end := range []string{"", long} {
 			for _, way := range []Dedup{"", DedupLoose, DedupStrict} {
-				b := newBed(t)
+				n++
 				for i, text := range pair {
-					got, err := b.Store(t.Context(), &Caller{Tenant: "acme"}, &Write{Bucket: "default", Dedup: way, Memories: []Memory{{Content: text + end}}})
+					got, err := b.Store(t.Context(), &Caller{Tenant: "acme"}, &Write{Bucket: fmt.Sprint("bucket-", n), Dedup: way, Memories: []Memory{{Content: text + end}}})
 					if err != nil {
 						t.Fatal(err)
 					}
