@@ -5,6 +5,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"encoding/pem"
 	"fmt"
 	"io"
@@ -85,6 +86,26 @@ func (s *stand) ask(token, path, body string, header ...string) (r *http.Respons
 	defer r.Body.Close()
 	b, _ := io.ReadAll(r.Body) // a stream that is cut is an answer, too
 	return r, string(b), time.Since(began)
+}
+
+// export gives a bucket's memories as lines.
+func (s *stand) export(bucket string) string {
+	s.t.Helper()
+	request, err := http.NewRequest("GET", s.ready.BaseURL+"/buckets/"+bucket+"/export", http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	request.Header.Set("Authorization", "Bearer "+s.token)
+	r, err := http.DefaultClient.Do(request)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return string(b)
 }
 
 // chatWith is a chat's body.
@@ -217,6 +238,7 @@ func TestEveryReloadedKeyHasAnEffect(t *testing.T) {
 			return at(few(len(strings.Split(r.Header.Get("Ownkey-Memory-Ids"), ",")), tokens))
 		}
 	}
+	captured := 0
 	var effects []effect
 	for _, scope := range []string{"token", "tenant"} {
 		for _, name := range []string{"requests_per_second", "tokens_per_minute", "tokens_per_day", "tokens_per_month"} {
@@ -306,6 +328,20 @@ func TestEveryReloadedKeyHasAnEffect(t *testing.T) {
 		}},
 		effect{keys: "memory.top_k", with: "memory: {top_k: 1}\n", act: recalled(func(ids, tokens int) bool { return ids == 1 && tokens > 0 })},
 		effect{keys: "memory.max_tokens", with: "memory: {max_tokens: 120}\n", act: recalled(func(_, tokens int) bool { return tokens > 0 && tokens <= 120 })},
+		effect{keys: "memory.ttl", with: "memory: {ttl: 1h}\n", act: func() func() bool {
+			captured++
+			s.ask(s.token, "/chat/completions", chatWith("openai/gpt-4o", fmt.Sprintf("My boat number %d lies at the quay.", captured), false), "Ownkey-Memory", "capture", "Ownkey-Bucket", "boats")
+			var kept struct {
+				ExpiresAt time.Time `json:"expires_at"`
+			}
+			for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+				if lines := strings.Split(strings.TrimSpace(s.export("boats")), "\n"); strings.Contains(lines[len(lines)-1], fmt.Sprintf("boat number %d ", captured)) {
+					_ = json.Unmarshal([]byte(lines[len(lines)-1]), &kept)
+					break
+				}
+			}
+			return at(!kept.ExpiresAt.IsZero() && time.Until(kept.ExpiresAt) <= time.Hour)
+		}},
 		effect{keys: "memory.synthesis_model", with: "memory: {synthesis_model: openai/another-model}\n", act: func() func() bool {
 			s.provider.Forget()
 			s.ask(s.token, "/query", `{"query":"Who is the harbour master?"}`)
